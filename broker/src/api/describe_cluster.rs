@@ -1,0 +1,32 @@
+//! `DescribeCluster` 0–2 (KIP-700): nodes and controller.
+
+use super::{Call, Effect};
+use crate::node::Node;
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
+use kafka_protocol::messages::{DescribeClusterRequest, DescribeClusterResponse};
+use kafka_protocol::protocol::StrBytes;
+
+const BROKERS: i8 = 1;
+
+pub(super) fn handle(node: &mut Node, call: &Call, request: DescribeClusterRequest) -> Effect {
+    let response = DescribeClusterResponse::default().with_cluster_authorized_operations(i32::MIN);
+    if call.version >= 1 && request.endpoint_type != BROKERS {
+        return response
+            .with_error_code(ResponseError::UnsupportedEndpointType.code())
+            .with_error_message(Some(StrBytes::from_static_str("only broker endpoints (1) can be described here")))
+            .into();
+    }
+    let brokers = node.image.brokers.values().map(|broker| {
+        DescribeClusterBroker::default()
+            .with_broker_id(broker.id.0.into())
+            .with_host(broker.host.clone())
+            .with_port(broker.port.into())
+    });
+    response
+        .with_endpoint_type(BROKERS)
+        .with_cluster_id(StrBytes::from_string(node.config.cluster_id.clone()))
+        .with_controller_id(node.config.id.0.into())
+        .with_brokers(brokers.collect())
+        .into()
+}

@@ -1,0 +1,56 @@
+//! `DescribeGroups` 0–6: a group's state and members. Version 6 says GROUP_ID_NOT_FOUND where earlier ones described a
+//! dead group (KIP-1043).
+
+use super::{Call, Effect};
+use crate::group::own;
+use crate::group::state::{Group, GroupState, Member};
+use crate::node::Node;
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
+use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId};
+use kafka_protocol::protocol::StrBytes;
+
+pub(super) fn handle(node: &mut Node, call: &Call, request: DescribeGroupsRequest) -> Effect {
+    let groups = request.groups.into_iter().map(|id| describe(node, call.version, id));
+    DescribeGroupsResponse::default().with_groups(groups.collect()).into()
+}
+
+fn describe(node: &Node, version: i16, id: GroupId) -> DescribedGroup {
+    let described = DescribedGroup::default().with_group_id(id.clone()).with_authorized_operations(i32::MIN);
+    if let Err(error) = own(node, &id) {
+        return described.with_error_code(error.code());
+    }
+    let Some(group) = node.groups.groups.get(&id.0) else {
+        let dead = described.with_group_state(StrBytes::from_static_str("Dead"));
+        if version < 6 {
+            return dead;
+        }
+        let message = format!("Group {} not found.", &**id);
+        return dead
+            .with_error_code(ResponseError::GroupIdNotFound.code())
+            .with_error_message(Some(StrBytes::from_string(message)));
+    };
+    let protocol = if group.state == GroupState::Stable { group.protocol.clone() } else { None };
+    described
+        .with_group_state(StrBytes::from_static_str(group.state.name()))
+        .with_protocol_type(group.protocol_type.clone().unwrap_or_default())
+        .with_protocol_data(protocol.clone().unwrap_or_default())
+        .with_members(members(group, protocol.as_ref()))
+}
+
+fn members(group: &Group, protocol: Option<&StrBytes>) -> Vec<DescribedGroupMember> {
+    let describe = |(id, member): (&StrBytes, &Member)| {
+        let described = DescribedGroupMember::default()
+            .with_member_id(id.clone())
+            .with_group_instance_id(member.instance.clone())
+            .with_client_id(member.client_id.clone())
+            .with_client_host(member.client_host.clone());
+        match protocol {
+            Some(protocol) => described
+                .with_member_metadata(member.metadata(protocol))
+                .with_member_assignment(member.assignment.clone()),
+            None => described,
+        }
+    };
+    group.members.iter().map(describe).collect()
+}

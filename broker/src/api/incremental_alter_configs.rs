@@ -1,0 +1,97 @@
+//! `IncrementalAlterConfigs` 0–1 (KIP-339), on the controller: a topic's settings are set, deleted, and, where they are
+//! lists, appended to and subtracted from.
+
+use super::describe_configs::TOPIC;
+use crate::config::topic::{self, ConfigType};
+use crate::metadata::record::{ConfigResource, MetadataRecord};
+use crate::node::Node;
+use crate::types::Now;
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
+use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
+use kafka_protocol::protocol::StrBytes;
+
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+const APPEND: i8 = 2;
+const SUBTRACT: i8 = 3;
+
+type Refused = (ResponseError, String);
+
+pub(super) fn apply(
+    node: &mut Node,
+    now: Now,
+    _version: i16,
+    request: IncrementalAlterConfigsRequest,
+) -> IncrementalAlterConfigsResponse {
+    let responses = request.resources.into_iter().map(|resource| {
+        let response = AlterConfigsResourceResponse::default()
+            .with_resource_type(resource.resource_type)
+            .with_resource_name(resource.resource_name.clone());
+        match changes(node, &resource) {
+            Ok(records) => {
+                if !request.validate_only {
+                    node.append_metadata(now, &records);
+                }
+                response
+            }
+            Err((error, message)) => {
+                response.with_error_code(error.code()).with_error_message(Some(StrBytes::from_string(message)))
+            }
+        }
+    });
+    IncrementalAlterConfigsResponse::default().with_responses(responses.collect())
+}
+
+fn changes(node: &Node, resource: &AlterConfigsResource) -> Result<Vec<MetadataRecord>, Refused> {
+    if resource.resource_type != TOPIC {
+        let message = format!("only topics (2) can be altered here, not resource type {}", resource.resource_type);
+        return Err((ResponseError::InvalidRequest, message));
+    }
+    let Some((name, _)) = node.image.topics.get_key_value(&resource.resource_name) else {
+        let message = format!("there is no topic {:?}", &*resource.resource_name);
+        return Err((ResponseError::UnknownTopicOrPartition, message));
+    };
+    let change = |config: &AlterableConfig| {
+        let before = node.image.topic_settings(name).and_then(|own| own.get(&*config.name));
+        Ok(MetadataRecord::Config {
+            resource: ConfigResource::Topic(name.clone()),
+            name: config.name.to_string(),
+            value: changed(config, before)?,
+        })
+    };
+    resource.configs.iter().map(change).collect()
+}
+
+/// The value after the change, `None` for the default.
+fn changed(config: &AlterableConfig, before: Option<&String>) -> Result<Option<String>, Refused> {
+    let invalid = |message: String| (ResponseError::InvalidConfig, message);
+    let Some(setting) = topic::SETTINGS.iter().find(|setting| setting.name == &*config.name) else {
+        return Err(topic::validate(&config.name, "")
+            .map_or_else(|error| invalid(error.to_string()), |()| unreachable!("the setting is unknown")));
+    };
+    let value = config.value.as_deref();
+    let value = match (config.config_operation, value) {
+        (DELETE, _) => return Ok(None),
+        (SET, Some(value)) => value.to_owned(),
+        (APPEND | SUBTRACT, Some(words)) if setting.kind == ConfigType::List => {
+            let current = before.map_or(setting.default, String::as_str);
+            let mut list: Vec<&str> = current.split(',').filter(|word| !word.is_empty()).collect();
+            for word in words.split(',') {
+                list.retain(|other| *other != word);
+                if config.config_operation == APPEND {
+                    list.push(word);
+                }
+            }
+            list.join(",")
+        }
+        (APPEND | SUBTRACT, Some(_)) => return Err(invalid(format!("{} is not a list", setting.name))),
+        (SET | APPEND | SUBTRACT, None) => return Err(invalid(format!("{} needs a value", setting.name))),
+        (other, _) => {
+            return Err((ResponseError::InvalidRequest, format!("unknown config operation {other}")));
+        }
+    };
+    topic::validate(setting.name, &value).map_err(|error| invalid(error.to_string()))?;
+    Ok(Some(value))
+}

@@ -1,0 +1,77 @@
+//! `ListOffsets` 1–10: the first, the last, or the offset of a timestamp.
+//!
+//! Version steps: 4 leader epochs (KIP-320); 6 flexible; 7 largest timestamp (KIP-734); 8 local log start (KIP-405); 9
+//! last tiered offset (KIP-1005); 10 time-out (KIP-1075). Without tiered storage the local log is the log.
+
+use super::{Call, Effect, fetch::check_epoch};
+use crate::log::partition::Partition;
+use crate::log::partition::{PartitionId, TimestampOffset};
+use crate::log::store::LogStore;
+use crate::node::Node;
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
+use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse, TopicName};
+
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+
+pub(super) fn handle(node: &mut Node, call: &Call, request: ListOffsetsRequest) -> Effect {
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in request.topics {
+        let partitions = topic.partitions.iter().map(|asked| look_up(node, call.version, &topic.name, asked)).collect();
+        topics.push(ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions));
+    }
+    ListOffsetsResponse::default().with_topics(topics).into()
+}
+
+fn look_up(
+    node: &mut Node,
+    version: i16,
+    topic: &TopicName,
+    asked: &ListOffsetsPartition,
+) -> ListOffsetsPartitionResponse {
+    let index = asked.partition_index;
+    let response = ListOffsetsPartitionResponse::default().with_partition_index(index);
+    let failed = |error: ResponseError| response.clone().with_error_code(error.code());
+    let id = node.image.topics.get(&topic.0).map(|topic| PartitionId { topic: topic.id, index });
+    let Some(partition) = id.and_then(|id| node.partitions.get(&id)) else {
+        let known = node.image.partition(topic, index).is_some();
+        let error = if known { ResponseError::NotLeaderOrFollower } else { ResponseError::UnknownTopicOrPartition };
+        return failed(error);
+    };
+    if let Err(error) = check_epoch(asked.current_leader_epoch, partition.leader_epoch.0) {
+        return failed(error);
+    }
+    match find(partition, &mut *node.store, version, asked.timestamp) {
+        Ok(found) => {
+            // The field is there from version 4 on, and the codec refuses to leave a value out.
+            let has_epoch = version >= 4 && found != TimestampOffset::NONE;
+            let epoch = if has_epoch { partition.leader_epoch.0 } else { -1 };
+            response.with_timestamp(found.timestamp_ms).with_offset(found.offset.0).with_leader_epoch(epoch)
+        }
+        Err(error) => failed(error),
+    }
+}
+
+fn find(
+    partition: &Partition,
+    store: &mut dyn LogStore,
+    version: i16,
+    timestamp: i64,
+) -> Result<TimestampOffset, ResponseError> {
+    let at = |offset| Ok(TimestampOffset { timestamp_ms: -1, offset });
+    let storage = |_| ResponseError::KafkaStorageError;
+    match timestamp {
+        LATEST => at(partition.high_watermark),
+        EARLIEST => at(partition.log_start),
+        MAX_TIMESTAMP if version >= 7 => partition.offset_of_max_timestamp(store).map_err(storage),
+        EARLIEST_LOCAL if version >= 8 => at(partition.log_start),
+        LATEST_TIERED if version >= 9 => Ok(TimestampOffset::NONE),
+        ..0 => Err(ResponseError::UnsupportedVersion),
+        _ => partition.offset_for_timestamp(store, timestamp).map_err(storage),
+    }
+}

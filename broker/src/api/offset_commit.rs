@@ -1,0 +1,86 @@
+//! `OffsetCommit` 2–9: a group remembers where it is.
+//!
+//! Version steps: 5 no retention time; 6 leader epochs (KIP-320); 7 instance id; 8 flexible; 9 new consumer protocol.
+
+use super::{Call, Effect};
+use crate::group::offsets::{self, Committer, METADATA_MAX};
+use crate::group::own;
+use crate::group::rebalance::heard_of;
+use crate::group::state::Committed;
+use crate::node::Node;
+use crate::types::TopicPartition;
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
+use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
+use kafka_protocol::protocol::StrBytes;
+
+pub(super) fn handle(node: &mut Node, call: &Call, request: OffsetCommitRequest) -> Effect {
+    let name = request.group_id.0.clone();
+    let committer = Committer {
+        generation: request.generation_id_or_member_epoch,
+        member: request.member_id.clone(),
+        instance: request.group_instance_id.clone(),
+    };
+    let allowed = own(node, &name).and_then(|_| offsets::may_commit(node.groups.groups.get(&name), &committer));
+    if let Err(error) = allowed {
+        return answer(&request, |_, _| Err(error));
+    }
+    let mut accepted = Vec::new();
+    for topic in &request.topics {
+        for partition in &topic.partitions {
+            if check(node, topic, partition).is_ok() {
+                accepted.push(committed(node, topic, partition));
+            }
+        }
+    }
+    let stored = offsets::commit(node, call.now, &name, accepted);
+    heard_of(node, call.now, &name, &committer.member);
+    answer(&request, |topic, partition| check(node, topic, partition).and(stored))
+}
+
+fn check(
+    node: &Node,
+    topic: &OffsetCommitRequestTopic,
+    partition: &OffsetCommitRequestPartition,
+) -> Result<(), ResponseError> {
+    if node.image.partition(&topic.name, partition.partition_index).is_none() {
+        return Err(ResponseError::UnknownTopicOrPartition);
+    }
+    if partition.committed_metadata.as_ref().is_some_and(|note| note.len() > METADATA_MAX) {
+        return Err(ResponseError::OffsetMetadataTooLarge);
+    }
+    Ok(())
+}
+
+fn committed(
+    node: &Node,
+    topic: &OffsetCommitRequestTopic,
+    partition: &OffsetCommitRequestPartition,
+) -> (TopicPartition, Committed) {
+    let known = node.image.topics.get_key_value(&topic.name.0);
+    let name = known.map_or_else(|| topic.name.0.clone(), |(name, _)| name.clone());
+    let note = partition.committed_metadata.as_ref().map(|note| StrBytes::from_string(note.to_string()));
+    let committed = Committed {
+        offset: partition.committed_offset,
+        leader_epoch: partition.committed_leader_epoch,
+        metadata: note.unwrap_or_default(),
+    };
+    (TopicPartition { topic: name, partition: partition.partition_index }, committed)
+}
+
+fn answer(
+    request: &OffsetCommitRequest,
+    outcome: impl Fn(&OffsetCommitRequestTopic, &OffsetCommitRequestPartition) -> Result<(), ResponseError>,
+) -> Effect {
+    let topics = request.topics.iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|partition| {
+            let code = outcome(topic, partition).map_or_else(|error| error.code(), |()| 0);
+            OffsetCommitResponsePartition::default()
+                .with_partition_index(partition.partition_index)
+                .with_error_code(code)
+        });
+        OffsetCommitResponseTopic::default().with_name(topic.name.clone()).with_partitions(partitions.collect())
+    });
+    OffsetCommitResponse::default().with_topics(topics.collect()).into()
+}

@@ -1,0 +1,232 @@
+//! `Produce` 3–13: batches to partitions that this node leads.
+//!
+//! Version steps: 5 log start offset; 8 error messages (KIP-467); 9 flexible; 10 current leader (KIP-951); 12
+//! transactions without AddPartitionsToTxn (KIP-890); 13 topic ids (KIP-516). Transactional batches are refused until
+//! there is a transaction coordinator.
+
+use super::{Call, Effect};
+use crate::batch::validate::Refusal;
+use crate::io::RequestToken;
+use crate::log::partition::{Appended, PartitionId};
+use crate::node::Node;
+use crate::purgatory::{WaitId, Waiting};
+use crate::timers::Timer;
+use crate::types::Offset;
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::produce_response::{
+    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+};
+use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
+use kafka_protocol::protocol::StrBytes;
+
+/// A produce with acks=all whose batches are appended, but not yet below every high watermark.
+#[derive(Debug)]
+pub struct WaitingProduce {
+    /// Where the reply goes.
+    pub token: RequestToken,
+    /// What each high watermark has to reach.
+    pub required: Vec<(PartitionId, Offset)>,
+    /// The reply, should all get there.
+    pub response: ProduceResponse,
+}
+
+pub(super) fn handle(node: &mut Node, call: &Call, request: ProduceRequest) -> Effect {
+    let acks = request.acks;
+    let refused = if !(-1..=1).contains(&acks) {
+        Some((ResponseError::InvalidRequiredAcks, format!("acks must be -1, 0 or 1, not {acks}")))
+    } else if request.transactional_id.is_some() {
+        node.unsupported("a transactional produce");
+        Some((ResponseError::InvalidProducerIdMapping, String::from("transactions are not supported")))
+    } else {
+        None
+    };
+    let mut required = Vec::new();
+    let mut response = ProduceResponse::default();
+    response.responses.reserve(request.topic_data.len());
+    for topic in request.topic_data {
+        let done = match &refused {
+            Some((error, message)) => refuse_topic(topic, *error, message),
+            None => append_topic(node, call, topic, &mut required),
+        };
+        response.responses.push(done);
+    }
+    node.moved.extend(required.iter().map(|(id, _)| *id));
+    if acks == 0 {
+        return without_acknowledgement(&response);
+    }
+    if call.version >= 10 {
+        response.node_endpoints = endpoints(node, &response);
+    }
+    let waits = acks == -1 && required.iter().any(|(id, end)| !is_replicated(node, *id, *end));
+    if waits {
+        let waiting = WaitingProduce { token: call.token, required, response };
+        node.wait(Waiting::Produce(waiting), call.now.after_ms(request.timeout_ms.into()));
+        return Effect::Wait;
+    }
+    response.into()
+}
+
+/// With acks=0 an error can only be told by closing the connection, which makes the client refresh its metadata.
+fn without_acknowledgement(response: &ProduceResponse) -> Effect {
+    let partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+    let failed = partitions.filter(|partition| partition.error_code != 0).map(|partition| partition.error_code).next();
+    match failed {
+        Some(code) => Effect::HangUp(format!("a produce with acks=0 failed with error {code}")),
+        None => Effect::NoReply,
+    }
+}
+
+fn is_replicated(node: &Node, id: PartitionId, end: Offset) -> bool {
+    node.partitions.get(&id).is_none_or(|partition| partition.high_watermark >= end)
+}
+
+/// Looks at a waiting produce again: all replicated, or out of time.
+pub(crate) fn complete(node: &mut Node, id: WaitId, out_of_time: bool) {
+    let Some(Waiting::Produce(mut waiting)) = node.purgatory.take(id) else {
+        return;
+    };
+    let pending: Vec<PartitionId> = waiting
+        .required
+        .iter()
+        .filter(|(partition, end)| !is_replicated(node, *partition, *end))
+        .map(|(partition, _)| *partition)
+        .collect();
+    if !pending.is_empty() && !out_of_time {
+        node.purgatory.put_back(id, Waiting::Produce(waiting));
+        return node.watch(id, &pending);
+    }
+    for topic in &mut waiting.response.responses {
+        for partition in &mut topic.partition_responses {
+            if pending.contains(&PartitionId { topic: topic.topic_id, index: partition.index }) {
+                partition.error_code = ResponseError::RequestTimedOut.code();
+            }
+        }
+    }
+    node.timers.cancel(&Timer::Wait(id));
+    let token = waiting.token;
+    let response = std::mem::take(&mut waiting.response);
+    node.unwatch(id, &Waiting::Produce(waiting));
+    node.reply(token, kafka_protocol::messages::ResponseKind::from(response));
+}
+
+fn refuse_topic(topic: TopicProduceData, error: ResponseError, message: &str) -> TopicProduceResponse {
+    let refuse = |partition: &PartitionProduceData| {
+        PartitionProduceResponse::default()
+            .with_index(partition.index)
+            .with_error_code(error.code())
+            .with_base_offset(-1)
+            .with_error_message(Some(StrBytes::from_string(message.to_owned())))
+    };
+    let partitions = topic.partition_data.iter().map(refuse).collect();
+    TopicProduceResponse::default()
+        .with_name(topic.name)
+        .with_topic_id(topic.topic_id)
+        .with_partition_responses(partitions)
+}
+
+fn append_topic(
+    node: &mut Node,
+    call: &Call,
+    topic: TopicProduceData,
+    required: &mut Vec<(PartitionId, Offset)>,
+) -> TopicProduceResponse {
+    let by_id = call.version >= 13;
+    let name = if by_id { node.image.names.get(&topic.topic_id).cloned() } else { Some(topic.name.0.clone()) };
+    let id = name.as_ref().and_then(|name| node.image.topics.get(name)).map(|topic| topic.id);
+    let unknown = if by_id { ResponseError::UnknownTopicId } else { ResponseError::UnknownTopicOrPartition };
+    let mut partitions = Vec::with_capacity(topic.partition_data.len());
+    for data in topic.partition_data {
+        let index = data.index;
+        let appended = match (&name, id) {
+            (Some(name), Some(topic)) => append(node, call, PartitionId { topic, index }, name, data),
+            _ => Err(Refusal { error: unknown, message: String::from("there is no such topic") }),
+        };
+        partitions.push(match appended {
+            Ok((appended, log_start)) => {
+                if let (Some(topic), true) = (id, appended.is_new) {
+                    let end = node.partitions.get(&PartitionId { topic, index }).map(|partition| partition.log_end);
+                    required.extend(end.map(|end| (PartitionId { topic, index }, end)));
+                }
+                PartitionProduceResponse::default()
+                    .with_index(index)
+                    .with_base_offset(appended.base.0)
+                    .with_log_append_time_ms(appended.log_append_time_ms)
+                    .with_log_start_offset(log_start.0)
+            }
+            Err(refusal) => failed(node, call.version, name.as_ref(), index, refusal),
+        });
+    }
+    TopicProduceResponse::default()
+        .with_name(topic.name)
+        .with_topic_id(id.unwrap_or(topic.topic_id))
+        .with_partition_responses(partitions)
+}
+
+fn append(
+    node: &mut Node,
+    call: &Call,
+    id: PartitionId,
+    name: &StrBytes,
+    data: PartitionProduceData,
+) -> Result<(Appended, Offset), Refusal> {
+    let Some(partition) = node.partitions.get_mut(&id) else {
+        let known = node.image.partition(name, id.index).is_some();
+        return Err(if known {
+            let message = String::from("this node does not lead the partition");
+            Refusal { error: ResponseError::NotLeaderOrFollower, message }
+        } else {
+            let message = format!("there is no partition {} in {name}", id.index);
+            Refusal { error: ResponseError::UnknownTopicOrPartition, message }
+        });
+    };
+    if crate::metadata::is_internal(name) && call.client_id.as_deref() != Some("__admin_client") {
+        let message = format!("clients may not write to the internal topic {name}");
+        return Err(Refusal { error: ResponseError::InvalidTopicException, message });
+    }
+    let records = data.records.unwrap_or_default();
+    let appended = partition.append(&mut *node.store, &records, call.now)?;
+    Ok((appended, partition.log_start))
+}
+
+fn failed(
+    node: &Node,
+    version: i16,
+    name: Option<&StrBytes>,
+    index: i32,
+    refusal: Refusal,
+) -> PartitionProduceResponse {
+    let mut response = PartitionProduceResponse::default()
+        .with_index(index)
+        .with_error_code(refusal.error.code())
+        .with_base_offset(-1)
+        .with_log_append_time_ms(-1)
+        .with_log_start_offset(-1)
+        .with_error_message(Some(StrBytes::from_string(refusal.message)));
+    if version >= 10
+        && refusal.error == ResponseError::NotLeaderOrFollower
+        && let Some(state) = name.and_then(|name| node.image.partition(name, index))
+        && let Some(leader) = state.leader
+    {
+        response.current_leader =
+            LeaderIdAndEpoch::default().with_leader_id(leader.0.into()).with_leader_epoch(state.leader_epoch.0);
+    }
+    response
+}
+
+fn endpoints(node: &Node, response: &ProduceResponse) -> Vec<NodeEndpoint> {
+    let partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+    let mut leaders: Vec<i32> =
+        partitions.map(|partition| partition.current_leader.leader_id.0).filter(|leader| *leader >= 0).collect();
+    leaders.sort_unstable();
+    leaders.dedup();
+    let registrations = leaders.iter().filter_map(|leader| node.image.brokers.get(&crate::BrokerId(*leader)));
+    registrations
+        .map(|broker| {
+            NodeEndpoint::default()
+                .with_node_id(broker.id.0.into())
+                .with_host(broker.host.clone())
+                .with_port(broker.port.into())
+        })
+        .collect()
+}

@@ -1,0 +1,83 @@
+//! Requests that wait: a fetch for enough bytes, a produce for the high watermark.
+//!
+//! Owns who waits and on which partitions; what "enough" means belongs to `api/fetch.rs` and `api/produce.rs`. Named
+//! after Kafka's delayed operation purgatory.
+
+use crate::api::fetch::WaitingFetch;
+use crate::api::produce::WaitingProduce;
+use crate::log::partition::PartitionId;
+use crate::types::ConnectionId;
+use std::collections::BTreeMap;
+
+/// A waiting request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WaitId(pub u64);
+
+/// What waits.
+#[derive(Debug)]
+pub enum Waiting {
+    /// A fetch for `min_bytes`.
+    Fetch(WaitingFetch),
+    /// A produce with acks=all for its offsets to pass below the high watermark.
+    Produce(WaitingProduce),
+}
+
+impl Waiting {
+    /// Whose connection it is.
+    #[must_use]
+    pub fn connection(&self) -> ConnectionId {
+        match self {
+            Self::Fetch(fetch) => fetch.token.connection,
+            Self::Produce(produce) => produce.token.connection,
+        }
+    }
+
+    /// The partitions whose high watermark it waits for.
+    #[must_use]
+    pub fn partitions(&self) -> Vec<PartitionId> {
+        match self {
+            Self::Fetch(fetch) => fetch.partitions(),
+            Self::Produce(produce) => produce.required.iter().map(|(partition, _)| *partition).collect(),
+        }
+    }
+}
+
+/// All waiting requests of a node.
+#[derive(Debug, Default)]
+pub struct Purgatory {
+    waiting: BTreeMap<WaitId, Waiting>,
+    next: u64,
+}
+
+impl Purgatory {
+    /// Lets a request wait.
+    pub fn insert(&mut self, waiting: Waiting) -> WaitId {
+        let id = WaitId(self.next);
+        self.next += 1;
+        self.waiting.insert(id, waiting);
+        id
+    }
+
+    /// Takes a request out, to answer or forget it.
+    pub fn take(&mut self, id: WaitId) -> Option<Waiting> {
+        self.waiting.remove(&id)
+    }
+
+    /// Puts a request back under its number.
+    pub fn put_back(&mut self, id: WaitId, waiting: Waiting) {
+        self.waiting.insert(id, waiting);
+    }
+
+    /// Looks at a request.
+    #[must_use]
+    pub fn get(&self, id: WaitId) -> Option<&Waiting> {
+        self.waiting.get(&id)
+    }
+
+    /// Everything that waits on behalf of a connection.
+    #[must_use]
+    pub fn of_connection(&self, connection: ConnectionId) -> Vec<WaitId> {
+        let of_it = self.waiting.iter().filter(|(_, waiting)| waiting.connection() == connection);
+        of_it.map(|(id, _)| *id).collect()
+    }
+}

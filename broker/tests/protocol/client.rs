@@ -1,0 +1,165 @@
+//! A client of one node or several: encodes requests, lets nodes talk to each other, decodes replies.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::{ApiKey, RequestHeader, RequestKind, ResponseHeader, ResponseKind};
+use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+use shakedown_broker::wire::request;
+use shakedown_broker::wire::response::{self, Outgoing};
+use shakedown_broker::{BrokerId, ConnectionId, Input, MemoryStore, Node, NodeConfig, Now, Output, RequestToken};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Some nodes, their clock, and the replies that have not been asked for yet.
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) now: Now,
+    replies: BTreeMap<RequestToken, Reply>,
+    headers: BTreeMap<RequestToken, request::ReplyHeader>,
+    next: u64,
+}
+
+/// How a request ended.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a test keeps a handful of them")]
+pub(crate) enum Reply {
+    Response(ResponseKind),
+    Nothing,
+    HungUp { reason: String },
+}
+
+impl Cluster {
+    /// Nodes that have registered with each other.
+    pub(crate) fn new(nodes: i32) -> Self {
+        Self::with(nodes, |_| {})
+    }
+
+    pub(crate) fn with(nodes: i32, configure: impl Fn(&mut NodeConfig)) -> Self {
+        let voters: Vec<BrokerId> = (1..=nodes).map(BrokerId).collect();
+        let node = |id: &BrokerId| {
+            let mut config = NodeConfig::new(*id, voters.clone(), "127.0.0.1", 9092);
+            config.offsets_partitions = 3;
+            configure(&mut config);
+            Node::new(config, Box::new(MemoryStore::default()), 7)
+        };
+        let nodes = voters.iter().map(node).collect();
+        let now = Now { monotonic_ns: 0, wall_ms: 1_700_000_000_000 };
+        let mut cluster = Self { nodes, now, replies: BTreeMap::new(), headers: BTreeMap::new(), next: 0 };
+        for node in 0..cluster.nodes.len() {
+            cluster.deliver(node, Input::Tick);
+        }
+        cluster
+    }
+
+    /// Sends a request to a node and expects its answer at once.
+    pub(crate) fn ask(&mut self, node: usize, key: ApiKey, version: i16, request: &RequestKind) -> ResponseKind {
+        let token = self.send(node, key, version, request);
+        match self.reply(token) {
+            Some(Reply::Response(response)) => response,
+            other => panic!("{key:?} version {version} was not answered: {other:?}"),
+        }
+    }
+
+    /// Sends a request on a connection of its own.
+    pub(crate) fn send(&mut self, node: usize, key: ApiKey, version: i16, request: &RequestKind) -> RequestToken {
+        let mut frame = BytesMut::new();
+        let header = RequestHeader::default()
+            .with_request_api_key(key as i16)
+            .with_request_api_version(version)
+            .with_correlation_id(17)
+            .with_client_id(Some(StrBytes::from_static_str("test")));
+        header.encode(&mut frame, key.request_header_version(version)).expect("a header");
+        request.encode(&mut frame, version).unwrap_or_else(|error| panic!("{key:?} version {version}: {error:#}"));
+        self.send_frame(node, frame.freeze())
+    }
+
+    /// Sends the bytes of a frame, without their length.
+    pub(crate) fn send_frame(&mut self, node: usize, frame: Bytes) -> RequestToken {
+        let token = RequestToken { connection: ConnectionId(self.next), number: 0 };
+        self.next += 1;
+        let frame = request::decode(frame).expect("a frame that is understood");
+        self.headers.insert(token, frame.reply);
+        let client_host = StrBytes::from_static_str("/127.0.0.1");
+        self.deliver(node, Input::Request { token, client_host, frame });
+        token
+    }
+
+    /// Takes the answer to a request, if there is one by now.
+    pub(crate) fn reply(&mut self, token: RequestToken) -> Option<Reply> {
+        self.replies.remove(&token)
+    }
+
+    /// Lets time pass.
+    pub(crate) fn advance_ms(&mut self, ms: u64) {
+        self.now.monotonic_ns += ms * 1_000_000;
+        self.now.wall_ms += i64::try_from(ms).expect("a test does not wait that long");
+        for node in 0..self.nodes.len() {
+            self.deliver(node, Input::Tick);
+        }
+    }
+
+    fn deliver(&mut self, node: usize, input: Input) {
+        let mut queue = VecDeque::from([(node, input)]);
+        while let Some((at, input)) = queue.pop_front() {
+            self.nodes[at].receive(self.now, input);
+            let from = self.nodes[at].id();
+            while let Some(output) = self.nodes[at].poll_output() {
+                match output {
+                    Output::Reply { token, response } => {
+                        let decoded = decode(self.headers[&token], &response);
+                        self.replies.insert(token, Reply::Response(decoded));
+                    }
+                    Output::NoReply { token } => drop(self.replies.insert(token, Reply::Nothing)),
+                    Output::HangUp { connection, reason } => {
+                        let token = RequestToken { connection, number: 0 };
+                        self.replies.insert(token, Reply::HungUp { reason });
+                    }
+                    Output::Send { to, message } => {
+                        let to = usize::try_from(to.0 - 1).expect("ids count from 1");
+                        queue.push_back((to, Input::Peer { from, message }));
+                    }
+                    Output::Event(_) => {}
+                }
+            }
+        }
+    }
+}
+
+/// Writes the reply as the connection would and reads it as a client would.
+fn decode(header: request::ReplyHeader, response: &response::Response) -> ResponseKind {
+    let mut out = Outgoing::default();
+    response::encode(header, response, &mut out).unwrap_or_else(|error| panic!("{header:?}: {error}"));
+    let mut frame = BytesMut::new();
+    out.take().into_iter().for_each(|piece| frame.put(piece));
+    let mut frame = frame.freeze();
+    let length = u32::from_be_bytes(frame.split_to(4)[..].try_into().expect("four bytes"));
+    assert_eq!(length as usize, frame.len());
+    let decoded = ResponseHeader::decode(&mut frame, header.key.response_header_version(header.version));
+    assert_eq!(decoded.expect("a header").correlation_id, 17);
+    let body = ResponseKind::decode(header.key, &mut frame, header.version);
+    let body = body.unwrap_or_else(|error| panic!("{header:?}: {error:#}"));
+    assert!(frame.is_empty(), "{header:?} leaves {} bytes", frame.len());
+    body
+}
+
+/// Unwraps the one kind of response that a test expects.
+macro_rules! expect_kind {
+    ($kind:ident, $response:expr) => {
+        match $response {
+            kafka_protocol::messages::ResponseKind::$kind(response) => response,
+            other => panic!("expected a {}, got {other:?}", stringify!($kind)),
+        }
+    };
+}
+pub(crate) use expect_kind;
+
+/// A batch of `count` records, as a producer with this id, epoch and sequence sends it; -1 for no producer.
+pub(crate) fn batch(count: usize, producer: i64, epoch: i16, sequence: i32) -> Bytes {
+    use shakedown_broker::batch::build::BatchBuilder;
+    let builder = (0..count).fold(BatchBuilder::new(1_700_000_000_000), |builder, _| builder.record(b"key", b"value"));
+    let mut batch = builder.finish();
+    batch[43..51].copy_from_slice(&producer.to_be_bytes());
+    batch[51..53].copy_from_slice(&epoch.to_be_bytes());
+    batch[53..57].copy_from_slice(&sequence.to_be_bytes());
+    let crc = crc32c::crc32c(&batch[21..]);
+    batch[17..21].copy_from_slice(&crc.to_be_bytes());
+    batch.freeze()
+}
