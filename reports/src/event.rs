@@ -1,0 +1,68 @@
+//! The timeline of a run: one line of `events.jsonl` for everything that happened beside the load itself.
+
+use serde::{Deserialize, Serialize};
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Nanoseconds since the Unix epoch, from the run's clock.
+    pub at_ns: u64,
+    /// What sort of thing.
+    pub kind: EventKind,
+    /// What happened, in words.
+    pub text: String,
+}
+
+/// What an event is about. Readers meet kinds that are newer than they are as [`EventKind::Other`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum EventKind {
+    /// The run entered a phase: boot, launch, load, heal, drain, ...
+    Phase {
+        /// Which one.
+        name: String,
+    },
+    /// A node of the cluster started, stopped, was elected, ...
+    Cluster {
+        /// Its number, where one node is meant.
+        node: Option<u32>,
+    },
+    /// A service started, became ready, ended, ...
+    Service {
+        /// Its name.
+        service: String,
+    },
+    /// A fault fired or healed.
+    Fault {
+        /// Its name in the scenario.
+        fault: String,
+    },
+    /// The load began, ended, or could not keep its schedule.
+    Load,
+    /// Something a reader of the verdict has to know: unreadable messages, a slow drain, ...
+    Warning,
+    /// A kind that this version does not know.
+    #[serde(other)]
+    Other,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_from_a_newer_version_is_kept_as_other() {
+        let line = r#"{"at_ns":7,"kind":{"type":"eclipse","of":"the sun"},"text":"dark"}"#;
+        let event: Event = serde_json::from_str(line).expect("an unknown kind is readable");
+        assert_eq!(event, Event { at_ns: 7, kind: EventKind::Other, text: "dark".to_owned() });
+    }
+
+    #[test]
+    fn kinds_carry_their_subject_in_json() {
+        let event =
+            Event { at_ns: 1, kind: EventKind::Service { service: "payment".to_owned() }, text: "ready".to_owned() };
+        let json = serde_json::to_string(&event).expect("an event is plain data");
+        assert_eq!(json, r#"{"at_ns":1,"kind":{"type":"service","service":"payment"},"text":"ready"}"#);
+    }
+}

@@ -1,0 +1,37 @@
+//! What a run leaves behind, and how a person or a machine reads it.
+//!
+//! Reading order: [`identity`] (what a message is called), [`record`] (what happened to it), [`expectation`] (what
+//! must hold), [`verdict`] (what was found). Then how a run is written ([`directory`] with [`info`], [`event`],
+//! [`summary`], [`interner`], [`intervals`], [`stream`]) and read again ([`run_record`], or [`memory`] in tests). Last, how it is shown ([`text`], [`snapshot`],
+//! [`numbers`]).
+//!
+//! This crate runs nothing: it never talks to a cluster, never offers load and never judges.
+
+mod dictionary;
+pub mod directory;
+pub mod event;
+pub mod expectation;
+pub mod identity;
+pub mod info;
+pub mod interner;
+pub mod intervals;
+pub mod memory;
+pub mod numbers;
+pub mod record;
+pub mod run_record;
+pub mod snapshot;
+pub mod stream;
+pub mod summary;
+pub mod text;
+mod utc;
+pub mod verdict;
+
+pub use directory::{DirectoryError, RunDirectory};
+pub use event::{Event, EventKind};
+pub use info::{Environment, RunInfo};
+pub use interner::Interner;
+pub use intervals::IntervalLog;
+pub use memory::MemoryRecord;
+pub use run_record::RunRecord;
+pub use stream::{DeliveryWriter, OperationWriter};
+pub use summary::{Summary, SummaryLine};

@@ -1,0 +1,59 @@
+//! The normalised report: what a scenario's seed fixes, and nothing else. It is committed and reviewed like code.
+//!
+//! Times, offsets, node numbers, percentiles and evidence vary from run to run; they are left out because nothing here
+//! writes them, not because something removes them.
+
+use crate::info::RunInfo;
+use crate::numbers::{duration, grouped};
+use crate::summary::Summary;
+use crate::verdict::{Finding, Outcome, Verdict};
+
+/// The normalised report of a run.
+#[must_use]
+pub fn normalise(info: &RunInfo, summary: &Summary, verdict: &Verdict) -> String {
+    let mut out = format!("scenario  {}\nseed      {}\nplan      {}\n", info.scenario, info.seed, info.plan_digest);
+    if !summary.totals.is_empty() {
+        out.push_str("\ntotals\n");
+        for (name, total) in &summary.totals {
+            out.push_str(&format!("  {name}: {}\n", grouped(*total)));
+        }
+    }
+    if !summary.faults_fired.is_empty() {
+        out.push_str("\nfaults\n");
+        for (fault, times) in &summary.faults_fired {
+            out.push_str(&format!("  {fault}: fired {times}\n"));
+        }
+    }
+    out.push_str("\nchecks\n");
+    for finding in &verdict.findings {
+        out.push_str(&format!("  {} {}: {}\n", finding.check, finding.subject, judgement(info, finding)));
+    }
+    for reason in &verdict.reasons {
+        out.push_str(&format!("\ninconclusive: {reason}\n"));
+    }
+    out.push_str(&format!("\nverdict   {}\n", word(verdict.outcome)));
+    out
+}
+
+fn judgement(info: &RunInfo, finding: &Finding) -> String {
+    if finding.check == "latency" {
+        let budget = info.expectations.latency.get(&finding.subject);
+        let bounds = budget.into_iter().flat_map(|budget| &budget.at_most);
+        let bounds: Vec<_> = bounds.map(|(name, at_most_ns)| format!("{name} {}", duration(*at_most_ns))).collect();
+        let held = match finding.outcome {
+            Outcome::Pass => "held",
+            Outcome::Inconclusive => "inconclusive",
+            Outcome::Fail => "broken",
+        };
+        return format!("{held} ({})", bounds.join(", "));
+    }
+    format!("{}, {} compared, {} found", word(finding.outcome), grouped(finding.compared), grouped(finding.found))
+}
+
+fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Pass => "pass",
+        Outcome::Inconclusive => "inconclusive",
+        Outcome::Fail => "fail",
+    }
+}

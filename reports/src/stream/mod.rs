@@ -1,0 +1,14 @@
+//! The binary streams of a run directory: `operations.bin` and `deliveries-<n>.bin`.
+//!
+//! A stream is a head, blocks of fixed-size entries each under a CRC, and a closing mark that says how many entries
+//! there are. Blocks are appended whole, so that whatever `kill -9` leaves is a readable beginning and at most one torn
+//! block; the missing closing mark then says that there was more to come. `layout` draws the bytes.
+
+mod entry;
+mod layout;
+mod reader;
+mod writer;
+
+pub use entry::Entry;
+pub(crate) use reader::StreamFile;
+pub use writer::{DeliveryWriter, EntryWriter, OperationWriter};

@@ -1,0 +1,102 @@
+//! The table of checks: findings of one check over several flows share a row, and what failed is told below it.
+
+use super::{paint, wrap};
+use crate::numbers::grouped;
+use crate::verdict::{Finding, Outcome, Story};
+
+/// Where `compared` ends, as far as names allow.
+const NAME_WIDTH: usize = 24;
+const NAME_WIDTH_MAX: usize = 44;
+const COMPARED_WIDTH: usize = 10;
+/// How many stories of a finding are told; the rest is in `verdict.json`.
+const STORIES_MAX: usize = 3;
+
+/// One line of the table with the findings behind it.
+pub(super) struct Row<'a> {
+    name: String,
+    findings: Vec<&'a Finding>,
+}
+
+/// Consecutive findings of one check over flows become one row; rules and metrics have a row each.
+pub(super) fn rows(findings: &[Finding]) -> Vec<Row<'_>> {
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    for finding in findings {
+        let name = match finding.check.as_str() {
+            "reordered" => "order, per key".to_owned(),
+            "conserved" => format!("conserved: {}", finding.subject),
+            "latency" => format!("latency {}", finding.subject),
+            other => other.to_owned(),
+        };
+        match rows.last_mut() {
+            Some(row) if row.name == name => row.findings.push(finding),
+            _ => rows.push(Row { name, findings: vec![finding] }),
+        }
+    }
+    rows
+}
+
+impl Row<'_> {
+    fn outcome(&self) -> Outcome {
+        self.findings.iter().map(|finding| finding.outcome).max().unwrap_or(Outcome::Inconclusive)
+    }
+
+    fn detail(&self) -> String {
+        if let [finding] = self.findings.as_slice() {
+            return finding.detail.clone();
+        }
+        let total =
+            |count: fn(&Finding) -> u64| grouped(self.findings.iter().map(|finding| count(finding)).sum::<u64>());
+        match self.outcome() {
+            Outcome::Fail => format!("{} of {}", total(|finding| finding.found), total(|finding| finding.compared)),
+            Outcome::Pass | Outcome::Inconclusive => String::new(),
+        }
+    }
+}
+
+/// Renders the table. Times in stories count from `started_ns`.
+pub(super) fn render(out: &mut String, rows: &[Row<'_>], started_ns: u64, colour: bool) {
+    let longest = rows.iter().map(|row| row.name.chars().count() + 1).max().unwrap_or_default();
+    let name_width = longest.clamp(NAME_WIDTH, NAME_WIDTH_MAX);
+    let unclear = rows.iter().any(|row| row.outcome() == Outcome::Inconclusive);
+    let verdict_width = if unclear { 14 } else { 10 };
+    let head = format!("  {:<name_width$}{:>COMPARED_WIDTH$}   verdict\n", "check", "compared");
+    out.push_str(&paint::bold(colour, head.trim_end()));
+    out.push('\n');
+    for row in rows {
+        let outcome = row.outcome();
+        let compared: u64 = row.findings.iter().map(|finding| finding.compared).sum();
+        let name = wrap::cut(&row.name, name_width - 1);
+        out.push_str(&format!("  {name:<name_width$}{:>COMPARED_WIDTH$}   ", grouped(compared)));
+        out.push_str(&paint::outcome(colour, outcome, &format!("{:<verdict_width$}", paint::word(outcome))));
+        wrap::append(out, 2 + name_width + COMPARED_WIDTH + 3 + verdict_width, &row.detail());
+        for finding in &row.findings {
+            if row.findings.len() > 1 && finding.outcome != Outcome::Pass {
+                out.push_str("    ");
+                wrap::append(out, 4, &format!("{}: {}", finding.subject, finding.detail));
+            }
+            stories(out, &finding.evidence, started_ns);
+        }
+    }
+}
+
+fn stories(out: &mut String, evidence: &[Story], started_ns: u64) {
+    for story in evidence.iter().take(STORIES_MAX) {
+        out.push_str("    ");
+        wrap::append(out, 4, &story.title);
+        for event in &story.events {
+            let time = event.at_ns.map_or_else(String::new, |at_ns| seconds(at_ns, started_ns));
+            out.push_str(&format!("      {time:>9}  "));
+            wrap::append(out, 17, &event.text);
+        }
+    }
+    if evidence.len() > STORIES_MAX {
+        out.push_str(&format!("    and {} more in verdict.json\n", evidence.len() - STORIES_MAX));
+    }
+}
+
+/// `4.018 s` since the start of the run.
+pub(super) fn seconds(at_ns: u64, started_ns: u64) -> String {
+    let milliseconds = i128::from(at_ns) / 1_000_000 - i128::from(started_ns) / 1_000_000;
+    let (sign, magnitude) = if milliseconds < 0 { ("-", -milliseconds) } else { ("", milliseconds) };
+    format!("{sign}{}.{:03} s", magnitude / 1000, magnitude % 1000)
+}
