@@ -1,0 +1,37 @@
+//! Runs every check that is expected and puts the findings together. The worst outcome wins.
+
+use crate::{conserved, duplicated, latency, lost, phantom, reordered};
+use shakedown_reports::expectation::Expectations;
+use shakedown_reports::record::{Record, RecordError};
+use shakedown_reports::verdict::Verdict;
+
+/// Judges a record by what was expected of it.
+///
+/// Phantoms are looked for wherever losses or duplicates are: an identity that nobody offered would make both counts
+/// meaningless. What the record is known to lack becomes a reason why the run cannot pass.
+///
+/// # Errors
+/// When the record cannot be read to its end.
+pub fn judge(record: &dyn Record, expectations: &Expectations) -> Result<Verdict, RecordError> {
+    let mut findings = Vec::new();
+    if let Some(allowed) = expectations.lost {
+        findings.extend(lost::check(record, allowed)?);
+    }
+    if let Some(allowed) = expectations.duplicated {
+        findings.extend(duplicated::check(record, allowed)?);
+    }
+    if expectations.lost.is_some() || expectations.duplicated.is_some() {
+        findings.extend(phantom::check(record)?);
+    }
+    if expectations.order_per_key {
+        findings.extend(reordered::check(record)?);
+    }
+    findings.extend(conserved::check(record, &expectations.conserved)?);
+    findings.extend(latency::check(record, &expectations.latency)?);
+
+    let mut reasons = record.defects().to_vec();
+    if findings.is_empty() {
+        reasons.push("the scenario expects nothing, so nothing was checked".to_owned());
+    }
+    Ok(Verdict::new(findings, reasons))
+}

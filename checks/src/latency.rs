@@ -1,0 +1,205 @@
+//! Latency: how long messages took, measured from the instant at which the schedule wanted them sent.
+//!
+//! From the intended instant, not from the send: a stalled system must not be excused by the load that waited for it
+//! (coordinated omission). A message counts once, with its first delivery at the sink of the flow; what never arrived
+//! has no latency and is [`crate::lost`]'s. Where a sink does not carry the intended instant (ledgers seldom do), the
+//! flow's source is asked for it. A metric without a flow is measured from the load's own intended instants to its
+//! acknowledgements.
+//!
+//! Budgets are decided by counting the samples within them, exactly; the percentiles beside them are for people and come
+//! from an `HdrHistogram` with three digits.
+
+use crate::evidence::{self, STORIES_MAX};
+use crate::paged::Paged;
+use crate::quantile::{self, Quantile};
+use hdrhistogram::Histogram;
+use roaring::RoaringTreemap;
+use shakedown_reports::expectation::LatencyBudget;
+use shakedown_reports::identity::{Identity, Key};
+use shakedown_reports::numbers::{duration, grouped};
+use shakedown_reports::record::{Flow, Outcome as OperationOutcome, Record, RecordError, StreamKind};
+use shakedown_reports::verdict::{Finding, Outcome, Story, StoryEvent};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// The check's name in findings.
+pub const NAME: &str = "latency";
+
+/// One finding for each metric; `found` counts the bounds that do not hold.
+///
+/// # Errors
+/// When the record cannot be read to its end.
+pub fn check(record: &dyn Record, budgets: &BTreeMap<String, LatencyBudget>) -> Result<Vec<Finding>, RecordError> {
+    budgets.iter().map(|(metric, budget)| judge(record, metric, budget)).collect()
+}
+
+fn judge(record: &dyn Record, metric: &str, budget: &LatencyBudget) -> Result<Finding, RecordError> {
+    let mut bounds = Vec::new();
+    for (name, at_most_ns) in &budget.at_most {
+        let Some(quantile) = Quantile::parse(name) else {
+            let detail = format!("{name:?} is no percentile; there are {}", quantile::NAMES);
+            return Ok(finding(metric, Outcome::Inconclusive, detail));
+        };
+        bounds.push(Bound { name, quantile, at_most_ns: *at_most_ns, within: 0 });
+    }
+    if bounds.is_empty() {
+        return Ok(finding(metric, Outcome::Inconclusive, "the budget names no percentile".to_owned()));
+    }
+    bounds.sort_by_key(|bound| bound.quantile.needed(u64::MAX));
+    let mut samples = Samples::new(bounds);
+    match budget.flow {
+        Some(flow) => measure_flow(record, flow, &mut samples)?,
+        None => measure_acknowledgements(record, &mut samples)?,
+    }
+    Ok(samples.finding(record, metric))
+}
+
+fn finding(metric: &str, outcome: Outcome, detail: String) -> Finding {
+    let (check, subject) = (NAME.to_owned(), metric.to_owned());
+    Finding { check, subject, outcome, compared: 0, found: 0, detail, evidence: Vec::new() }
+}
+
+fn measure_acknowledgements(record: &dyn Record, samples: &mut Samples) -> Result<(), RecordError> {
+    record.operations(&mut |operation| {
+        if operation.outcome == OperationOutcome::Ok {
+            samples.add(operation.identity, operation.key, operation.intended_ns, operation.completed_ns);
+        }
+    })
+}
+
+fn measure_flow(record: &dyn Record, flow: Flow, samples: &mut Samples) -> Result<(), RecordError> {
+    let mut all_known = true;
+    record.deliveries(flow.to, &mut |delivery| all_known &= delivery.intended_ns != 0)?;
+    let intended = if all_known { Paged::new(0) } else { intended_at_source(record, flow)? };
+    let mut seen = RoaringTreemap::new();
+    record.deliveries(flow.to, &mut |delivery| {
+        let bits = delivery.identity.to_bits();
+        if seen.insert(bits) {
+            let intended_ns = if delivery.intended_ns == 0 { intended.get(bits) } else { delivery.intended_ns };
+            samples.add(delivery.identity, delivery.key, intended_ns, delivery.received_ns);
+        }
+    })
+}
+
+fn intended_at_source(record: &dyn Record, flow: Flow) -> Result<Paged<u64>, RecordError> {
+    let mut intended = Paged::new(0);
+    if evidence::kind(record, flow.from) == StreamKind::Load {
+        record.operations(&mut |operation| *intended.slot(operation.identity.to_bits()) = operation.intended_ns)?;
+    } else {
+        record.deliveries(flow.from, &mut |delivery| {
+            *intended.slot(delivery.identity.to_bits()) = delivery.intended_ns;
+        })?;
+    }
+    Ok(intended)
+}
+
+struct Bound<'a> {
+    name: &'a str,
+    quantile: Quantile,
+    at_most_ns: u64,
+    /// How many samples do not exceed it.
+    within: u64,
+}
+
+impl Bound<'_> {
+    fn holds(&self, total: u64) -> bool {
+        self.within >= self.quantile.needed(total)
+    }
+}
+
+/// A sample that a reader may want to look at.
+#[derive(Clone, Copy)]
+struct Slow {
+    latency_ns: u64,
+    identity: Identity,
+    key: Key,
+    intended_ns: u64,
+    received_ns: u64,
+}
+
+struct Samples<'a> {
+    bounds: Vec<Bound<'a>>,
+    histogram: Histogram<u64>,
+    count: u64,
+    /// Received before they were intended: clocks of two machines, or an intended instant that is none. Taken as 0.
+    negative: u64,
+    /// Nobody knows when they were intended; not measured.
+    unknown: u64,
+    slowest: Vec<Slow>,
+}
+
+impl<'a> Samples<'a> {
+    fn new(bounds: Vec<Bound<'a>>) -> Self {
+        let mut histogram = Histogram::new(3).expect("three significant digits are allowed");
+        histogram.auto(true);
+        Self { bounds, histogram, count: 0, negative: 0, unknown: 0, slowest: Vec::new() }
+    }
+
+    fn add(&mut self, identity: Identity, key: Key, intended_ns: u64, received_ns: u64) {
+        if intended_ns == 0 {
+            self.unknown += 1;
+            return;
+        }
+        let latency_ns = received_ns.saturating_sub(intended_ns);
+        self.negative += u64::from(received_ns < intended_ns);
+        self.count += 1;
+        self.histogram.record(latency_ns).expect("an auto-resizing histogram takes every value");
+        for bound in &mut self.bounds {
+            bound.within += u64::from(latency_ns <= bound.at_most_ns);
+        }
+        let slow_enough = self.slowest.last().is_none_or(|slow| slow.latency_ns < latency_ns);
+        if self.slowest.len() < STORIES_MAX || slow_enough {
+            self.slowest.push(Slow { latency_ns, identity, key, intended_ns, received_ns });
+            self.slowest.sort_by_key(|slow| Reverse(slow.latency_ns));
+            self.slowest.truncate(STORIES_MAX);
+        }
+    }
+
+    fn finding(&self, record: &dyn Record, metric: &str) -> Finding {
+        let broken = self.bounds.iter().filter(|bound| !bound.holds(self.count)).count() as u64;
+        let outcome = match (self.count, broken) {
+            (0, _) => Outcome::Inconclusive,
+            (_, 0) => Outcome::Pass,
+            _ => Outcome::Fail,
+        };
+        Finding {
+            compared: self.count,
+            found: if outcome == Outcome::Fail { broken } else { 0 },
+            evidence: if outcome == Outcome::Fail { self.tell(record) } else { Vec::new() },
+            ..finding(metric, outcome, self.detail())
+        }
+    }
+
+    /// `p50 8.1 ms (20 ms)  p99 310 ms (250 ms!)`.
+    fn detail(&self) -> String {
+        if self.count == 0 {
+            return format!("no message could be measured, {} without an intended instant", grouped(self.unknown));
+        }
+        let figure = |bound: &Bound<'_>| {
+            let measured = duration(self.histogram.value_at_quantile(bound.quantile.fraction()));
+            let mark = if bound.holds(self.count) { "" } else { "!" };
+            format!("{} {measured} ({}{mark})", bound.name, duration(bound.at_most_ns))
+        };
+        let mut parts: Vec<String> = self.bounds.iter().map(figure).collect();
+        if self.negative > 0 {
+            parts.push(format!("{} before their time", grouped(self.negative)));
+        }
+        if self.unknown > 0 {
+            parts.push(format!("{} not measurable", grouped(self.unknown)));
+        }
+        parts.join("  ")
+    }
+
+    fn tell(&self, record: &dyn Record) -> Vec<Story> {
+        let story = |slow: &Slow| {
+            let event = |at_ns, text: String| StoryEvent { at_ns: Some(at_ns), text };
+            let arrived = format!("arrived, {} later", duration(slow.latency_ns));
+            let events = vec![
+                event(slow.intended_ns, "was to be sent".to_owned()),
+                event(slow.received_ns.max(slow.intended_ns), arrived),
+            ];
+            evidence::story(evidence::title(record, slow.identity, slow.key, None), events)
+        };
+        self.slowest.iter().map(story).collect()
+    }
+}

@@ -1,0 +1,248 @@
+//! Reordered: messages of one key arrive in another order than the one in which their source has them.
+//!
+//! - The load's order of a key is its key sequence, whatever became of each operation.
+//! - A topic's order of a key is that of its offsets, within one partition. Kafka orders nothing across partitions, so
+//!   messages of one key that lie in different partitions of the source are not compared with each other.
+//!
+//! At the sink only first deliveries count: a late surplus copy is [`crate::duplicated`]'s. Each first delivery is
+//! compared with the latest of its key that arrived before it; one that is behind is one violation. A message that
+//! arrives under another key than its source's is a violation too, since it has left the order it belonged to (a sink
+//! that knows no keys says so with [`Key::ABSENT`]).
+//!
+//! Eight bytes for each message (its key's group, its place there) and one bit, and 24 bytes for each key.
+
+use crate::evidence::{self, STORIES_MAX, Suspects};
+use crate::paged::Paged;
+use crate::tally;
+use roaring::RoaringTreemap;
+use shakedown_reports::identity::{Identity, Key};
+use shakedown_reports::numbers::grouped;
+use shakedown_reports::record::{Delivery, Flow, Record, RecordError, StreamId, StreamKind};
+use shakedown_reports::verdict::{Finding, Outcome, Story, StoryEvent};
+
+/// The check's name in findings.
+pub const NAME: &str = "reordered";
+
+/// One finding for each flow.
+///
+/// # Errors
+/// When the record cannot be read to its end.
+pub fn check(record: &dyn Record) -> Result<Vec<Finding>, RecordError> {
+    if record.flows().is_empty() {
+        return Ok(vec![tally::nothing_to_compare(NAME)]);
+    }
+    record.flows().iter().map(|flow| compare(record, *flow)).collect()
+}
+
+fn compare(record: &dyn Record, flow: Flow) -> Result<Finding, RecordError> {
+    let mut arrivals = Arrivals::new(source_order(record, flow.from)?);
+    record.deliveries(flow.to, &mut |delivery| arrivals.see(delivery))?;
+    let found = arrivals.overtaken + arrivals.moved;
+    Ok(Finding {
+        check: NAME.to_owned(),
+        subject: evidence::flow_label(record, flow),
+        outcome: match (found, arrivals.compared) {
+            (1.., _) => Outcome::Fail,
+            (0, 0) => Outcome::Inconclusive,
+            (0, _) => Outcome::Pass,
+        },
+        compared: arrivals.compared,
+        found,
+        detail: arrivals.detail(),
+        evidence: tell(record, flow, &arrivals)?,
+    })
+}
+
+/// Where a message stands at its source.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    group: u32,
+    rank: u32,
+}
+
+const NOWHERE: Place = Place { group: u32::MAX, rank: 0 };
+const NO_GROUP: u32 = u32::MAX;
+
+/// Messages that are ordered among each other: one key, one partition of the source.
+#[derive(Debug, Clone, Copy)]
+struct Group {
+    key: Key,
+    partition: i32,
+    /// The key's group in another partition, or [`NO_GROUP`].
+    next: u32,
+    /// How many messages it has so far.
+    length: u32,
+}
+
+/// The order that a source prescribes.
+struct Order {
+    places: Paged<Place>,
+    /// Each key's first group.
+    heads: Paged<u32>,
+    groups: Vec<Group>,
+}
+
+fn source_order(record: &dyn Record, source: StreamId) -> Result<Order, RecordError> {
+    let mut order = Order { places: Paged::new(NOWHERE), heads: Paged::new(NO_GROUP), groups: Vec::new() };
+    if evidence::kind(record, source) == StreamKind::Load {
+        record.operations(&mut |operation| {
+            if operation.key != Key::ABSENT {
+                let group = order.group(operation.key, 0);
+                *order.places.slot(operation.identity.to_bits()) = Place { group, rank: operation.key_sequence };
+            }
+        })?;
+    } else {
+        record.deliveries(source, &mut |delivery| order.append(delivery))?;
+    }
+    Ok(order)
+}
+
+impl Order {
+    /// The source's copies of a message after the first do not change its place.
+    fn append(&mut self, delivery: &Delivery) {
+        let bits = delivery.identity.to_bits();
+        if delivery.key == Key::ABSENT || self.places.get(bits).group != NO_GROUP {
+            return;
+        }
+        let group = self.group(delivery.key, delivery.partition);
+        let length = &mut self.groups[group as usize].length;
+        *self.places.slot(bits) = Place { group, rank: *length };
+        *length += 1;
+    }
+
+    fn group(&mut self, key: Key, partition: i32) -> u32 {
+        let head = self.heads.slot(key.to_bits().into());
+        let mut number = *head;
+        while number != NO_GROUP {
+            let group = self.groups[number as usize];
+            if group.partition == partition {
+                return number;
+            }
+            number = group.next;
+        }
+        let number = u32::try_from(self.groups.len()).expect("a run has fewer than 2^32 keys");
+        self.groups.push(Group { key, partition, next: *head, length: 0 });
+        *head = number;
+        number
+    }
+}
+
+/// The latest of a group that has arrived.
+#[derive(Debug, Clone, Copy)]
+struct Latest {
+    identity: u64,
+    rank: u32,
+    any: bool,
+}
+
+/// What the sink has seen so far.
+struct Arrivals {
+    order: Order,
+    seen: RoaringTreemap,
+    latest: Vec<Latest>,
+    compared: u64,
+    overtaken: u64,
+    moved: u64,
+    violations: Vec<Violation>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Violation {
+    message: u64,
+    place: Place,
+    kind: ViolationKind,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum ViolationKind {
+    /// This one, which stands behind it at the source, arrived before it.
+    OvertakenBy { message: u64, rank: u32 },
+    /// It arrived under this key.
+    MovedTo(Key),
+}
+
+impl Arrivals {
+    fn new(order: Order) -> Self {
+        let latest = vec![Latest { identity: 0, rank: 0, any: false }; order.groups.len()];
+        let seen = RoaringTreemap::new();
+        Self { order, seen, latest, compared: 0, overtaken: 0, moved: 0, violations: Vec::new() }
+    }
+
+    fn see(&mut self, delivery: &Delivery) {
+        let bits = delivery.identity.to_bits();
+        let place = self.order.places.get(bits);
+        if place.group == NO_GROUP || !self.seen.insert(bits) {
+            return;
+        }
+        if delivery.key != Key::ABSENT && delivery.key != self.order.groups[place.group as usize].key {
+            self.moved += 1;
+            self.convict(Violation { message: bits, place, kind: ViolationKind::MovedTo(delivery.key) });
+        }
+        let latest = self.latest[place.group as usize];
+        self.compared += u64::from(latest.any);
+        if latest.any && place.rank < latest.rank {
+            self.overtaken += 1;
+            let kind = ViolationKind::OvertakenBy { message: latest.identity, rank: latest.rank };
+            self.convict(Violation { message: bits, place, kind });
+        } else {
+            self.latest[place.group as usize] = Latest { identity: bits, rank: place.rank, any: true };
+        }
+    }
+
+    fn convict(&mut self, violation: Violation) {
+        if self.violations.len() < STORIES_MAX {
+            self.violations.push(violation);
+        }
+    }
+
+    fn detail(&self) -> String {
+        match (self.overtaken, self.moved, self.compared) {
+            (0, 0, 0) => "no key had two messages to compare".to_owned(),
+            (0, 0, _) => String::new(),
+            (overtaken, 0, compared) => format!("{} of {} behind a later one", grouped(overtaken), grouped(compared)),
+            (0, moved, _) => format!("{} under another key", grouped(moved)),
+            (overtaken, moved, compared) => format!(
+                "{} of {} behind a later one, {} under another key",
+                grouped(overtaken),
+                grouped(compared),
+                grouped(moved)
+            ),
+        }
+    }
+}
+
+fn tell(record: &dyn Record, flow: Flow, arrivals: &Arrivals) -> Result<Vec<Story>, RecordError> {
+    if arrivals.violations.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut suspects = Suspects::new();
+    for violation in &arrivals.violations {
+        suspects.insert(violation.message);
+        if let ViolationKind::OvertakenBy { message, .. } = violation.kind {
+            suspects.insert(message);
+        }
+    }
+    let deliveries = evidence::deliveries_of(record, flow.to, &suspects)?;
+    let arrival = |bits: u64, name: &str| {
+        let event = evidence::delivery_event(record, flow.to, deliveries.get(&bits)?.first()?);
+        Some(StoryEvent { text: format!("{name} {}", event.text), ..event })
+    };
+    let story = |violation: &Violation| {
+        let key = arrivals.order.groups[violation.place.group as usize].key;
+        let identity = Identity::from_bits(violation.message);
+        let title = evidence::title(record, identity, key, Some(violation.place.rank));
+        let mut events: Vec<StoryEvent> = arrival(violation.message, "it was").into_iter().collect();
+        match violation.kind {
+            ViolationKind::OvertakenBy { message, rank } => {
+                let name = record.identity_label(Identity::from_bits(message));
+                events.extend(arrival(message, &format!("message {name}, no. {rank} of the key, was")));
+            }
+            ViolationKind::MovedTo(key) => {
+                let text = format!("it arrived under key {}", record.key_label(key));
+                events.push(StoryEvent { at_ns: None, text });
+            }
+        }
+        evidence::story(title, events)
+    };
+    Ok(arrivals.violations.iter().map(story).collect())
+}

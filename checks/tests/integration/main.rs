@@ -1,0 +1,8 @@
+//! The checks under attack: histories written by hand that each must convict, mutations of clean histories that must
+//! be convicted by exactly the right checks, and a naive oracle that must agree on anything.
+
+mod convictions;
+mod history;
+mod mutations;
+mod oracle;
+mod oracle_agrees;
