@@ -1,0 +1,52 @@
+//! An open-loop, rate-limited load generator for Kafka that records every intended, sent and acknowledged instant, and
+//! taps that record what comes out of the other end.
+//!
+//! Reading order:
+//! - the plan, pure and fixed by its seed: [`rate`], [`schedule`] (when), [`keys`] and [`workload`] (what, for whom),
+//!   [`order_id`] and [`identity_header`] (how a message carries its name), [`plan`] (all of it, with a digest);
+//! - carrying it out: [`load`] starts the pacer, the client and the thread that takes its answers;
+//! - watching: [`tap`] reads a topic by an [`identity_rule`], which turns texts into dense [`names`];
+//! - both measure on one [`clock`] and end by a [`stop`] flag;
+//! - [`cli`] is the command line of `loadgen` and of `shakedown load`.
+//!
+//! This crate knows no cluster of ours: it works against any Kafka. It never judges what it records.
+
+mod chance;
+pub mod cli;
+mod client;
+pub mod clock;
+pub mod duration_text;
+pub mod identity_header;
+pub mod identity_rule;
+pub mod keys;
+pub mod load;
+mod meter;
+pub mod names;
+pub mod order_id;
+mod outcome;
+mod pacer;
+pub mod plan;
+mod poisson;
+mod portable_math;
+pub mod rate;
+mod recorder;
+pub mod schedule;
+mod slots;
+pub mod stop;
+pub mod tap;
+mod tap_reader;
+pub mod topic;
+pub mod workload;
+
+pub use clock::RunClock;
+pub use identity_rule::{IdentityRule, JsonRule, ValueRule};
+pub use keys::KeySpace;
+pub use load::{Load, LoadError, LoadSummary, Progress};
+pub use names::Names;
+pub use plan::{LoadPlan, PlanError};
+pub use rate::Rate;
+pub use schedule::{Arrivals, Schedule, Shape};
+pub use stop::StopFlag;
+pub use tap::{Tap, TapError, TapPlan, TapSummary, Unreadable};
+pub use topic::TopicError;
+pub use workload::KEY_PREFIX;

@@ -1,0 +1,256 @@
+//! The thread that offers the load: wakes at absolute deadlines and sends what is due, late or not.
+//!
+//! The pacer knows nothing of how the system fares but for one thing: when the client's queue is full it tries again
+//! until the message is taken. The message keeps its intended instant, so the wait is part of its latency, and so is
+//! that of every message behind it.
+
+use crate::client::LoadProducer;
+use crate::clock::RunClock;
+use crate::identity_header::{self, IdentityHeader};
+use crate::outcome;
+use crate::rate::Rate;
+use crate::recorder::{End, Recorder};
+use crate::schedule::ScheduleCursor;
+use crate::slots::{InFlight, Slots};
+use crate::stop::StopFlag;
+use crate::workload::{PlannedMessage, Workload, write_key};
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::BaseRecord;
+use shakedown_reports::record::Outcome;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// The pacer sleeps no less, so that a fast schedule costs ten thousand wake-ups a second and not a core.
+const TICK_NS: u64 = 100_000;
+/// It sleeps no longer, so that a slow schedule sees a raised flag.
+const SLEEP_MAX_NS: u64 = 20_000_000;
+/// How long a full queue is left alone.
+const QUEUE_FULL_PAUSE: Duration = Duration::from_micros(200);
+/// What a cap may let through at once; a limiter without any burst cannot reach its rate with real sleeps.
+const CAP_BURST_NS: u64 = 5_000_000;
+
+/// What the pacer tells while it runs.
+#[derive(Debug, Default)]
+pub(crate) struct PacerState {
+    pub(crate) offered: AtomicU64,
+    pub(crate) queue_full: AtomicU64,
+    pub(crate) blocked_ns: AtomicU64,
+    pub(crate) started_ns: AtomicU64,
+    pub(crate) last_sent_ns: AtomicU64,
+    pub(crate) stopped_early: AtomicBool,
+    /// Nothing more will be offered.
+    pub(crate) done: AtomicBool,
+}
+
+/// How long to sleep until the next message is due, given that one tick is the least.
+fn pause_ns(now_ns: u64, due_ns: u64) -> u64 {
+    due_ns.saturating_sub(now_ns).clamp(TICK_NS, SLEEP_MAX_NS)
+}
+
+pub(crate) struct Pacer {
+    pub(crate) clock: RunClock,
+    pub(crate) producer: Arc<LoadProducer>,
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) slots: Arc<Slots>,
+    pub(crate) state: Arc<PacerState>,
+    pub(crate) stop: StopFlag,
+    pub(crate) topic: String,
+    pub(crate) run: u32,
+    pub(crate) cap: Option<Cap>,
+    pub(crate) schedule: ScheduleCursor,
+    pub(crate) workload: Workload,
+    pub(crate) key: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
+    /// A claimed slot that no message took.
+    pub(crate) held: Option<usize>,
+}
+
+/// The message was never offered: the run was stopped.
+struct Stopped;
+
+impl Pacer {
+    /// Offers the whole schedule, or what is due until the flag is raised.
+    pub(crate) fn run(mut self) {
+        let started_ns = self.clock.now_ns();
+        self.state.started_ns.store(started_ns, Ordering::Release);
+        while let Some(offset) = self.schedule.peek() {
+            let intended_ns = started_ns.saturating_add(offset);
+            if self.wait_until(intended_ns).and_then(|()| self.offer(intended_ns)).is_err() {
+                self.state.stopped_early.store(true, Ordering::Release);
+                break;
+            }
+            self.schedule.advance();
+        }
+    }
+
+    fn wait_until(&self, due_ns: u64) -> Result<(), Stopped> {
+        loop {
+            if self.stop.is_stopped() {
+                return Err(Stopped);
+            }
+            let now_ns = self.clock.now_ns();
+            if now_ns >= due_ns {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_nanos(pause_ns(now_ns, due_ns)));
+        }
+    }
+
+    fn offer(&mut self, intended_ns: u64) -> Result<(), Stopped> {
+        if let Some(cap) = &self.cap {
+            cap.wait(&self.stop)?;
+        }
+        let message = self.workload.next_message();
+        let slot = match self.held.take() {
+            Some(slot) => slot,
+            None => self.claim()?,
+        };
+        write_key(message.key, &mut self.key);
+        self.workload.write_payload(&message, &mut self.payload);
+        let result = self.hand_over(&message, intended_ns, slot);
+        if !matches!(result, Ok(Handed::Accepted)) {
+            self.held = Some(slot);
+        }
+        result.map(drop)
+    }
+
+    fn claim(&self) -> Result<usize, Stopped> {
+        loop {
+            if let Some(slot) = self.slots.claim() {
+                return Ok(slot);
+            }
+            self.pause_for_queue()?;
+        }
+    }
+
+    fn hand_over(&self, message: &PlannedMessage, intended_ns: u64, slot: usize) -> Result<Handed, Stopped> {
+        let header = IdentityHeader {
+            run: self.run,
+            producer: 0,
+            sequence: message.sequence,
+            key: message.key,
+            key_sequence: message.key_sequence,
+            intended_ns,
+            value: message.value,
+        }
+        .encode();
+        let headers =
+            OwnedHeaders::new_with_capacity(1).insert(Header { key: identity_header::NAME, value: Some(&header[..]) });
+        let mut record = BaseRecord::with_opaque_to(&self.topic, slot)
+            .key(&self.key[..])
+            .payload(&self.payload[..])
+            .headers(headers);
+        loop {
+            let in_flight = InFlight {
+                sequence: message.sequence,
+                key: message.key,
+                key_sequence: message.key_sequence,
+                value: message.value,
+                intended_ns,
+                sent_ns: self.clock.now_ns(),
+            };
+            // Before the message is sent: its answer may come before `send` returns.
+            self.slots.occupy(slot, &in_flight);
+            match self.producer.send(record) {
+                Ok(()) => {
+                    self.count(in_flight.sent_ns);
+                    return Ok(Handed::Accepted);
+                }
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
+                    self.slots.vacate(slot);
+                    self.pause_for_queue()?;
+                    record = refused;
+                }
+                Err((error, _)) => {
+                    // Refused by the client itself: it certainly reached nobody.
+                    self.slots.vacate(slot);
+                    self.recorder.complain(error.to_string());
+                    let end = End::unacknowledged(Outcome::Fail, outcome::code(&error));
+                    self.recorder.record(&in_flight, end);
+                    self.count(in_flight.sent_ns);
+                    return Ok(Handed::Refused);
+                }
+            }
+        }
+    }
+
+    fn count(&self, sent_ns: u64) {
+        self.state.last_sent_ns.store(sent_ns, Ordering::Relaxed);
+        self.state.offered.fetch_add(1, Ordering::Release);
+    }
+
+    fn pause_for_queue(&self) -> Result<(), Stopped> {
+        self.state.queue_full.fetch_add(1, Ordering::Relaxed);
+        if self.stop.is_stopped() {
+            return Err(Stopped);
+        }
+        let before_ns = self.clock.now_ns();
+        thread::sleep(QUEUE_FULL_PAUSE);
+        self.state.blocked_ns.fetch_add(self.clock.now_ns() - before_ns, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// However the pacer ends, the delivery thread must not wait for more.
+impl Drop for Pacer {
+    fn drop(&mut self) {
+        self.state.done.store(true, Ordering::Release);
+    }
+}
+
+enum Handed {
+    Accepted,
+    Refused,
+}
+
+/// A plan's `max_rate`. What it holds back is late.
+pub(crate) struct Cap {
+    limiter: DefaultDirectRateLimiter,
+    clock: DefaultClock,
+}
+
+impl Cap {
+    /// `None` for a rate beyond one message each nanosecond, which caps nothing.
+    pub(crate) fn new(rate: Rate) -> Option<Self> {
+        let quota = Quota::with_period(Duration::from_nanos(rate.per_ns() / rate.messages()))?;
+        let burst = rate.messages_within(CAP_BURST_NS).and_then(|burst| u32::try_from(burst).ok()).unwrap_or(u32::MAX);
+        let quota = quota.allow_burst(NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN));
+        Some(Self { limiter: RateLimiter::direct(quota), clock: DefaultClock::default() })
+    }
+
+    fn wait(&self, stop: &StopFlag) -> Result<(), Stopped> {
+        while let Err(early) = self.limiter.check() {
+            if stop.is_stopped() {
+                return Err(Stopped);
+            }
+            let wait = early.wait_time_from(self.clock.now());
+            thread::sleep(wait.min(Duration::from_nanos(SLEEP_MAX_NS)));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_end_when_a_message_is_due_within_bounds() {
+        for (now_ns, due_ns, pause) in [
+            (0, 2_000_000, 2_000_000),
+            (1_000, 151_000, 150_000),
+            (0, 10, TICK_NS),
+            (10, 10, TICK_NS),
+            (20, 10, TICK_NS),
+            (0, 3_600_000_000_000, SLEEP_MAX_NS),
+        ] {
+            assert_eq!(pause_ns(now_ns, due_ns), pause, "at {now_ns}, due {due_ns}");
+        }
+    }
+}

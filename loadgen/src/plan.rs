@@ -1,0 +1,293 @@
+//! The plan of a load: everything that is offered, before anything is.
+//!
+//! Owns validation and the digest by which two runs are known to have offered the same. Does not own the cluster to
+//! offer it to: the same plan runs against any.
+
+use crate::duration_text;
+use crate::keys::{KeySpace, KeySpaceError};
+use crate::rate::Rate;
+use crate::schedule::{Arrivals, Schedule, ScheduleError, Shape};
+use crate::workload::{PlannedMessage, Workload};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long unanswered messages are waited for at the end, unless the plan says otherwise.
+pub const FLUSH_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// Kafka's own limit on names of topics (`org.apache.kafka.common.internals.Topic`).
+const TOPIC_LENGTH_MAX: usize = 249;
+/// The messages of each end of the plan that go into its digest one by one.
+const DIGEST_MESSAGES: u64 = 1_000;
+
+/// One load on one topic.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadPlan {
+    /// Fixes arrivals, keys, payloads and amounts.
+    pub seed: u64,
+    /// Told apart in every message's header; two runs of one plan differ in nothing else.
+    pub run: u32,
+    /// Where messages go.
+    pub topic: String,
+    /// When they go.
+    pub arrivals: Arrivals,
+    /// Whom they are for.
+    pub keys: KeySpace,
+    /// Properties of librdkafka, over the defaults `acks=all`, `enable.idempotence=true` and `linger.ms=5`.
+    #[serde(default)]
+    pub client: BTreeMap<String, String>,
+    /// A cap on what is sent, whatever the schedule says; what it holds back is late, never lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rate: Option<Rate>,
+    /// How long unanswered messages are waited for at the end.
+    #[serde(with = "duration_text", default = "flush_timeout_default")]
+    pub flush_timeout: Duration,
+}
+
+/// A plan that cannot be carried out.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PlanError {
+    /// Not a topic's name.
+    #[error("topic {received:?}: allowed are 1 to {TOPIC_LENGTH_MAX} of a-z, A-Z, 0-9, '.', '_' and '-'")]
+    Topic {
+        /// The name received.
+        received: String,
+    },
+    /// A property that the plan does not own.
+    #[error("client property {name:?} is not the plan's to set: the cluster is chosen when the load starts")]
+    Property {
+        /// The property.
+        name: String,
+    },
+    /// Arrivals that cannot be scheduled.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// Keys that cannot be drawn.
+    #[error(transparent)]
+    Keys(#[from] KeySpaceError),
+}
+
+const fn flush_timeout_default() -> Duration {
+    FLUSH_TIMEOUT_DEFAULT
+}
+
+impl LoadPlan {
+    /// A plan with the default client, no cap, and [`FLUSH_TIMEOUT_DEFAULT`].
+    #[must_use]
+    pub fn new(seed: u64, run: u32, topic: impl Into<String>, arrivals: Arrivals, keys: KeySpace) -> Self {
+        Self {
+            seed,
+            run,
+            topic: topic.into(),
+            arrivals,
+            keys,
+            client: BTreeMap::new(),
+            max_rate: None,
+            flush_timeout: FLUSH_TIMEOUT_DEFAULT,
+        }
+    }
+
+    /// Whether the plan can be carried out.
+    ///
+    /// # Errors
+    /// Names the part that cannot, the value received and the values allowed.
+    pub fn validate(&self) -> Result<(), PlanError> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if !(1..=TOPIC_LENGTH_MAX).contains(&self.topic.len())
+            || !self.topic.bytes().all(allowed)
+            || [".", ".."].contains(&self.topic.as_str())
+        {
+            return Err(PlanError::Topic { received: self.topic.clone() });
+        }
+        for name in ["bootstrap.servers", "metadata.broker.list"] {
+            if self.client.contains_key(name) {
+                return Err(PlanError::Property { name: name.to_owned() });
+            }
+        }
+        self.keys.validate()?;
+        self.arrivals.total()?;
+        Ok(())
+    }
+
+    /// How many messages will be offered.
+    ///
+    /// # Errors
+    /// When the arrivals cannot be scheduled.
+    pub fn total(&self) -> Result<u64, PlanError> {
+        Ok(self.arrivals.total()?)
+    }
+
+    /// When they will be.
+    ///
+    /// # Errors
+    /// When the arrivals cannot be scheduled.
+    pub fn schedule(&self) -> Result<Schedule, PlanError> {
+        Ok(self.arrivals.schedule(self.seed)?)
+    }
+
+    /// What they will be.
+    ///
+    /// # Errors
+    /// When the keys cannot be drawn.
+    pub fn workload(&self) -> Result<Workload, PlanError> {
+        Ok(Workload::new(self.seed, &self.keys)?)
+    }
+
+    /// 16 hexadecimal digits that are equal when, and but for accidents of 1 in 2^64 only when, two plans offer the
+    /// same messages at the same offsets in the same way. [`LoadPlan::run`] is no part of it.
+    ///
+    /// # Errors
+    /// When the plan cannot be carried out.
+    pub fn digest(&self) -> Result<String, PlanError> {
+        self.validate()?;
+        let mut digest = Digest::new();
+        digest.number(self.seed);
+        digest.text(&self.topic);
+        digest.number(match self.arrivals.shape {
+            Shape::Constant => 0,
+            Shape::Poisson => 1,
+        });
+        digest.text(&self.arrivals.rate.to_string());
+        digest.text(&duration_text::format(self.arrivals.duration));
+        digest.number(u64::from(self.keys.users));
+        digest.number(self.keys.zipf.map_or(u64::MAX, f64::to_bits));
+        digest.number(self.client.len() as u64);
+        for (name, value) in &self.client {
+            digest.text(name);
+            digest.text(value);
+        }
+        digest.text(&self.max_rate.map_or_else(String::new, |rate| rate.to_string()));
+
+        let schedule = self.schedule()?;
+        let mut workload = self.workload()?;
+        let total = schedule.total();
+        let mut buffer = Vec::with_capacity(256);
+        for sequence in total.saturating_sub(DIGEST_MESSAGES)..total {
+            let message = workload.message_at(sequence);
+            digest.message(&workload, &message, &mut buffer);
+        }
+        digest.number(schedule.offset_ns(total - 1));
+        let mut cursor = schedule.cursor();
+        for _ in 0..total.min(DIGEST_MESSAGES) {
+            let message = workload.next_message();
+            digest.message(&workload, &message, &mut buffer);
+            digest.number(cursor.peek().expect("the schedule has that many messages"));
+            cursor.advance();
+        }
+        Ok(format!("{:016x}", digest.0))
+    }
+}
+
+/// FNV-1a with 64 bits (Fowler, Noll, Vo; draft-eastlake-fnv): no secret is protected, only equality is told, and it
+/// is the same in every release of every library.
+struct Digest(u64);
+
+impl Digest {
+    const fn new() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    fn number(&mut self, number: u64) {
+        self.bytes(&number.to_le_bytes());
+    }
+
+    /// With its length, so that no two lists of texts run into the same bytes.
+    fn text(&mut self, text: &str) {
+        self.number(text.len() as u64);
+        self.bytes(text.as_bytes());
+    }
+
+    fn message(&mut self, workload: &Workload, message: &PlannedMessage, buffer: &mut Vec<u8>) {
+        self.number(message.sequence);
+        self.number(u64::from(message.key));
+        self.number(u64::from(message.key_sequence));
+        self.bytes(&message.value.to_le_bytes());
+        workload.write_payload(message, buffer);
+        self.bytes(buffer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> LoadPlan {
+        let arrivals = Arrivals {
+            shape: Shape::Poisson,
+            rate: "500/s".parse().expect("a rate"),
+            duration: Duration::from_secs(10),
+        };
+        LoadPlan::new(42, 7, "orders", arrivals, KeySpace { users: 1_000, zipf: Some(0.9) })
+    }
+
+    #[test]
+    fn the_digest_is_the_same_for_ever() {
+        assert_eq!(example().digest().expect("valid"), GOLDEN, "the same plan must stay the same plan");
+    }
+
+    /// The digest of the example above.
+    const GOLDEN: &str = "b1be9d420797c106";
+
+    #[test]
+    fn the_digest_tells_every_part_but_the_run() {
+        let digest = |change: fn(&mut LoadPlan)| {
+            let mut plan = example();
+            change(&mut plan);
+            plan.digest().expect("valid")
+        };
+        let original = digest(|_| ());
+        assert_eq!(digest(|plan| plan.run = 8), original);
+        let changes: [fn(&mut LoadPlan); 9] = [
+            |plan| plan.seed = 43,
+            |plan| plan.topic = "order".to_owned(),
+            |plan| plan.arrivals.shape = Shape::Constant,
+            |plan| plan.arrivals.rate = "501/s".parse().expect("a rate"),
+            |plan| plan.arrivals.duration = Duration::from_secs(11),
+            |plan| plan.keys.users = 1_001,
+            |plan| plan.keys.zipf = None,
+            |plan| plan.max_rate = Some("500/s".parse().expect("a rate")),
+            |plan| drop(plan.client.insert("acks".to_owned(), "1".to_owned())),
+        ];
+        let acks = |value: &str| {
+            let mut plan = example();
+            plan.client.insert("acks".to_owned(), value.to_owned());
+            plan.digest().expect("valid")
+        };
+        assert_ne!(acks("0"), acks("1"));
+        for (place, change) in changes.into_iter().enumerate() {
+            assert_ne!(digest(change), original, "change {place} went unnoticed");
+        }
+    }
+
+    #[test]
+    fn a_plan_survives_json() {
+        let plan = example();
+        let text = serde_json::to_string(&plan).expect("serializable");
+        assert!(text.contains(r#""arrivals":{"shape":"poisson","rate":"500/s","for":"10s"}"#), "{text}");
+        assert_eq!(serde_json::from_str::<LoadPlan>(&text).expect("readable"), plan);
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_carried_out() {
+        let error = |change: fn(&mut LoadPlan)| {
+            let mut plan = example();
+            change(&mut plan);
+            plan.validate().expect_err("refused").to_string()
+        };
+        assert!(error(|plan| plan.topic.clear()).starts_with("topic \"\""));
+        assert!(error(|plan| plan.topic = "a/b".to_owned()).contains("\"a/b\""));
+        assert!(error(|plan| plan.topic = "..".to_owned()).contains("\"..\""));
+        assert!(error(|plan| plan.keys.users = 0).starts_with("0 users"));
+        assert!(error(|plan| plan.arrivals.duration = Duration::ZERO).contains("above zero"));
+        assert!(
+            error(|plan| drop(plan.client.insert("bootstrap.servers".to_owned(), "x:1".to_owned())))
+                .contains("\"bootstrap.servers\"")
+        );
+    }
+}

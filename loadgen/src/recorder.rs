@@ -1,0 +1,130 @@
+//! Where the ends of messages go: the operations' stream, the counters and the histograms of one load.
+
+use crate::clock::RunClock;
+use crate::meter::Meter;
+use crate::slots::InFlight;
+use shakedown_reports::identity::{Identity, Key};
+use shakedown_reports::record::{Operation, Outcome};
+use shakedown_reports::{DirectoryError, OperationWriter};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How a message ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End {
+    pub(crate) outcome: Outcome,
+    pub(crate) error: i16,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+}
+
+impl End {
+    /// Without an acknowledgement.
+    pub(crate) const fn unacknowledged(outcome: Outcome, error: i16) -> Self {
+        Self { outcome, error, partition: -1, offset: -1 }
+    }
+}
+
+/// Shared by the pacer (which records what the client refuses) and the delivery thread (which records the rest).
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    clock: RunClock,
+    operations: Mutex<Option<OperationWriter>>,
+    last_error: Mutex<Option<String>>,
+    pub(crate) acknowledged: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    pub(crate) unknown: AtomicU64,
+    /// When the last message ended.
+    pub(crate) last_completed_ns: AtomicU64,
+    /// Completed less intended, of what was acknowledged.
+    pub(crate) ack: Arc<Meter>,
+    /// Completed less sent, of what was acknowledged.
+    pub(crate) service: Arc<Meter>,
+    /// Sent less intended, of everything that was offered.
+    pub(crate) lateness: Arc<Meter>,
+}
+
+impl Recorder {
+    pub(crate) fn new(clock: RunClock, operations: OperationWriter) -> Self {
+        Self {
+            clock,
+            operations: Mutex::new(Some(operations)),
+            last_error: Mutex::new(None),
+            acknowledged: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            unknown: AtomicU64::new(0),
+            last_completed_ns: AtomicU64::new(0),
+            ack: Meter::new("ack"),
+            service: Meter::new("service"),
+            lateness: Meter::new("lateness"),
+        }
+    }
+
+    /// Records how a message ended, now.
+    pub(crate) fn record(&self, message: &InFlight, end: End) {
+        let completed_ns = self.clock.now_ns();
+        self.lateness.record(message.sent_ns.saturating_sub(message.intended_ns));
+        let counter = match end.outcome {
+            Outcome::Ok => {
+                self.ack.record(completed_ns.saturating_sub(message.intended_ns));
+                self.service.record(completed_ns.saturating_sub(message.sent_ns));
+                &self.acknowledged
+            }
+            Outcome::Fail => &self.failed,
+            Outcome::Unknown => &self.unknown,
+        };
+        let operation = Operation {
+            identity: Identity::planned(message.sequence),
+            key: Key::planned(message.key),
+            key_sequence: message.key_sequence,
+            outcome: end.outcome,
+            error: end.error,
+            partition: end.partition,
+            offset: end.offset,
+            value: message.value,
+            intended_ns: message.intended_ns,
+            sent_ns: message.sent_ns,
+            completed_ns,
+        };
+        if let Some(operations) = lock(&self.operations).as_mut() {
+            operations.push(&operation);
+        }
+        self.last_completed_ns.fetch_max(completed_ns, Ordering::Relaxed);
+        // After the push: whoever sees the count may count on the operation.
+        counter.fetch_add(1, Ordering::Release);
+    }
+
+    /// How many messages have ended.
+    pub(crate) fn ended(&self) -> u64 {
+        [&self.acknowledged, &self.failed, &self.unknown].iter().map(|counter| counter.load(Ordering::Acquire)).sum()
+    }
+
+    /// Keeps what the client complains about, for people.
+    pub(crate) fn complain(&self, text: String) {
+        *lock(&self.last_error) = Some(text);
+    }
+
+    pub(crate) fn last_error(&self) -> Option<String> {
+        lock(&self.last_error).clone()
+    }
+
+    /// Hands what waits to the operating system, for times when nothing ends.
+    pub(crate) fn flush(&self) {
+        if let Some(operations) = lock(&self.operations).as_mut() {
+            operations.flush();
+        }
+    }
+
+    /// Closes the stream of operations.
+    pub(crate) fn finish(&self) -> Result<(), DirectoryError> {
+        match lock(&self.operations).take() {
+            Some(operations) => operations.finish().map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A panic elsewhere leaves counters and streams as they are: each is changed in one step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

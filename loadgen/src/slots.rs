@@ -1,0 +1,179 @@
+//! What the client holds: a slab of messages in flight, allocated once.
+//!
+//! Each message handed to the client carries the index of its slot as its opaque. Exactly one thread claims slots (the
+//! pacer) and exactly one gives them back (the delivery thread), so the list of free ones is a ring with one writer at
+//! each end, without a lock. A slab without a free slot is a full queue.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+
+/// What is known of a message before it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InFlight {
+    pub(crate) sequence: u64,
+    pub(crate) key: u32,
+    pub(crate) key_sequence: u32,
+    pub(crate) value: i64,
+    pub(crate) intended_ns: u64,
+    pub(crate) sent_ns: u64,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    /// Guards the rest: raised after it is written, lowered before it is read.
+    occupied: AtomicBool,
+    key: AtomicU32,
+    key_sequence: AtomicU32,
+    sequence: AtomicU64,
+    value: AtomicI64,
+    intended_ns: AtomicU64,
+    sent_ns: AtomicU64,
+}
+
+/// The slab.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    slots: Vec<Slot>,
+    free: Vec<AtomicU32>,
+    /// Slots ever claimed; written by the pacer only.
+    claimed: AtomicU64,
+    /// Slots ever given back, those free at the start included; written by the delivery thread only.
+    returned: AtomicU64,
+}
+
+impl Slots {
+    pub(crate) fn new(capacity: u32) -> Self {
+        Self {
+            slots: (0..capacity).map(|_| Slot::default()).collect(),
+            free: (0..capacity).map(AtomicU32::new).collect(),
+            claimed: AtomicU64::new(0),
+            returned: AtomicU64::new(u64::from(capacity)),
+        }
+    }
+
+    /// A free slot, for the pacer; `None` while all are in flight.
+    pub(crate) fn claim(&self) -> Option<usize> {
+        let claimed = self.claimed.load(Ordering::Relaxed);
+        if claimed == self.returned.load(Ordering::Acquire) {
+            return None;
+        }
+        let slot = self.free[self.place(claimed)].load(Ordering::Relaxed);
+        self.claimed.store(claimed + 1, Ordering::Release);
+        Some(slot as usize)
+    }
+
+    /// Describes the message that a claimed slot is about to carry.
+    pub(crate) fn occupy(&self, slot: usize, message: &InFlight) {
+        let slot = &self.slots[slot];
+        slot.sequence.store(message.sequence, Ordering::Relaxed);
+        slot.key.store(message.key, Ordering::Relaxed);
+        slot.key_sequence.store(message.key_sequence, Ordering::Relaxed);
+        slot.value.store(message.value, Ordering::Relaxed);
+        slot.intended_ns.store(message.intended_ns, Ordering::Relaxed);
+        slot.sent_ns.store(message.sent_ns, Ordering::Relaxed);
+        slot.occupied.store(true, Ordering::Release);
+    }
+
+    /// Takes back what [`Self::occupy`] said, for the pacer, which keeps the slot: the client refused the message.
+    pub(crate) fn vacate(&self, slot: usize) {
+        self.slots[slot].occupied.store(false, Ordering::Relaxed);
+    }
+
+    /// Ends a message's flight and gives its slot back, for the delivery thread. `None` when nothing is in flight there.
+    pub(crate) fn finish(&self, slot: usize) -> Option<InFlight> {
+        let entry = self.slots.get(slot)?;
+        if !entry.occupied.swap(false, Ordering::AcqRel) {
+            return None;
+        }
+        let message = InFlight {
+            sequence: entry.sequence.load(Ordering::Relaxed),
+            key: entry.key.load(Ordering::Relaxed),
+            key_sequence: entry.key_sequence.load(Ordering::Relaxed),
+            value: entry.value.load(Ordering::Relaxed),
+            intended_ns: entry.intended_ns.load(Ordering::Relaxed),
+            sent_ns: entry.sent_ns.load(Ordering::Relaxed),
+        };
+        let returned = self.returned.load(Ordering::Relaxed);
+        self.free[self.place(returned)].store(u32::try_from(slot).expect("capacities have 32 bits"), Ordering::Relaxed);
+        self.returned.store(returned + 1, Ordering::Release);
+        Some(message)
+    }
+
+    /// How many slots there are.
+    pub(crate) fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn place(&self, turn: u64) -> usize {
+        usize::try_from(turn % self.free.len() as u64).expect("below the capacity")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(sequence: u64) -> InFlight {
+        InFlight {
+            sequence,
+            key: 7,
+            key_sequence: 3,
+            value: -5,
+            intended_ns: sequence * 10,
+            sent_ns: sequence * 10 + 1,
+        }
+    }
+
+    #[test]
+    fn a_full_slab_has_no_slot_until_one_comes_back() {
+        let slots = Slots::new(2);
+        let first = slots.claim().expect("free");
+        let second = slots.claim().expect("free");
+        assert_ne!(first, second);
+        assert_eq!(slots.claim(), None);
+        slots.occupy(first, &message(1));
+        assert_eq!(slots.finish(first), Some(message(1)));
+        assert_eq!(slots.finish(first), None, "answered twice");
+        assert_eq!(slots.finish(99), None, "no such slot");
+        assert_eq!(slots.claim(), Some(first));
+        assert_eq!(slots.claim(), None);
+    }
+
+    #[test]
+    fn a_refused_message_was_never_in_flight() {
+        let slots = Slots::new(1);
+        let slot = slots.claim().expect("free");
+        slots.occupy(slot, &message(1));
+        slots.vacate(slot);
+        assert_eq!(slots.finish(slot), None);
+    }
+
+    #[test]
+    fn two_threads_lose_and_mix_nothing() {
+        const MESSAGES: u64 = 200_000;
+        let slots = Slots::new(64);
+        let (hand_over, handed) = std::sync::mpsc::sync_channel(64);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for sequence in 0..MESSAGES {
+                    let slot = loop {
+                        match slots.claim() {
+                            Some(slot) => break slot,
+                            None => std::thread::yield_now(),
+                        }
+                    };
+                    slots.occupy(slot, &message(sequence));
+                    hand_over.send(slot).expect("the other thread lives");
+                }
+                drop(hand_over);
+            });
+            scope.spawn(|| {
+                let mut expected = 0;
+                for slot in handed {
+                    assert_eq!(slots.finish(slot), Some(message(expected)));
+                    expected += 1;
+                }
+                assert_eq!(expected, MESSAGES);
+            });
+        });
+    }
+}

@@ -1,0 +1,129 @@
+//! The thread of a tap: polls, reads identities, records deliveries.
+
+use crate::clock::RunClock;
+use crate::meter::Meter;
+use crate::names::Names;
+use crate::stop::StopFlag;
+use crate::tap::{Shared, TapError, TapPlan, Unreadable};
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use shakedown_reports::DeliveryWriter;
+use shakedown_reports::record::Delivery;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How long the tap waits for a message before it looks at its flag.
+const POLL: Duration = Duration::from_millis(20);
+/// How often an idle stream of deliveries is handed to the operating system.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// Unreadable messages that are kept; all are counted.
+const SAMPLES_MAX: usize = 100;
+
+/// What only the thread knows until its end.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) unreadable_samples: Vec<Unreadable>,
+    pub(crate) foreign: u64,
+    pub(crate) rewinds: u64,
+    pub(crate) early: u64,
+    pub(crate) errors: u64,
+    pub(crate) last_error: Option<String>,
+}
+
+/// Everything of the thread but its consumer, whose messages are borrowed while they are recorded.
+pub(crate) struct Reader {
+    plan: TapPlan,
+    names: Names,
+    clock: RunClock,
+    deliveries: DeliveryWriter,
+    shared: Arc<Shared>,
+    meter: Arc<Meter>,
+    seen: Seen,
+}
+
+impl Reader {
+    pub(crate) fn new(
+        plan: TapPlan,
+        names: Names,
+        clock: RunClock,
+        deliveries: DeliveryWriter,
+        shared: Arc<Shared>,
+        meter: Arc<Meter>,
+    ) -> Self {
+        Self { plan, names, clock, deliveries, shared, meter, seen: Seen::default() }
+    }
+
+    pub(crate) fn run(mut self, consumer: &BaseConsumer, stop: &StopFlag) -> Result<Seen, TapError> {
+        let mut flushed = Instant::now();
+        let mut fatal = None;
+        while !stop.is_stopped() && fatal.is_none() {
+            match consumer.poll(POLL) {
+                Some(Ok(message)) => {
+                    let received_ns = self.clock.now_ns();
+                    self.see(&message, received_ns);
+                }
+                Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => fatal = Some(error),
+                Some(Err(error)) => {
+                    self.seen.errors += 1;
+                    self.seen.last_error = Some(error.to_string());
+                }
+                None => {}
+            }
+            if flushed.elapsed() >= FLUSH_EVERY {
+                self.deliveries.flush();
+                flushed = Instant::now();
+            }
+        }
+        self.deliveries.finish()?;
+        match fatal {
+            Some(source) => {
+                let count = self.shared.count.load(Ordering::Acquire);
+                Err(TapError::Fatal { topic: self.plan.topic, count, source: Box::new(source) })
+            }
+            None => Ok(self.seen),
+        }
+    }
+
+    fn see(&mut self, message: &impl Message, received_ns: u64) {
+        match self.plan.identity.read(message, &self.names) {
+            Ok(reading) if reading.run.is_some() && self.plan.run.is_some() && reading.run != self.plan.run => {
+                self.seen.foreign += 1;
+            }
+            Ok(reading) => {
+                if reading.intended_ns != 0 {
+                    self.seen.early += u64::from(received_ns < reading.intended_ns);
+                    self.meter.record(received_ns.saturating_sub(reading.intended_ns));
+                }
+                self.deliveries.push(&Delivery {
+                    identity: reading.identity,
+                    key: reading.key,
+                    partition: message.partition(),
+                    offset: message.offset(),
+                    timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+                    value: reading.value,
+                    intended_ns: reading.intended_ns,
+                    received_ns,
+                });
+                self.shared.count.fetch_add(1, Ordering::Release);
+            }
+            Err(reason) => {
+                self.shared.unreadable.fetch_add(1, Ordering::Release);
+                if self.seen.unreadable_samples.len() < SAMPLES_MAX {
+                    self.seen.unreadable_samples.push(Unreadable {
+                        partition: message.partition(),
+                        offset: message.offset(),
+                        reason: reason.to_string(),
+                    });
+                }
+            }
+        }
+        // Last: whoever sees the position may count on everything below it being recorded.
+        let partition = usize::try_from(message.partition()).ok();
+        if let Some(position) = partition.and_then(|partition| self.shared.positions.get(partition)) {
+            self.seen.rewinds += u64::from(message.offset() < position.load(Ordering::Relaxed));
+            position.store(message.offset() + 1, Ordering::Release);
+        }
+    }
+}

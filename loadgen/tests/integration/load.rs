@@ -1,0 +1,175 @@
+//! What a load promises: everything offered ends and is recorded, and nothing forgives arrears.
+
+use crate::bench::{Bench, RUN, TOPIC, plan, wait_until};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use shakedown_loadgen::{Load, LoadError, StopFlag, TopicError};
+use shakedown_reports::record::{Operation, Outcome};
+use std::collections::HashSet;
+use std::time::Duration;
+
+fn dense(operations: &[Operation], count: u64) {
+    let mut sequences: Vec<_> = operations.iter().map(|operation| operation.identity.index()).collect();
+    sequences.sort_unstable();
+    assert_eq!(sequences, (0..count).collect::<Vec<_>>(), "every message ends exactly once");
+}
+
+#[test]
+fn every_message_is_acknowledged_at_a_place_of_its_own() {
+    let bench = Bench::new();
+    let mut plan = plan("2000/s", Duration::from_millis(500));
+    plan.arrivals.shape = shakedown_loadgen::Shape::Poisson;
+    let summary = bench.run(&plan);
+    let progress = summary.progress;
+    assert_eq!((progress.planned, progress.offered, progress.acknowledged), (1_000, 1_000, 1_000));
+    assert_eq!((progress.failed, progress.unknown, progress.in_flight), (0, 0, 0));
+    assert!(!summary.stopped_early);
+    for histogram in [&summary.ack, &summary.service, &summary.lateness] {
+        assert_eq!(histogram.len(), 1_000, "nothing is sampled");
+    }
+
+    let operations = bench.operations();
+    dense(&operations, 1_000);
+    let last_ns = operations.iter().map(|operation| operation.completed_ns).max();
+    assert_eq!(Some(summary.finished_ns), last_ns);
+    assert!((1_000.0..2_200.0).contains(&summary.offered_per_second()), "{}/s", summary.offered_per_second());
+    let places: HashSet<_> = operations.iter().map(|operation| (operation.partition, operation.offset)).collect();
+    assert_eq!(places.len(), 1_000);
+    let schedule = plan.schedule().expect("valid");
+    let workload = plan.workload().expect("valid");
+    for operation in &operations {
+        let sequence = operation.identity.index();
+        assert_eq!(operation.outcome, Outcome::Ok);
+        assert_eq!(operation.intended_ns, summary.started_ns + schedule.offset_ns(sequence));
+        assert!(operation.intended_ns <= operation.sent_ns && operation.sent_ns <= operation.completed_ns);
+        let message = workload.message_at(sequence);
+        assert_eq!((operation.key.index(), operation.value), (message.key, message.value));
+    }
+    assert_eq!(bench.interval_tags(), ["ack", "lateness", "service"]);
+}
+
+/// An idempotent client that finds no broker connected at first begins half a second later. That is no latency of the
+/// system, and a budget on a p99 would break by it.
+#[test]
+fn the_schedule_begins_when_the_client_can_send() {
+    for _ in 0..3 {
+        let summary = Bench::new().run(&plan("1000/s", Duration::from_millis(50)));
+        assert_eq!(summary.progress.acknowledged, 50);
+        assert!(summary.ack.max() < 400_000_000, "{} ns", summary.ack.max());
+    }
+}
+
+#[test]
+fn a_full_queue_delays_messages_and_moves_no_intended_instant() {
+    let bench = Bench::new();
+    bench.cluster.broker_round_trip_time(-1, Duration::from_millis(100)).expect("a slow broker");
+    let mut plan = plan("1000/s", Duration::from_millis(300));
+    plan.client.insert("queue.buffering.max.messages".to_owned(), "20".to_owned());
+    let summary = bench.run(&plan);
+    assert!(summary.progress.queue_full > 0, "{:?}", summary.progress);
+    assert!(summary.progress.blocked_ns > 100_000_000, "{:?}", summary.progress);
+    assert_eq!(summary.progress.acknowledged, 300);
+    let operations = bench.operations();
+    dense(&operations, 300);
+    for operation in &operations {
+        assert_eq!(operation.intended_ns, summary.started_ns + operation.identity.index() * 1_000_000);
+    }
+    // 20 messages each 100 ms are 200/s, a fifth of the rate: the last of 300 waits for more than a second.
+    assert!(summary.lateness.max() > 1_000_000_000, "{} ns", summary.lateness.max());
+    assert!(summary.ack.max() > summary.lateness.max(), "latency counts from the intended instant");
+    assert!(summary.service.max() < summary.lateness.max(), "service time does not");
+}
+
+#[test]
+fn what_nobody_answers_is_unknown() {
+    let bench = Bench::new();
+    let mut plan = plan("500/s", Duration::from_millis(600));
+    plan.flush_timeout = Duration::from_millis(300);
+    let load = bench.start(&plan, StopFlag::new());
+    wait_until("something is acknowledged", || load.progress().acknowledged > 0);
+    bench.cluster.broker_down(-1).expect("no broker left");
+    let summary = load.join().expect("the load is recorded");
+    let progress = summary.progress;
+    assert_eq!(progress.offered, 300);
+    assert!(progress.unknown > 0, "{progress:?}");
+    assert_eq!(progress.acknowledged + progress.unknown, 300, "{progress:?}");
+    let operations = bench.operations();
+    dense(&operations, 300);
+    let unknown = operations.iter().filter(|operation| operation.outcome == Outcome::Unknown);
+    assert!(unknown.clone().all(|operation| (operation.partition, operation.offset) == (-1, -1)));
+    // The client was told to give up, and its error says so (_PURGE_QUEUE, _PURGE_INFLIGHT).
+    assert!(unknown.clone().all(|operation| [-152, -151].contains(&operation.error)));
+    assert_eq!(unknown.count() as u64, progress.unknown);
+}
+
+#[test]
+fn what_the_broker_refuses_for_good_has_failed() {
+    let bench = Bench::new();
+    let mut plan = plan("1000/s", Duration::from_millis(100));
+    plan.client.insert("enable.idempotence".to_owned(), "false".to_owned());
+    bench.cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
+    let summary = bench.run(&plan);
+    let progress = summary.progress;
+    assert!(progress.failed > 0, "{progress:?}");
+    assert_eq!(progress.failed + progress.acknowledged, 100, "{progress:?}");
+    assert!(summary.last_error.expect("the client complained").contains("size too large"));
+    let operations = bench.operations();
+    dense(&operations, 100);
+    let failed: Vec<_> = operations.iter().filter(|operation| operation.outcome == Outcome::Fail).collect();
+    assert_eq!(failed.len() as u64, progress.failed);
+    assert!(failed.iter().all(|operation| operation.error == 10 && operation.offset == -1), "{failed:?}");
+}
+
+#[test]
+fn a_raised_flag_ends_the_offering_and_loses_nothing() {
+    let bench = Bench::new();
+    let stop = StopFlag::new();
+    let load = bench.start(&plan("500/s", Duration::from_secs(3_600)), stop.clone());
+    wait_until("fifty are acknowledged", || load.progress().acknowledged >= 50);
+    stop.stop();
+    let summary = load.join().expect("the load is recorded");
+    assert!(summary.stopped_early);
+    let progress = summary.progress;
+    assert_eq!(progress.planned, 1_800_000);
+    assert_eq!(progress.acknowledged, progress.offered);
+    assert!(progress.offered < 10_000, "{progress:?}");
+    dense(&bench.operations(), progress.offered);
+}
+
+#[test]
+fn a_cap_makes_messages_late_and_drops_none() {
+    let bench = Bench::new();
+    let mut plan = plan("10000/s", Duration::from_millis(100));
+    plan.max_rate = Some("2000/s".parse().expect("a rate"));
+    let summary = bench.run(&plan);
+    assert_eq!(summary.progress.acknowledged, 1_000);
+    let took_ns = summary.last_sent_ns - summary.started_ns;
+    // 1,000 messages at 2,000/s less the burst of ten.
+    assert!(took_ns >= 490_000_000, "{took_ns} ns");
+    assert!(summary.lateness.max() >= 390_000_000, "{} ns", summary.lateness.max());
+}
+
+#[test]
+fn a_topic_that_is_not_there_is_an_error_and_not_a_new_topic() {
+    let bench = Bench::new();
+    let mut plan = plan("10/s", Duration::from_millis(100));
+    plan.topic = "misspelt".to_owned();
+    let operations = bench.directory.operation_writer().expect("one load a run");
+    let intervals = bench.directory.interval_log();
+    let error = Load::start(&plan, &bench.bootstrap, bench.clock, operations, intervals, StopFlag::new())
+        .expect_err("there is no such topic");
+    assert!(matches!(&error, LoadError::Topic(TopicError::Missing { topic, .. }) if topic == "misspelt"), "{error}");
+    assert!(error.to_string().contains("\"misspelt\" does not exist"), "{error}");
+}
+
+#[test]
+fn properties_that_librdkafka_does_not_know_are_an_error() {
+    let bench = Bench::new();
+    let mut plan = plan("10/s", Duration::from_millis(100));
+    plan.client.insert("linger.mz".to_owned(), "5".to_owned());
+    let operations = bench.directory.operation_writer().expect("one load a run");
+    let intervals = bench.directory.interval_log();
+    let error = Load::start(&plan, &bench.bootstrap, bench.clock, operations, intervals, StopFlag::new())
+        .expect_err("there is no such property");
+    assert!(error.to_string().contains("linger.mz"), "{error}");
+    assert_eq!((plan.run, plan.topic.as_str()), (RUN, TOPIC));
+}

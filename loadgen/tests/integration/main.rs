@@ -1,0 +1,6 @@
+//! Loads and taps against librdkafka's mock cluster.
+
+mod bench;
+mod command;
+mod load;
+mod tap;
