@@ -1,0 +1,82 @@
+//! The analytics service: how many orders of `order-processed` there are, and what they are worth.
+//!
+//! Every event is folded exactly once. The store holds the totals together with the offset at which each partition's
+//! fold goes on, changes both in one transaction, and decides where to resume; the group's offsets only show the lag.
+
+mod totals;
+
+use crate::config::{ConfigError, Environment};
+use crate::domain::OrderProcessed;
+use crate::error::RunError;
+use crate::http::ApiError;
+use crate::kafka::{BatchError, BatchHandler, ConsumerSettings, Event, spawn_consumer};
+use crate::metrics::Metrics;
+use crate::service::{Context, Running};
+use crate::store::{Durability, StoreSettings};
+use axum::routing::get;
+use axum::{Json, Router};
+use totals::{Fold, StoredPositions, Totals};
+use tracing::{debug, info};
+
+#[derive(Debug, Clone)]
+struct Settings {
+    consumer: ConsumerSettings,
+    store: StoreSettings,
+}
+
+impl Settings {
+    fn read(environment: &Environment) -> Result<Self, ConfigError> {
+        let consumer = ConsumerSettings {
+            topic: environment.text("ORDER_PROCESSED_TOPIC", "order-processed"),
+            group: environment.text("GROUP_ID", "analytics"),
+            batch_events_max: environment
+                .parse("BATCH_EVENTS_MAX", 5000, "1 to 50000", |n| (1..=50_000).contains(n))?,
+        };
+        Ok(Self { consumer, store: StoreSettings::read("analytics", environment)? })
+    }
+}
+
+/// Starts the service.
+pub(crate) async fn start(environment: &Environment, context: &Context) -> Result<Running, RunError> {
+    let settings = Settings::read(environment)?;
+    let migrations = sqlx::migrate!("migrations/analytics");
+    let totals = Totals::new(settings.store.open(Durability::Consistent, &migrations).await?);
+    let positions = StoredPositions { totals: totals.clone(), runtime: context.runtime.clone() };
+    let handler = Folding { totals: totals.clone(), metrics: context.metrics.clone() };
+    let worker = spawn_consumer(&settings.consumer, handler, Some(Box::new(positions)), context)?;
+    let routes = Router::new()
+        .route("/analytics", get(move || async move { totals.read().await.map(Json).map_err(ApiError::from) }));
+    Ok(Running { routes, worker })
+}
+
+struct Folding {
+    totals: Totals,
+    metrics: Metrics,
+}
+
+impl BatchHandler for Folding {
+    async fn handle(&mut self, batch: &[Event]) -> Result<(), BatchError> {
+        let mut folds = Vec::with_capacity(batch.len());
+        for event in batch {
+            let revenue = match OrderProcessed::read(event) {
+                Ok(order) => {
+                    let trace_id = event.trace.map(|trace| tracing::field::display(trace.trace_id()));
+                    let order_id = &*order.order_id;
+                    if event.is_sampled() {
+                        info!(trace_id, order_id, "order counted");
+                    } else {
+                        debug!(trace_id, order_id, "order counted");
+                    }
+                    Some(order.total_cost)
+                }
+                // It counts for nothing, but the fold goes on behind it.
+                Err(malformed) => {
+                    malformed.report(event, &self.metrics);
+                    None
+                }
+            };
+            folds.push(Fold { partition: event.partition, offset: event.offset, revenue });
+        }
+        self.totals.fold(&batch[0].topic, &folds).await.map_err(BatchError::whole)
+    }
+}
