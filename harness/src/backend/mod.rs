@@ -1,0 +1,7 @@
+//! What plays the cluster. A scenario runs unchanged on each back end.
+
+mod contract;
+mod embedded;
+
+pub use contract::{Backend, BackendError, ClusterPlan, RunningCluster};
+pub use embedded::Embedded;

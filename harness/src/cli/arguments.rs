@@ -1,0 +1,148 @@
+//! What may be typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use shakedown_loadgen::cli::LoadArguments;
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "Exit codes:
+  0  pass: everything that was expected holds
+  1  fail: something that was expected does not hold
+  2  a bad scenario, or wrong usage
+  3  inconclusive: nothing was compared, the drain did not finish, the run was interrupted
+  4  the harness itself, or what it needs, broke";
+
+/// Boots Kafka, launches your services, drives load and faults, and proves what survived.
+#[derive(Debug, Parser)]
+#[command(name = "shakedown", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run scenarios and judge them
+    Run(RunArguments),
+    /// Judge a run directory again
+    Check(CheckArguments),
+    /// Print the JSON Schema of scenario files
+    ///
+    /// Editors complete and validate by it: put `#:schema path/to/schema.json` into the first line of a scenario.
+    Schema,
+    /// Run a cluster until it is told to stop
+    ///
+    /// Prints one line of JSON with its addresses, and ends on SIGTERM, on Ctrl-C, or when the pipe at its standard
+    /// input closes, so that it never outlives the program that started it.
+    Cluster(ClusterArguments),
+    /// Run one of the built-in services
+    ///
+    /// Configured by environment variables, as in production: KAFKA_BOOTSTRAP_SERVERS, HTTP_ADDR, DATABASE_URL, ...
+    Service(ServiceArguments),
+    /// Offer load to any Kafka, open-loop
+    Load(LoadArguments),
+}
+
+/// `shakedown run`.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct RunArguments {
+    /// Scenario files; all are validated before the first one runs
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Draw everything from this seed instead of the scenario's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=9_223_372_036_854_775_807))]
+    pub seed: Option<u64>,
+    /// What plays the cluster, instead of what the scenario says
+    #[arg(long, value_enum)]
+    pub backend: Option<BackendArgument>,
+    /// Listen on the ports that the system is known by: brokers from 9092, services as their system says
+    #[arg(long)]
+    pub fixed_ports: bool,
+    /// Keep the stores of the services in the run directory
+    #[arg(long)]
+    pub keep: bool,
+    /// Where run directories go
+    #[arg(long, value_name = "FOLDER", default_value = "target/shakedown")]
+    pub out: PathBuf,
+}
+
+/// `--backend`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BackendArgument {
+    /// Shakedown's own brokers, in this process
+    Embedded,
+}
+
+/// `shakedown check`.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct CheckArguments {
+    /// A run directory, such as target/shakedown/billing/20261121T120314
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+}
+
+/// `shakedown cluster`.
+#[derive(Debug, Args)]
+pub struct ClusterArguments {
+    /// How many brokers
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=15))]
+    pub brokers: u32,
+    /// The first broker's port, with the others behind it; free ports without it
+    #[arg(long, value_name = "P", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// Kafka's broker configuration, such as num.partitions=3; may be repeated
+    #[arg(long = "config", value_name = "NAME=VALUE", value_parser = property)]
+    pub config: Vec<(String, String)>,
+}
+
+fn property(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE, such as num.partitions=3".to_owned()),
+    }
+}
+
+/// `shakedown service`.
+#[derive(Debug, Args)]
+pub struct ServiceArguments {
+    /// Which one
+    #[arg(value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(shakedown_services::NAMES))]
+    pub name: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Arguments;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_explains_itself() {
+        let mut help = String::new();
+        for mut command in [Arguments::command()].into_iter().chain(Arguments::command().get_subcommands().cloned()) {
+            help.push_str(&format!("## {}\n\n{}\n", command.get_name().to_owned(), command.render_long_help()));
+        }
+        insta::assert_snapshot!(help);
+    }
+
+    #[test]
+    fn wrong_usage_is_refused() {
+        for line in [
+            vec!["shakedown", "run"],
+            vec!["shakedown", "service", "trakcer"],
+            vec!["shakedown", "cluster", "--brokers", "0"],
+            vec!["shakedown", "cluster", "--config", "nonsense"],
+            vec!["shakedown", "run", "--backend", "apache", "x.toml"],
+        ] {
+            let error = Arguments::try_parse_from(&line).expect_err("refused");
+            assert_eq!(error.exit_code(), 2, "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `shakedown cluster`: brokers for other programs and other languages.
+
+use super::arguments::ClusterArguments;
+use super::signals;
+use crate::exit::Exit;
+use shakedown_cluster::Cluster;
+use shakedown_loadgen::StopFlag;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::FileTypeExt as _;
+use std::time::Duration;
+
+/// Between two looks at whether it is time to stop.
+const POLL: Duration = Duration::from_millis(20);
+
+pub(super) fn run(arguments: &ClusterArguments) -> Exit {
+    let stop = StopFlag::new();
+    if let Err(error) = signals::raise_on_signal(stop.clone()) {
+        eprintln!("error: cannot handle signals: {error}");
+        return Exit::Broken;
+    }
+    let mut builder = Cluster::builder().brokers(arguments.brokers);
+    if let Some(port) = arguments.port {
+        builder = builder.base_port(port);
+    }
+    for (name, value) in &arguments.config {
+        builder = builder.config(name, value);
+    }
+    let cluster = match builder.start() {
+        Ok(cluster) => cluster,
+        Err(error) => {
+            eprintln!("error: cannot start the cluster: {error}");
+            return Exit::Broken;
+        }
+    };
+    let nodes: Vec<_> = cluster
+        .nodes()
+        .iter()
+        .map(|node| serde_json::json!({ "id": node.id, "host": node.host, "port": node.port }))
+        .collect();
+    let line = serde_json::json!({ "bootstrap_servers": cluster.bootstrap_servers(), "nodes": nodes });
+    let mut stdout = std::io::stdout();
+    if writeln!(stdout, "{line}").and_then(|()| stdout.flush()).is_err() {
+        eprintln!("error: nobody reads where the cluster is: standard output is closed");
+        return Exit::Broken;
+    }
+    if parent_holds_a_pipe() {
+        let stop = stop.clone();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 1024];
+            let mut stdin = std::io::stdin();
+            while !matches!(stdin.read(&mut buffer), Ok(0) | Err(_)) {}
+            stop.stop();
+        });
+    }
+    while !stop.is_stopped() {
+        std::thread::sleep(POLL);
+    }
+    drop(cluster);
+    Exit::Pass
+}
+
+/// Whether standard input is a pipe whose end means that the parent is gone. A terminal, a file or /dev/null says
+/// nothing about the parent.
+fn parent_holds_a_pipe() -> bool {
+    std::fs::metadata("/dev/stdin").is_ok_and(|metadata| {
+        let kind = metadata.file_type();
+        kind.is_fifo() || kind.is_socket()
+    })
+}

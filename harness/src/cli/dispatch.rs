@@ -1,0 +1,26 @@
+//! From a command line to an exit code.
+
+use super::arguments::{Arguments, Command};
+use super::{check_command, cluster_command, load_command, run_command};
+use crate::exit::Exit;
+use crate::language::schema::scenario_schema_text;
+use clap::Parser;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// The whole tool.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Run(arguments) => run_command::run(&arguments).into(),
+        Command::Check(arguments) => check_command::run(&arguments).into(),
+        Command::Schema => {
+            // A reader that has seen enough, such as `head`, closes the pipe; that is no failure.
+            let _ = std::io::stdout().write_all(scenario_schema_text().as_bytes());
+            Exit::Pass.into()
+        }
+        Command::Cluster(arguments) => cluster_command::run(&arguments).into(),
+        Command::Service(arguments) => shakedown_services::run(&arguments.name),
+        Command::Load(arguments) => load_command::run(&arguments).into(),
+    }
+}

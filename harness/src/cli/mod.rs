@@ -1,0 +1,14 @@
+//! The command line: `run`, `check`, `schema`, `cluster`, `service`, `load`.
+//!
+//! [`arguments`] is what may be typed; each command has a file of its own.
+
+pub mod arguments;
+mod check_command;
+mod cluster_command;
+mod dispatch;
+mod load_command;
+mod progress;
+mod run_command;
+mod signals;
+
+pub use dispatch::main;

@@ -1,0 +1,90 @@
+//! `shakedown run FILE...`
+
+use super::arguments::{BackendArgument, RunArguments};
+use super::progress::Progress;
+use super::signals;
+use crate::exit::Exit;
+use crate::run::error::RunError;
+use crate::runner::Runner;
+use shakedown_loadgen::StopFlag;
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::sync::Arc;
+
+pub(super) fn run(arguments: &RunArguments) -> Exit {
+    let interrupt = StopFlag::new();
+    if let Err(error) = signals::raise_on_signal(interrupt.clone()) {
+        eprintln!("error: cannot handle signals: {error}");
+        return Exit::Broken;
+    }
+    // There is one back end so far; the argument is checked by its type, and the file's choice by the language.
+    let (Some(BackendArgument::Embedded) | None) = arguments.backend;
+    let runners: Vec<(&Path, Runner)> =
+        arguments.files.iter().map(|file| (file.as_path(), runner(file, arguments, &interrupt))).collect();
+    let mut exit = Exit::Pass;
+    for (_, runner) in &runners {
+        if let Err(error) = runner.plan() {
+            exit = exit.worst(complain(&error));
+        }
+    }
+    if exit != Exit::Pass {
+        return exit;
+    }
+    for (index, (file, runner)) in runners.iter().enumerate() {
+        if index > 0 {
+            println!();
+        }
+        exit = exit.worst(run_one(file, runner));
+        if interrupt.is_stopped() {
+            break;
+        }
+    }
+    exit
+}
+
+fn runner(file: &Path, arguments: &RunArguments, interrupt: &StopFlag) -> Runner {
+    let mut runner = Runner::new(file)
+        .output(&arguments.out)
+        .fixed_ports(arguments.fixed_ports)
+        .keep(arguments.keep)
+        .interrupt(interrupt.clone());
+    if let Some(seed) = arguments.seed {
+        runner = runner.seed(seed);
+    }
+    // The tool is its own service launcher.
+    match std::env::current_exe() {
+        Ok(executable) => runner.executable(executable),
+        Err(_) => runner,
+    }
+}
+
+fn run_one(file: &Path, runner: &Runner) -> Exit {
+    let progress = Arc::new(Progress::new(&file.display().to_string()));
+    let result = runner.clone().observer(Arc::<Progress>::clone(&progress)).run();
+    progress.clear();
+    match result {
+        Ok(report) => {
+            print!("{}", report.text(std::io::stdout().is_terminal()));
+            report.exit()
+        }
+        Err(error) => complain(&error),
+    }
+}
+
+/// Prints the error; what it means for the exit code.
+pub(super) fn complain(error: &RunError) -> Exit {
+    match error.cause() {
+        RunError::Scenario(problem) => {
+            eprint!("{}", problem.render(std::io::stderr().is_terminal()));
+            Exit::Usage
+        }
+        RunError::UnknownService { .. } | RunError::Plan(_) => {
+            eprintln!("error: {error}");
+            Exit::Usage
+        }
+        _ => {
+            eprintln!("error: {error}");
+            Exit::Broken
+        }
+    }
+}

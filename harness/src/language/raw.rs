@@ -1,0 +1,347 @@
+//! The keys of scenario and system files, exactly as they may be written. The one source of parser and schema.
+
+use super::document::Spanned;
+use super::quantity::{Frequency, Skew, Span};
+use super::reference::{HttpPath, Pointer, RoleReference, StreamReference, TargetReference, TermReference};
+use super::setting::{Named, Scalar, Setting, Whole, choices, settings, wrong_type};
+use super::{document::Content, document::Node, problem::Problems};
+use serde_json::{Value as Json, json};
+
+settings! {
+    /// One scenario: a system, the load on it, the faults, and what must hold.
+    pub struct RawScenario {
+        /// What the scenario is about, in a few words; reports and run directories carry it.
+        "name" => name: Option<Spanned<String>>,
+        /// What it shows, and to whom it matters.
+        "description" => description: Option<Spanned<String>>,
+        /// The system under test: a file of this name under `systems/`, or a path that ends in `.toml`.
+        "system" => system: Option<Spanned<String>>,
+        /// Fixes workload, keys, amounts and faults. Default 1.
+        "seed" => seed: Option<Spanned<Whole<0, 9_223_372_036_854_775_807>>>,
+        /// The Kafka cluster.
+        "cluster" => cluster: Option<Spanned<RawCluster>>,
+        /// Topics by name; adds to those of the system, and overrides them key by key.
+        "topics" => topics: Option<Spanned<Named<RawTopic>>>,
+        /// Services by name; adds to those of the system, and overrides them key by key.
+        "services" => services: Option<Spanned<Named<RawService>>>,
+        /// Hops that messages must survive, by name.
+        "flows" => flows: Option<Spanned<Named<RawFlow>>>,
+        /// Rules of conservation, by name.
+        "conserved" => conserved: Option<Spanned<Named<RawConserved>>>,
+        /// The load.
+        "load" => load: Option<Spanned<RawLoad>>,
+        /// Faults, in the order in which they are installed.
+        "fault" => fault: Option<Spanned<Vec<Spanned<RawFault>>>>,
+        /// What must hold. Absent keys are not checked.
+        "expect" => expect: Option<Spanned<RawExpect>>,
+        /// How long the phases of a run may take.
+        "limits" => limits: Option<Spanned<RawLimits>>,
+    }
+}
+
+settings! {
+    /// One system: topics, services, and the rules that any scenario over it may use.
+    pub struct RawSystem {
+        /// What the system is.
+        "description" => description: Option<Spanned<String>>,
+        /// The Kafka cluster.
+        "cluster" => cluster: Option<Spanned<RawCluster>>,
+        /// Topics by name.
+        "topics" => topics: Option<Spanned<Named<RawTopic>>>,
+        /// Services by name, in the order in which they are started.
+        "services" => services: Option<Spanned<Named<RawService>>>,
+        /// Hops that messages must survive, by name.
+        "flows" => flows: Option<Spanned<Named<RawFlow>>>,
+        /// Rules of conservation, by name.
+        "conserved" => conserved: Option<Spanned<Named<RawConserved>>>,
+    }
+}
+
+settings! {
+    /// The Kafka cluster.
+    pub struct RawCluster {
+        /// What plays the cluster; the command line's `--backend` wins. Default `embedded`.
+        "backend" => backend: Option<Spanned<BackendChoice>>,
+        /// How many brokers. Default 3.
+        "brokers" => brokers: Option<Spanned<Whole<1, 15>>>,
+        /// Kafka's broker configuration, such as `"group.initial.rebalance.delay.ms" = 0`.
+        "config" => config: Option<Spanned<Named<Scalar>>>,
+    }
+}
+
+choices! {
+    /// What plays the cluster.
+    pub enum BackendChoice {
+        /// Shakedown's own brokers, in the harness's process.
+        Embedded = "embedded",
+    }
+}
+
+settings! {
+    /// One topic.
+    pub struct RawTopic {
+        /// How many partitions. Default 1.
+        "partitions" => partitions: Option<Spanned<Whole<1, 10_000>>>,
+        /// Kafka's topic configuration, such as `"retention.ms" = 60000`.
+        "config" => config: Option<Spanned<Named<Scalar>>>,
+        /// How to read identity, amount and intended time from its messages. Default: from the load generator's header.
+        "message" => message: Option<Spanned<RawMessage>>,
+    }
+}
+
+settings! {
+    /// Where a JSON message carries what the checks compare; its key is the key of the Kafka record.
+    pub struct RawMessage {
+        /// Points at the business identity.
+        "identity" => identity: Spanned<Pointer>,
+        /// The amount in minor units: a pointer, or the sum over an array of a product of fields.
+        "value" => value: Option<Spanned<RawValue>>,
+        /// Points at the intended instant, in microseconds since the Unix epoch.
+        "intended_us" => intended_us: Option<Spanned<Pointer>>,
+    }
+}
+
+settings! {
+    /// The sum, over the elements of an array, of the product of some of their fields.
+    pub struct RawSum {
+        /// Points at the array.
+        "array" => array: Spanned<Pointer>,
+        /// Points from an element at the factors.
+        "product" => product: Spanned<Vec<Spanned<Pointer>>>,
+    }
+}
+
+/// Where the amount of a message is.
+#[derive(Debug, Clone)]
+pub enum RawValue {
+    /// In one field.
+    Field(Pointer),
+    /// Spread over an array.
+    Sum(RawSum),
+}
+
+impl Setting for RawValue {
+    fn schema() -> Json {
+        json!({ "oneOf": [Pointer::schema(), RawSum::schema()] })
+    }
+
+    fn read(node: &Node, path: &str, problems: &mut Problems<'_>) -> Option<Self> {
+        match node.content {
+            Content::Text(_) => Pointer::read(node, path, problems).map(Self::Field),
+            Content::Table(_) => RawSum::read(node, path, problems).map(Self::Sum),
+            _ => {
+                let expected = "a pointer such as \"/total_cost\", or a table { array = \"/items\", product = [\"/quantity\", ...] }";
+                wrong_type(node, path, expected, problems);
+                None
+            }
+        }
+    }
+}
+
+settings! {
+    /// One service, started as a child process.
+    pub struct RawService {
+        /// The program and its arguments. Default: the built-in service of this name.
+        "command" => command: Option<Spanned<Vec<Spanned<String>>>>,
+        /// When it counts as ready. Default for built-in services: `{ http = "/ready" }`; for others with a group: `{ group = true }`.
+        "ready" => ready: Option<Spanned<RawReady>>,
+        /// How many processes of it. Default 1.
+        "instances" => instances: Option<Spanned<Whole<1, 64>>>,
+        /// Its consumer group, given to it as `GROUP_ID`.
+        "group" => group: Option<Spanned<String>>,
+        /// The topics it consumes; the run is drained when its group has committed all of them.
+        "consumes" => consumes: Option<Spanned<Vec<Spanned<String>>>>,
+        /// The topics it produces to.
+        "produces" => produces: Option<Spanned<Vec<Spanned<String>>>>,
+        /// Outside stand-ins it calls: `mailbox` is given to it as `MAILBOX_URL`.
+        "calls" => calls: Option<Spanned<Vec<Spanned<StandIn>>>>,
+        /// Environment variables.
+        "env" => env: Option<Spanned<Named<Scalar>>>,
+        /// Its HTTP port under `--fixed-ports`; further instances take the ports behind it.
+        "port" => port: Option<Spanned<Whole<1, 65_535>>>,
+        /// Numbers that it states about itself.
+        "figures" => figures: Option<Spanned<RawFigures>>,
+        /// The list of what it did.
+        "ledger" => ledger: Option<Spanned<RawLedger>>,
+    }
+}
+
+choices! {
+    /// A stand-in for something outside the system, run by the harness.
+    pub enum StandIn {
+        /// `POST /emails` with an `Idempotency-Key`.
+        Mailbox = "mailbox",
+    }
+}
+
+settings! {
+    /// When a service counts as ready: one of these.
+    pub struct RawReady {
+        /// This path answers with a 2xx status.
+        "http" => http: Option<Spanned<HttpPath>>,
+        /// A line of its output contains this text.
+        "log" => log: Option<Spanned<String>>,
+        /// Its consumer group is stable and has a member for every instance.
+        "group" => group: Option<Spanned<bool>>,
+    }
+}
+
+settings! {
+    /// Numbers that a service states about itself, read after the drain.
+    pub struct RawFigures {
+        /// Answers with a JSON object; every whole number in it becomes the figure `service.field`.
+        "get" => get: Spanned<HttpPath>,
+    }
+}
+
+settings! {
+    /// The list of what a service did, asked for with `?after=POSITION&limit=N` and answered as lines of JSON.
+    pub struct RawLedger {
+        /// Answers with the entries behind a position, in order.
+        "get" => get: Spanned<HttpPath>,
+        /// Points at the business identity.
+        "identity" => identity: Spanned<Pointer>,
+        /// Points at the business key.
+        "key" => key: Option<Spanned<Pointer>>,
+        /// Points at the amount, in minor units.
+        "value" => value: Option<Spanned<Pointer>>,
+        /// Points at the position. Default `/position`.
+        "position" => position: Option<Spanned<Pointer>>,
+        /// Points at the instant of the entry, in microseconds since the Unix epoch. Default `/at_us`.
+        "at_us" => at_us: Option<Spanned<Pointer>>,
+        /// Points at the intended instant, in microseconds since the Unix epoch. Default: as at the flow's source.
+        "intended_us" => intended_us: Option<Spanned<Pointer>>,
+    }
+}
+
+settings! {
+    /// A hop: every message at `from` has to arrive at `to`.
+    pub struct RawFlow {
+        /// `load` or `topic NAME`.
+        "from" => from: Spanned<StreamReference>,
+        /// `topic NAME` or `ledger NAME`.
+        "to" => to: Spanned<StreamReference>,
+    }
+}
+
+settings! {
+    /// A rule of conservation.
+    pub struct RawConserved {
+        /// What must be equal; streams agree message by message first, totals second.
+        "equal" => equal: Spanned<Vec<Spanned<TermReference>>>,
+    }
+}
+
+settings! {
+    /// The load.
+    pub struct RawLoad {
+        /// `topic NAME`: the load generator produces; `service NAME`: that service produces at the rate given here.
+        "target" => target: Spanned<TargetReference>,
+        /// When messages are due.
+        "arrivals" => arrivals: Spanned<RawArrivals>,
+        /// Whose messages they are.
+        "keys" => keys: Option<Spanned<RawKeys>>,
+        /// Properties of the load generator's Kafka client, such as `"linger.ms" = 5`.
+        "client" => client: Option<Spanned<Named<Scalar>>>,
+    }
+}
+
+settings! {
+    /// When messages are due. The schedule is open: nothing that the system does delays it.
+    pub struct RawArrivals {
+        /// How they are spread over time.
+        "shape" => shape: Spanned<ShapeChoice>,
+        /// How many in each unit of time.
+        "rate" => rate: Spanned<Frequency>,
+        /// For how long.
+        "for" => duration: Spanned<Span>,
+    }
+}
+
+choices! {
+    /// How arrivals are spread over time.
+    pub enum ShapeChoice {
+        /// At equal distances.
+        Constant = "constant",
+        /// As independent customers arrive.
+        Poisson = "poisson",
+    }
+}
+
+settings! {
+    /// Whose messages they are.
+    pub struct RawKeys {
+        /// How many users there are; a user is a key. Default 1000.
+        "users" => users: Option<Spanned<Whole<1, 100_000_000>>>,
+        /// Skew of a Zipf distribution over the users. Default: all alike.
+        "zipf" => zipf: Option<Spanned<Skew>>,
+    }
+}
+
+settings! {
+    /// One fault.
+    pub struct RawFault {
+        /// When it strikes, counted from the first message of the load.
+        "at" => at: Spanned<Span>,
+        /// What it does, and to whom.
+        "do" => action: Spanned<RawAction>,
+        /// When it ends: a killed service starts again, a paused one goes on. Default: at the end of the load.
+        "heal" => heal: Option<Spanned<RawHeal>>,
+    }
+}
+
+settings! {
+    /// What a fault does: one of these, with the role that it hits.
+    pub struct RawAction {
+        /// `kill -9`.
+        "kill" => kill: Option<Spanned<RoleReference>>,
+        /// Stops it in its tracks (SIGSTOP) until it heals.
+        "pause" => pause: Option<Spanned<RoleReference>>,
+        /// Asks it to stop (SIGTERM), waits for it, and starts it again.
+        "restart" => restart: Option<Spanned<RoleReference>>,
+    }
+}
+
+settings! {
+    /// When a fault ends.
+    pub struct RawHeal {
+        /// So long after it began.
+        "after" => after: Spanned<Span>,
+    }
+}
+
+settings! {
+    /// What must hold. Absent keys are not checked.
+    pub struct RawExpect {
+        /// Exactly how many acknowledged messages may be missing, over all flows.
+        "lost" => lost: Option<Spanned<Whole<0, 9_223_372_036_854_775_807>>>,
+        /// Exactly how many surplus copies there may be, over all flows.
+        "duplicated" => duplicated: Option<Spanned<Whole<0, 9_223_372_036_854_775_807>>>,
+        /// Which order must hold on every flow.
+        "order" => order: Option<Spanned<OrderChoice>>,
+        /// Names of the conservation rules that must hold.
+        "conserved" => conserved: Option<Spanned<Vec<Spanned<String>>>>,
+        /// Latency budgets by the name of a flow: percentiles with their upper bounds, from the intended instant.
+        "latency" => latency: Option<Spanned<Named<Named<Span>>>>,
+    }
+}
+
+choices! {
+    /// Which order must hold.
+    pub enum OrderChoice {
+        /// The messages of each key arrive in the order of their source.
+        PerKey = "per-key",
+    }
+}
+
+settings! {
+    /// How long the phases of a run may take.
+    pub struct RawLimits {
+        /// Until every service is ready. Default 30 s.
+        "start" => start: Option<Spanned<Span>>,
+        /// From the end of the load until everything has arrived. Default 60 s.
+        "drain" => drain: Option<Spanned<Span>>,
+        /// For a service to stop after SIGTERM. Default 10 s.
+        "stop" => stop: Option<Spanned<Span>>,
+    }
+}

@@ -1,0 +1,256 @@
+//! Words inside strings that refer to something: streams, terms of a conservation rule, the load's target, roles.
+//!
+//! Only their form is checked here; whether the name exists is for [`crate::scenario`].
+
+use super::document::{Content, Node};
+use super::names;
+use super::problem::Problems;
+use super::setting::{Setting, wrong_type};
+use serde_json::{Value as Json, json};
+
+/// Something that messages can be seen at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamReference {
+    /// What the load generator offered.
+    Load,
+    /// A topic, read by a tap.
+    Topic(String),
+    /// The ledger of a service or of a stand-in.
+    Ledger(String),
+}
+
+impl StreamReference {
+    fn parse(text: &str) -> Option<Self> {
+        match *text.split_whitespace().collect::<Vec<_>>() {
+            ["load"] => Some(Self::Load),
+            ["topic", name] => Some(Self::Topic(name.to_owned())),
+            ["ledger", name] => Some(Self::Ledger(name.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for StreamReference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Load => f.write_str("load"),
+            Self::Topic(name) => write!(f, "topic {name}"),
+            Self::Ledger(name) => write!(f, "ledger {name}"),
+        }
+    }
+}
+
+impl Setting for StreamReference {
+    fn schema() -> Json {
+        json!({ "type": "string", "pattern": r"^(load|(topic|ledger) \S+)$", "examples": ["load", "topic orders"] })
+    }
+
+    fn read(node: &Node, path: &str, problems: &mut Problems<'_>) -> Option<Self> {
+        read_words(node, path, "`load`, `topic NAME` or `ledger NAME`", problems, Self::parse)
+    }
+}
+
+/// One side of a conservation rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TermReference {
+    /// The sum of the amounts in a stream.
+    Sum(StreamReference),
+    /// The number of distinct messages in a stream.
+    Count(StreamReference),
+    /// A number that a service states about itself.
+    Figure {
+        /// Whose.
+        service: String,
+        /// Which field of it.
+        field: String,
+    },
+}
+
+impl Setting for TermReference {
+    fn schema() -> Json {
+        let pattern = r"^((sum|count) (load|(topic|ledger) \S+)|figure [^. ]+\.\S+)$";
+        json!({ "type": "string", "pattern": pattern, "examples": ["sum topic orders", "figure analytics.revenue"] })
+    }
+
+    fn read(node: &Node, path: &str, problems: &mut Problems<'_>) -> Option<Self> {
+        let expected = "`sum STREAM`, `count STREAM` (a stream is `load`, `topic NAME` or `ledger NAME`) or `figure SERVICE.FIELD`";
+        read_words(node, path, expected, problems, |text| {
+            let (kind, rest) = text.split_once(char::is_whitespace)?;
+            match kind {
+                "sum" => StreamReference::parse(rest).map(Self::Sum),
+                "count" => StreamReference::parse(rest).map(Self::Count),
+                "figure" => {
+                    let (service, field) = rest.trim().split_once('.')?;
+                    let (service, field) = (service.to_owned(), field.to_owned());
+                    (!service.is_empty() && !field.is_empty()).then_some(Self::Figure { service, field })
+                }
+                _ => None,
+            }
+        })
+    }
+}
+
+/// Where load goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetReference {
+    /// The load generator produces to this topic.
+    Topic(String),
+    /// This service produces at its own rate, which the harness sets.
+    Service(String),
+}
+
+impl Setting for TargetReference {
+    fn schema() -> Json {
+        json!({ "type": "string", "pattern": r"^(topic|service) \S+$", "examples": ["topic orders", "service order"] })
+    }
+
+    fn read(node: &Node, path: &str, problems: &mut Problems<'_>) -> Option<Self> {
+        read_words(node, path, "`topic NAME` or `service NAME`", problems, |text| {
+            match *text.split_whitespace().collect::<Vec<_>>() {
+                ["topic", name] => Some(Self::Topic(name.to_owned())),
+                ["service", name] => Some(Self::Service(name.to_owned())),
+                _ => None,
+            }
+        })
+    }
+}
+
+/// The roles that a fault may name, with the form of their arguments.
+pub const ROLES: [&str; 13] = [
+    "service(NAME)",
+    "instance(NAME, N)",
+    "store(NAME)",
+    "client(NAME)",
+    "leader(TOPIC/PARTITION)",
+    "follower(TOPIC/PARTITION)",
+    "controller",
+    "group-coordinator(GROUP)",
+    "txn-coordinator(ID)",
+    "minority",
+    "majority",
+    "one",
+    "all",
+];
+
+/// What a fault hits, by role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RoleReference {
+    /// Every instance of a service.
+    Service(String),
+    /// One instance of a service, counted from 1.
+    Instance(String, u32),
+    /// A role that is valid in the language, and that the back end may or may not know: as written.
+    Other(String),
+}
+
+impl RoleReference {
+    fn parse(text: &str) -> Option<Self> {
+        let (role, arguments) = match text.split_once('(') {
+            Some((role, rest)) => (role.trim(), Some(rest.strip_suffix(')')?.trim())),
+            None => (text.trim(), None),
+        };
+        let form = ROLES.iter().find(|form| form.split('(').next() == Some(role))?;
+        if form.contains('(') != arguments.is_some_and(|text| !text.is_empty()) {
+            return None;
+        }
+        match (role, arguments) {
+            ("service", Some(name)) => Some(Self::Service(name.to_owned())),
+            ("instance", Some(pair)) => {
+                let (name, number) = pair.split_once(',')?;
+                Some(Self::Instance(name.trim().to_owned(), number.trim().parse().ok().filter(|n| *n > 0)?))
+            }
+            _ => Some(Self::Other(text.trim().to_owned())),
+        }
+    }
+}
+
+impl std::fmt::Display for RoleReference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Service(name) => write!(f, "service({name})"),
+            Self::Instance(name, number) => write!(f, "instance({name}, {number})"),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+impl Setting for RoleReference {
+    fn schema() -> Json {
+        json!({ "type": "string", "examples": ["service(payment)", "instance(payment, 1)"] })
+    }
+
+    fn read(node: &Node, path: &str, problems: &mut Problems<'_>) -> Option<Self> {
+        let expected = match &node.content {
+            Content::Text(text) => format!("a role; {}", names::advice(text, ROLES)),
+            _ => format!("a role: {}", names::list(&ROLES)),
+        };
+        read_words(node, path, &expected, problems, Self::parse)
+    }
+}
+
+/// A JSON pointer (RFC 6901) to a field of a message: `/order_id`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pointer(pub String);
+
+impl Setting for Pointer {
+    fn schema() -> Json {
+        json!({ "type": "string", "pattern": "^/", "examples": ["/order_id"] })
+    }
+
+    fn read(node: &Node, path: &str, problems: &mut Problems<'_>) -> Option<Self> {
+        let expected = "a JSON pointer, which begins with a slash, such as \"/order_id\"";
+        read_words(node, path, expected, problems, |text| {
+            (text.starts_with('/') && text.len() > 1).then(|| Self(text.to_owned()))
+        })
+    }
+}
+
+/// The path of an HTTP request: `/ready`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpPath(pub String);
+
+impl Setting for HttpPath {
+    fn schema() -> Json {
+        json!({ "type": "string", "pattern": "^/", "examples": ["/ready"] })
+    }
+
+    fn read(node: &Node, path: &str, problems: &mut Problems<'_>) -> Option<Self> {
+        let expected = "the path of a GET request, which begins with a slash, such as \"/ready\"";
+        read_words(node, path, expected, problems, |text| text.starts_with('/').then(|| Self(text.to_owned())))
+    }
+}
+
+fn read_words<T>(
+    node: &Node,
+    path: &str,
+    expected: &str,
+    problems: &mut Problems<'_>,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Option<T> {
+    let Content::Text(text) = &node.content else {
+        wrong_type(node, path, expected, problems);
+        return None;
+    };
+    let parsed = parse(text);
+    if parsed.is_none() {
+        let message = format!("`{path}` cannot be \"{text}\"");
+        problems.add(node.place, message, "cannot be read", format!("write {expected}"));
+    }
+    parsed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RoleReference;
+
+    #[test]
+    fn roles_are_read_by_their_form() {
+        assert_eq!(RoleReference::parse("service(a)"), Some(RoleReference::Service("a".to_owned())));
+        assert_eq!(RoleReference::parse("instance(a, 2)"), Some(RoleReference::Instance("a".to_owned(), 2)));
+        assert_eq!(RoleReference::parse("leader(orders/0)"), Some(RoleReference::Other("leader(orders/0)".to_owned())));
+        assert_eq!(RoleReference::parse("controller"), Some(RoleReference::Other("controller".to_owned())));
+        for bad in ["service", "service()", "service(a", "controller(1)", "instance(a)", "instance(a, 0)", "boss"] {
+            assert_eq!(RoleReference::parse(bad), None, "{bad}");
+        }
+    }
+}

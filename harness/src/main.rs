@@ -1,0 +1,7 @@
+//! The tool.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    shakedown::cli::main()
+}

@@ -1,0 +1,210 @@
+//! The plan of a run: everything that the seed decides, and the streams that will be recorded.
+//!
+//! Nothing in here depends on the machine, the time or a port, so that two runs of one plan may be compared.
+
+use crate::language::reference::{StreamReference, TermReference};
+use crate::scenario::model::{LoadRule, MessageRule, Scenario, StandIn, Target, Topic, ValueRule};
+use shakedown_loadgen::{Arrivals, IdentityRule, JsonRule, KeySpace, LoadPlan, Rate, Shape};
+use shakedown_reports::expectation::{ConservationRule, Expectations, LatencyBudget, Term};
+use shakedown_reports::record::{Flow, StreamId, StreamInfo, StreamKind};
+use std::fmt::Write as _;
+
+/// Why a valid scenario cannot be planned.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The rate does not exist.
+    #[error("cannot plan the load's rate: {0}")]
+    Rate(#[from] shakedown_loadgen::rate::RateError),
+    /// The load generator refuses the load.
+    #[error("cannot plan the load: {0}")]
+    Load(#[from] shakedown_loadgen::plan::PlanError),
+}
+
+/// A scenario with everything drawn.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// What is offered, and when. For a service that offers the load itself, the schedule it is asked for.
+    pub load: LoadPlan,
+    /// How many messages that is.
+    pub total: u64,
+    /// What will be recorded.
+    pub streams: Vec<StreamInfo>,
+    /// The hops between those streams.
+    pub flows: Vec<Flow>,
+    /// What must hold of them.
+    pub expectations: Expectations,
+    /// Names everything above that decides what is offered to what.
+    pub digest: String,
+}
+
+impl Plan {
+    /// Draws everything.
+    ///
+    /// # Errors
+    /// When the load generator cannot offer such a load.
+    pub fn new(scenario: Scenario) -> Result<Self, PlanError> {
+        let load = load_plan(&scenario)?;
+        let total = load.total()?;
+        let streams = streams(&scenario);
+        let find = |reference: &StreamReference| position(&streams, reference);
+        let flows = scenario
+            .flows
+            .iter()
+            .filter_map(|flow| Some(Flow { from: find(&flow.from)?, to: find(&flow.to)? }))
+            .collect();
+        let expectations = expectations(&scenario, &find);
+        let digest = digest(&scenario, &load.digest()?);
+        Ok(Self { scenario, load, total, streams, flows, expectations, digest })
+    }
+
+    /// How many of the plan's sequences can turn up in messages: none where a service makes up its own.
+    #[must_use]
+    pub fn planned_identities(&self) -> u64 {
+        if self.records_operations() { self.total } else { 0 }
+    }
+
+    /// Whether the load generator itself offers the load.
+    #[must_use]
+    pub fn records_operations(&self) -> bool {
+        matches!(self.scenario.load.target, Target::Topic(_))
+    }
+
+    /// The topics that are tapped, with their streams.
+    pub fn tapped(&self) -> impl Iterator<Item = (StreamId, &Topic)> {
+        self.scenario.topics.iter().filter_map(|topic| {
+            let stream = position(&self.streams, &StreamReference::Topic(topic.name.clone()))?;
+            Some((stream, topic))
+        })
+    }
+
+    /// The stream of this ledger, if it is recorded.
+    #[must_use]
+    pub fn ledger_stream(&self, name: &str) -> Option<StreamId> {
+        position(&self.streams, &StreamReference::Ledger(name.to_owned()))
+    }
+}
+
+fn load_plan(scenario: &Scenario) -> Result<LoadPlan, PlanError> {
+    let LoadRule { target, poisson, messages, per, duration, users, zipf, client } = &scenario.load;
+    let shape = if *poisson { Shape::Poisson } else { Shape::Constant };
+    let arrivals = Arrivals { shape, rate: Rate::new(*messages, *per)?, duration: *duration };
+    let (Target::Topic(name) | Target::Service(name)) = target;
+    let keys = KeySpace { users: *users, zipf: *zipf };
+    // A run number tells the messages of two runs on one cluster apart; the embedded cluster has only this run's.
+    let mut plan = LoadPlan::new(scenario.seed, 1, name.clone(), arrivals, keys);
+    plan.client.clone_from(client);
+    plan.validate()?;
+    Ok(plan)
+}
+
+/// The load if it is recorded, then every topic and ledger that a rule looks at, in the order of the files.
+fn streams(scenario: &Scenario) -> Vec<StreamInfo> {
+    let mut wanted: Vec<&StreamReference> = scenario.flows.iter().flat_map(|flow| [&flow.from, &flow.to]).collect();
+    for term in scenario.conserved.iter().flat_map(|rule| &rule.equal) {
+        if let TermReference::Sum(stream) | TermReference::Count(stream) = term {
+            wanted.push(stream);
+        }
+    }
+    let mut streams = Vec::new();
+    if matches!(scenario.load.target, Target::Topic(_)) {
+        streams.push(StreamInfo { name: "load".to_owned(), kind: StreamKind::Load });
+    }
+    for topic in &scenario.topics {
+        if wanted.iter().any(|stream| **stream == StreamReference::Topic(topic.name.clone())) {
+            streams.push(StreamInfo { name: topic.name.clone(), kind: StreamKind::Topic });
+        }
+    }
+    let services = scenario.services.iter().map(|service| service.name.as_str());
+    for ledger in services.chain([stand_in_name(StandIn::Mailbox)]) {
+        if wanted.iter().any(|stream| **stream == StreamReference::Ledger(ledger.to_owned())) {
+            streams.push(StreamInfo { name: ledger.to_owned(), kind: StreamKind::Ledger });
+        }
+    }
+    streams
+}
+
+/// What a stand-in and its ledger are called.
+#[must_use]
+pub const fn stand_in_name(stand_in: StandIn) -> &'static str {
+    match stand_in {
+        StandIn::Mailbox => "mailbox",
+    }
+}
+
+fn position(streams: &[StreamInfo], reference: &StreamReference) -> Option<StreamId> {
+    let label = reference.to_string();
+    streams.iter().position(|stream| stream.label() == label).and_then(|index| StreamId::try_from(index).ok())
+}
+
+fn expectations(scenario: &Scenario, find: &impl Fn(&StreamReference) -> Option<StreamId>) -> Expectations {
+    let term = |term: &TermReference| match term {
+        TermReference::Sum(stream) => Term::Sum(stream.to_string()),
+        TermReference::Count(stream) => Term::Count(stream.to_string()),
+        TermReference::Figure { service, field } => Term::Figure(format!("{service}.{field}")),
+    };
+    let conserved = scenario
+        .conserved
+        .iter()
+        .map(|rule| ConservationRule { name: rule.name.clone(), equal: rule.equal.iter().map(term).collect() })
+        .collect();
+    let mut latency = std::collections::BTreeMap::new();
+    for (name, bounds) in &scenario.expect.latency {
+        let flow = scenario.flows.iter().find(|flow| flow.name == *name);
+        let flow = flow.and_then(|flow| Some(Flow { from: find(&flow.from)?, to: find(&flow.to)? }));
+        let nanoseconds = |bound: &std::time::Duration| u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
+        let at_most = bounds.iter().map(|(name, bound)| (name.clone(), nanoseconds(bound))).collect();
+        latency.insert(name.clone(), LatencyBudget { flow, at_most });
+    }
+    Expectations {
+        lost: scenario.expect.lost,
+        duplicated: scenario.expect.duplicated,
+        order_per_key: scenario.expect.order_per_key,
+        conserved,
+        latency,
+    }
+}
+
+/// How the tap reads messages of a topic.
+#[must_use]
+pub fn identity_rule(message: Option<&MessageRule>) -> IdentityRule {
+    let Some(message) = message else { return IdentityRule::Header };
+    let value = match &message.value {
+        ValueRule::None => shakedown_loadgen::ValueRule::None,
+        ValueRule::Field(pointer) => shakedown_loadgen::ValueRule::Pointer(pointer.clone()),
+        ValueRule::Sum { array, product } => {
+            shakedown_loadgen::ValueRule::SumOfProducts { array: array.clone(), factors: product.clone() }
+        }
+    };
+    IdentityRule::Json(JsonRule { identity: message.identity.clone(), value, intended_us: message.intended_us.clone() })
+}
+
+/// FNV-1a over a canonical text of what decides the run: written by hand, so that a renamed field in the harness does
+/// not change the name of a plan. Commands are left out: their paths belong to a machine.
+fn digest(scenario: &Scenario, load: &str) -> String {
+    let mut text = format!("seed {}\nbrokers {}\nload {load}\n", scenario.seed, scenario.brokers);
+    let pairs = |map: &std::collections::BTreeMap<String, String>| {
+        map.iter().fold(String::new(), |mut text, (name, value)| {
+            let _ = write!(text, " {name:?}={value:?}");
+            text
+        })
+    };
+    let _ = writeln!(text, "broker config{}", pairs(&scenario.broker_config));
+    let _ = writeln!(text, "target {:?}", scenario.load.target);
+    for topic in &scenario.topics {
+        let _ = writeln!(text, "topic {} {}{}", topic.name, topic.partitions, pairs(&topic.config));
+    }
+    for service in &scenario.services {
+        let _ = writeln!(text, "service {} {}{}", service.name, service.instances, pairs(&service.env));
+    }
+    for fault in &scenario.faults {
+        let heal = fault.heal_after.map(|after| after.as_nanos());
+        let (word, at) = (fault.action.word(), fault.at.as_nanos());
+        let _ = writeln!(text, "fault {word} {} {:?} at {at} heal {heal:?}", fault.service, fault.instance);
+    }
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    format!("{hash:016x}")
+}

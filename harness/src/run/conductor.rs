@@ -1,0 +1,308 @@
+//! The phases of a run, in order: boot, topics, taps, services, load with faults, drain, figures, stop, verdict.
+
+use super::error::RunError;
+use super::fleet::{Fleet, LaunchSite, make_stores};
+use super::journal::Journal;
+use super::judgement::{ENDING_FILE, judge};
+use super::ledger::LedgerPoller;
+use super::options::RunOptions;
+use super::parts::{Parts, short, thousands};
+use super::session::Session;
+use super::stand_in::Mailbox;
+use super::{drain, executable, figures, http, offering, readiness, topics};
+use crate::backend::{Backend, ClusterPlan};
+use crate::plan::{Plan, identity_rule, stand_in_name};
+use crate::report::Report;
+use crate::scenario::model::{Service, StandIn, Target};
+use shakedown_loadgen::{KEY_PREFIX, Names, RunClock, StopFlag, Tap, TapPlan};
+use shakedown_reports::{RunDirectory, RunInfo, RunRecord};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The embedded brokers' first port under `--fixed-ports`: Kafka's own.
+const BASE_PORT: u16 = 9092;
+
+/// How long a new group waits for further members. Kafka waits 3 s, and every scenario would pay that at its start; none
+/// at all would make a second instance wait for the first one's next heartbeat.
+const REBALANCE_DELAY: &str = "group.initial.rebalance.delay.ms";
+
+/// Between two looks while the system drains.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
+
+/// Carries a plan out.
+///
+/// # Errors
+/// When no verdict can be reached, because the harness or what it needs broke.
+pub fn run(plan: Plan, backend: &dyn Backend, options: RunOptions) -> Result<Report, RunError> {
+    let began = Instant::now();
+    let session = session(plan, backend, options)?;
+    let mut parts = Parts::default();
+    let performed = perform(&session, backend, &mut parts);
+    let finished = parts.finish(&session);
+    let path = session.directory.path().to_owned();
+    let concluded = match performed {
+        Ok(()) => finished.and_then(|()| conclude(&session, &mut parts, began)),
+        Err(RunError::Interrupted) => {
+            parts.ending.interrupted = true;
+            parts.ending.reasons.push("the run was interrupted".to_owned());
+            conclude(&session, &mut parts, began)
+        }
+        Err(error) => Err(error),
+    };
+    concluded.map_err(|error| {
+        session.journal.warning(format!("the run broke off: {error}"));
+        RunError::InDirectory { directory: path, source: Box::new(error) }
+    })
+}
+
+fn session(plan: Plan, backend: &dyn Backend, options: RunOptions) -> Result<Session, RunError> {
+    let clock = RunClock::start();
+    let info = run_info(&plan, backend);
+    let directory = RunDirectory::create(&options.output, &info)?;
+    let journal = Journal::new(directory.clone(), clock, Arc::clone(&options.observer));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("shakedown-io")
+        .enable_all()
+        .build()
+        .map_err(RunError::io("start the runtime"))?;
+    Ok(Session { plan, options, clock, directory, journal, runtime, http: http::client() })
+}
+
+fn run_info(plan: &Plan, backend: &dyn Backend) -> RunInfo {
+    let versions = BTreeMap::from([
+        ("shakedown".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("librdkafka".to_owned(), rdkafka::util::get_rdkafka_version().1),
+    ]);
+    RunInfo {
+        scenario_file: plan.scenario.path.display().to_string(),
+        scenario_text: plan.scenario.text.clone(),
+        plan_digest: plan.digest.clone(),
+        backend: backend.name().to_owned(),
+        versions,
+        streams: plan.streams.clone(),
+        flows: plan.flows.clone(),
+        expectations: plan.expectations.clone(),
+        key_prefix: KEY_PREFIX.to_owned(),
+        ..RunInfo::new(&plan.scenario.name, plan.scenario.seed)
+    }
+}
+
+fn perform(session: &Session, backend: &dyn Backend, parts: &mut Parts) -> Result<(), RunError> {
+    boot(session, backend, parts)?;
+    watch_topics(session, parts)?;
+    launch(session, parts)?;
+    offering::offer(session, parts)?;
+    drain_all(session, parts)?;
+    if let Some(fleet) = &parts.fleet {
+        parts.figures = figures::read(session, fleet)?;
+        session.directory.write_figures(&parts.figures)?;
+    }
+    Ok(())
+}
+
+fn boot(session: &Session, backend: &dyn Backend, parts: &mut Parts) -> Result<(), RunError> {
+    session.go_on()?;
+    let scenario = &session.plan.scenario;
+    let brokers = counted(scenario.brokers, "broker");
+    session.journal.phase("boot", format!("{brokers}, {}", backend.name()));
+    let scaled = scenario.services.iter().any(|service| service.instances > 1);
+    let mut config = scenario.broker_config.clone();
+    config.entry(REBALANCE_DELAY.to_owned()).or_insert_with(|| if scaled { "300" } else { "0" }.to_owned());
+    let began = Instant::now();
+    let cluster = backend.boot(&ClusterPlan {
+        brokers: scenario.brokers,
+        config,
+        base_port: session.options.fixed_ports.then_some(BASE_PORT),
+        seed: scenario.seed,
+    })?;
+    let booted = short(began.elapsed());
+    let bootstrap = cluster.bootstrap_servers();
+    parts.cluster = Some(cluster);
+    session.block_on(topics::create(&bootstrap, &scenario.topics))?;
+    let text = format!("{}, {brokers}, KRaft; up in {booted}", backend.name());
+    session.journal.phase("boot", format!("done: {bootstrap}"));
+    parts.summary.line("cluster", text);
+    Ok(())
+}
+
+fn watch_topics(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
+    session.go_on()?;
+    let plan = &session.plan;
+    let bootstrap = parts.bootstrap();
+    parts.tap_stop = StopFlag::new();
+    for (stream, topic) in plan.tapped() {
+        let rule = identity_rule(topic.message.as_ref());
+        let mut tap_plan = TapPlan::new(stream, &topic.name, rule, plan.load.seed, plan.planned_identities());
+        tap_plan.run = Some(plan.load.run);
+        let tap = Tap::start(
+            tap_plan,
+            &bootstrap,
+            session.clock,
+            session.directory.delivery_writer(stream)?,
+            session.directory.interner(),
+            session.directory.interval_log(),
+            parts.tap_stop.clone(),
+        )?;
+        parts.taps.push((topic.name.clone(), tap));
+    }
+    Ok(())
+}
+
+fn launch(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
+    session.go_on()?;
+    let plan = &session.plan;
+    let services = &plan.scenario.services;
+    let processes = services.iter().map(|service| service.instances).sum();
+    session.journal.phase("launch", counted(processes, "process"));
+    let began = Instant::now();
+    let names = |planned| Names::new(session.directory.interner(), plan.load.seed, planned);
+    let mut extra: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    if services.iter().any(|service| service.calls.contains(&StandIn::Mailbox)) {
+        let stream = plan.ledger_stream(stand_in_name(StandIn::Mailbox));
+        let writer = stream.map(|stream| session.directory.delivery_writer(stream)).transpose()?;
+        let mailbox = Mailbox::open(&session.runtime, session.clock, names(plan.planned_identities()), writer)?;
+        for service in services.iter().filter(|service| service.calls.contains(&StandIn::Mailbox)) {
+            let variable = ("MAILBOX_URL".to_owned(), mailbox.url().to_owned());
+            extra.entry(service.name.clone()).or_default().extend([variable]);
+        }
+        parts.mailbox = Some(mailbox);
+    }
+    if let Target::Service(name) = &plan.scenario.load.target {
+        extra.entry(name.clone()).or_default().extend(offering::service_environment(plan));
+    }
+    let built_in = services.iter().any(|service| service.command.is_none());
+    let program = built_in.then(|| executable::find(session.options.executable.as_deref())).transpose()?;
+    let bootstrap = parts.bootstrap();
+    let stores = make_stores(&session.stores())?;
+    let site = LaunchSite {
+        directory: session.directory.path(),
+        stores: &stores,
+        bootstrap: &bootstrap,
+        executable: program.as_deref(),
+        fixed_ports: session.options.fixed_ports,
+        extra,
+    };
+    let fleet = Arc::new(Fleet::new(services, &site, session.journal.clone())?);
+    parts.fleet = Some(Arc::clone(&fleet));
+    let target = match &plan.scenario.load.target {
+        Target::Service(name) => Some(name.as_str()),
+        Target::Topic(_) => None,
+    };
+    let deadline = began + plan.scenario.limits.start;
+    // The service that offers the load begins when everybody behind it is ready; see `offering`.
+    for instance in fleet.instances().iter().filter(|instance| Some(instance.service.as_str()) != target) {
+        instance.start(&fleet.reaper)?;
+        session.journal.service(&instance.service, format!("{} started", instance.label));
+    }
+    for instance in fleet.instances().iter().filter(|instance| Some(instance.service.as_str()) != target) {
+        readiness::wait(session, &bootstrap, instance, deadline)?;
+    }
+    let shared_names = Arc::new(names(plan.planned_identities()));
+    for service in services {
+        let (Some(rule), Some(stream)) = (&service.ledger, plan.ledger_stream(&service.name)) else { continue };
+        let instances: Vec<_> = fleet.of(&service.name).collect();
+        let writer = session.directory.delivery_writer(stream)?;
+        let poller = LedgerPoller::start(&session.runtime, &session.http, &instances, rule, &shared_names, writer);
+        parts.pollers.push((rule.clone(), poller));
+    }
+    if !services.is_empty() {
+        parts.summary.line("services", format!("{}; ready in {}", roll(services), short(began.elapsed())));
+    }
+    Ok(())
+}
+
+/// `1 broker`, `3 brokers`.
+fn counted(number: u32, word: &str) -> String {
+    let plural = if word.ends_with('s') { "es" } else { "s" };
+    if number == 1 { format!("1 {word}") } else { format!("{number} {word}{plural}") }
+}
+
+/// `order, transaction x2, analytics`.
+fn roll(services: &[Service]) -> String {
+    let name = |service: &Service| match service.instances {
+        1 => service.name.clone(),
+        n => format!("{} x{n}", service.name),
+    };
+    services.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+fn drain_all(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
+    let limit = session.plan.scenario.limits.drain;
+    session.journal.phase("drain", format!("for {} at most", short(limit)));
+    let deadline = Instant::now() + limit;
+    let partitions: BTreeMap<&str, i32> =
+        session.plan.scenario.topics.iter().map(|topic| (topic.name.as_str(), topic.partitions)).collect();
+    let sized = |topic: &String| Some((topic.clone(), *partitions.get(topic.as_str())?));
+    let mut groups: BTreeMap<String, Vec<(String, i32)>> = BTreeMap::new();
+    for service in &session.plan.scenario.services {
+        if let Some(group) = &service.group {
+            groups.entry(group.clone()).or_default().extend(service.consumes.iter().filter_map(sized));
+        }
+    }
+    groups.retain(|_, topics| !topics.is_empty());
+    let tapped: Vec<_> = parts.taps.iter().filter_map(|(topic, _)| sized(topic)).collect();
+    let gauge = drain::Gauge::new(&parts.bootstrap(), &groups, &tapped)?;
+
+    let mut previous = None;
+    let mut marks = None;
+    loop {
+        session.go_on()?;
+        let deaths = parts.fleet.as_ref().map(|fleet| fleet.deaths()).unwrap_or_default();
+        if !deaths.is_empty() {
+            parts.ending.reasons.extend(deaths);
+            return Ok(());
+        }
+        for (rule, poller) in &parts.pollers {
+            poller.check(rule)?;
+        }
+        let look = gauge.look()?;
+        let mut missing = drain::missing(&look, &parts.taps);
+        if missing.is_empty() && previous.as_ref() == Some(&look.ends) {
+            // Ledgers are asked once more after everything else stood still.
+            let marks =
+                marks.get_or_insert_with(|| parts.pollers.iter().map(|(_, poller)| poller.mark()).collect::<Vec<_>>());
+            if parts.pollers.iter().zip(marks.iter()).all(|((_, poller), mark)| poller.complete(mark)) {
+                parts.ending.drained = true;
+                session.journal.phase("drain", "done");
+                return Ok(());
+            }
+            "a ledger is not complete".clone_into(&mut missing);
+        } else {
+            marks = None;
+            previous = missing.is_empty().then_some(look.ends);
+        }
+        if Instant::now() >= deadline {
+            let reason = format!("the drain did not finish within {}: {missing}", short(limit));
+            session.journal.warning(&reason);
+            parts.ending.reasons.push(reason);
+            return Ok(());
+        }
+        session.journal.progress(&format!("drain: {missing}"));
+        std::thread::sleep(DRAIN_POLL);
+    }
+}
+
+fn conclude(session: &Session, parts: &mut Parts, began: Instant) -> Result<Report, RunError> {
+    let ending = &parts.ending;
+    session.directory.write_text(ENDING_FILE, &ending.to_json())?;
+    session.journal.phase("judge", thousands(session.plan.total) + " messages");
+    let record = RunRecord::open(session.directory.path())?;
+    let verdict = judge(&record, ending)?;
+    session.directory.write_verdict(&verdict)?;
+    let wanted = |name: &str| {
+        let rules = &session.plan.expectations.conserved;
+        let figure = shakedown_reports::expectation::Term::Figure(name.to_owned());
+        rules.iter().any(|rule| rule.equal.contains(&figure))
+    };
+    for figure in parts.figures.iter().filter(|figure| wanted(&figure.name)) {
+        parts.summary.totals.insert(figure.name.clone(), figure.value);
+    }
+    parts.summary.elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    session.directory.write_summary(&parts.summary)?;
+    let directory = session.directory.path().to_owned();
+    let report = Report::new(record.info().clone(), parts.summary.clone(), record.events()?, verdict, directory);
+    session.directory.write_text("report.txt", &report.text(false))?;
+    Ok(report)
+}

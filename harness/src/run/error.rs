@@ -1,0 +1,162 @@
+//! Why there is no verdict. Exit code 4, but for scenarios that are wrong (2).
+
+use crate::backend::BackendError;
+use crate::language::problem::ScenarioError;
+use crate::plan::PlanError;
+use rdkafka::error::KafkaError;
+use shakedown_loadgen::{LoadError, TapError};
+use shakedown_reports::DirectoryError;
+use shakedown_reports::record::RecordError;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why a run came to no verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The scenario is wrong.
+    #[error("{}", .0.render(false).trim_end())]
+    Scenario(#[from] ScenarioError),
+    /// The scenario names a service to replace that it does not have.
+    #[error("there is no service `{service}` whose command could be replaced\n  {advice}")]
+    UnknownService {
+        /// The name that was given.
+        service: String,
+        /// What is allowed.
+        advice: String,
+    },
+    /// The plan cannot be drawn.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The back end gave no cluster.
+    #[error("{}", chain(.0))]
+    Backend(#[from] BackendError),
+    /// The run directory cannot be written.
+    #[error("cannot write the run directory: {0}")]
+    Directory(#[from] DirectoryError),
+    /// The record cannot be read back.
+    #[error("cannot judge the run: {0}")]
+    Record(#[from] RecordError),
+    /// Kafka refused something that every run needs.
+    #[error("cannot {doing}: {source}")]
+    Kafka {
+        /// What was being done.
+        doing: String,
+        /// What the client answered.
+        source: KafkaError,
+    },
+    /// A topic was refused.
+    #[error("the cluster refuses the topic `{topic}`: {code}")]
+    Topic {
+        /// Its name.
+        topic: String,
+        /// Kafka's error.
+        code: String,
+    },
+    /// The load generator broke.
+    #[error("the load generator broke: {0}")]
+    Load(#[from] LoadError),
+    /// A tap broke.
+    #[error("a tap broke: {0}")]
+    Tap(#[from] TapError),
+    /// There is no `shakedown` to start built-in services with.
+    #[error(
+        "cannot find the `shakedown` executable that runs the built-in services: {looked}\n  \
+         set SHAKEDOWN_BIN to it, or install it with `cargo install shakedown`, or give every service a `command`"
+    )]
+    Executable {
+        /// Where it was looked for.
+        looked: String,
+    },
+    /// The system would not start a process.
+    #[error("cannot start {service}: `{command}`: {source}")]
+    Spawn {
+        /// The service, with its instance.
+        service: String,
+        /// The command line.
+        command: String,
+        /// What the system answered.
+        source: std::io::Error,
+    },
+    /// A service ended before it was ready.
+    #[error("{service} {status} before it was ready; its last lines:\n{last_lines}")]
+    DiedAtStart {
+        /// The service, with its instance.
+        service: String,
+        /// How it ended.
+        status: String,
+        /// The end of its log.
+        last_lines: String,
+    },
+    /// A service did not become ready.
+    #[error("{service} is not ready after {limit:?}: {reason}; its last lines:\n{last_lines}")]
+    NotReady {
+        /// The service, with its instance.
+        service: String,
+        /// How long it was waited for.
+        limit: Duration,
+        /// What is missing.
+        reason: String,
+        /// The end of its log.
+        last_lines: String,
+    },
+    /// A service answered something that the run cannot use.
+    #[error("{service} answers GET {path} with something unusable: {reason}")]
+    Unusable {
+        /// The service, with its instance.
+        service: String,
+        /// The path.
+        path: String,
+        /// What is wrong with the answer.
+        reason: String,
+    },
+    /// A file or a pipe of the harness itself failed.
+    #[error("cannot {doing}: {source}")]
+    Io {
+        /// What was being done.
+        doing: String,
+        /// What the system answered.
+        source: std::io::Error,
+    },
+    /// Somebody asked for the end. The conductor turns this into an inconclusive verdict.
+    #[error("the run was interrupted")]
+    Interrupted,
+    /// Any of these, once there is a run directory to look into.
+    #[error("{source}\n  what was seen so far: {}", directory.display())]
+    InDirectory {
+        /// The run directory.
+        directory: PathBuf,
+        /// What happened.
+        source: Box<RunError>,
+    },
+}
+
+impl RunError {
+    pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let doing = doing.into();
+        |source| Self::Io { doing, source }
+    }
+
+    pub(crate) fn kafka(doing: impl Into<String>) -> impl FnOnce(KafkaError) -> Self {
+        let doing = doing.into();
+        |source| Self::Kafka { doing, source }
+    }
+
+    /// The error itself, without the run directory around it.
+    #[must_use]
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::InDirectory { source, .. } => source.cause(),
+            other => other,
+        }
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
+}

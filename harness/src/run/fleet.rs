@@ -1,0 +1,283 @@
+//! The services of a run as processes: started, found, hit by faults, stopped.
+
+use super::error::RunError;
+use super::journal::Journal;
+use super::process::{Process, describe};
+use super::reaper::Reaper;
+use super::service_log::ServiceLog;
+use crate::scenario::model::{Readiness, Service};
+use rustix::process::Signal;
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Where and how services are started; the same for all of a run.
+#[derive(Debug)]
+pub struct LaunchSite<'a> {
+    /// The run directory, for logs.
+    pub directory: &'a Path,
+    /// The folder for stores; absolute, since a service may change its own.
+    pub stores: &'a Path,
+    /// Where Kafka is.
+    pub bootstrap: &'a str,
+    /// Runs built-in services; needed only if there is one.
+    pub executable: Option<&'a Path>,
+    /// Whether services listen on their own ports.
+    pub fixed_ports: bool,
+    /// Variables for one service beyond its own: addresses of stand-ins, the load.
+    pub extra: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// One process of a service, over all its lives.
+#[derive(Debug)]
+pub struct Instance {
+    /// The service.
+    pub service: String,
+    /// Which of its instances, from 1.
+    pub number: u32,
+    /// How messages call it: `tracker`, or `tracker 2` where there are several.
+    pub label: String,
+    /// When it is ready.
+    pub readiness: Readiness,
+    /// Its consumer group.
+    pub group: Option<String>,
+    /// What it prints.
+    pub log: Arc<ServiceLog>,
+    built_in: bool,
+    command: Vec<String>,
+    environment: BTreeMap<String, String>,
+    /// Where a user's service was told to listen; a built-in one says where it does.
+    address: Option<String>,
+    life: Mutex<Life>,
+}
+
+#[derive(Debug, Default)]
+struct Life {
+    process: Option<Process>,
+    /// Whether its end is part of the plan.
+    down_on_purpose: bool,
+}
+
+impl Instance {
+    fn new(service: &Service, number: u32, site: &LaunchSite<'_>) -> Result<Self, RunError> {
+        let name = &service.name;
+        let label = if service.instances > 1 { format!("{name} {number}") } else { name.clone() };
+        let log_path = site.directory.join(format!("service-{name}-{number}.log"));
+        let awaited = match &service.ready {
+            Readiness::Log(text) => Some(text.clone()),
+            _ => None,
+        };
+        let log = ServiceLog::create(&log_path, awaited).map_err(RunError::io(format!("create the log of {label}")))?;
+        let built_in = service.command.is_none();
+        let command = match (&service.command, site.executable) {
+            (Some(command), _) => command.clone(),
+            (None, Some(program)) => vec![program.display().to_string(), "service".to_owned(), name.clone()],
+            (None, None) => return Err(RunError::Executable { looked: "nobody looked".to_owned() }),
+        };
+        let (listen, address) = listen_address(service, number, site.fixed_ports)
+            .map_err(RunError::io(format!("find a free port for {label}")))?;
+        let environment = environment(service, number, site, &listen);
+        Ok(Self {
+            service: name.clone(),
+            number,
+            label,
+            readiness: service.ready.clone(),
+            group: service.group.clone(),
+            log: Arc::new(log),
+            built_in,
+            command,
+            environment,
+            address,
+            life: Mutex::default(),
+        })
+    }
+
+    /// Where it listens, as far as anybody knows.
+    #[must_use]
+    pub fn address(&self) -> Option<String> {
+        self.log.address()
+    }
+
+    /// Begins a life.
+    ///
+    /// # Errors
+    /// When the system cannot start the command.
+    pub fn start(&self, reaper: &Arc<Reaper>) -> Result<(), RunError> {
+        self.log.begin(self.address.clone());
+        let mut command = Command::new(&self.command[0]);
+        command.args(&self.command[1..]).envs(&self.environment);
+        let process = Process::start(command, &self.log, reaper).map_err(|source| RunError::Spawn {
+            service: self.label.clone(),
+            command: self.command.join(" "),
+            source,
+        })?;
+        let mut life = self.life();
+        life.process = Some(process);
+        life.down_on_purpose = false;
+        Ok(())
+    }
+
+    /// How it ended, if it did so on its own.
+    #[must_use]
+    pub fn died(&self) -> Option<String> {
+        let mut life = self.life();
+        if life.down_on_purpose {
+            return None;
+        }
+        life.process.as_mut()?.ended().map(describe)
+    }
+
+    /// `kill -9`.
+    pub fn kill(&self) {
+        let mut life = self.life();
+        life.down_on_purpose = true;
+        if let Some(process) = &mut life.process {
+            process.kill();
+        }
+    }
+
+    /// Sends SIGSTOP or SIGCONT.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(process) = &self.life().process {
+            process.signal(signal);
+        }
+    }
+
+    /// Asks it to stop and waits; what is wrong with how it stopped, in words.
+    pub fn stop(&self, limit: Duration) -> Option<String> {
+        let mut life = self.life();
+        if life.down_on_purpose {
+            life.process = None;
+            return None;
+        }
+        life.down_on_purpose = true;
+        let mut process = life.process.take()?;
+        if let Some(status) = process.ended() {
+            return Some(format!("{} {} before it was asked to stop", self.label, describe(status)));
+        }
+        // A paused process takes SIGTERM only once it goes on.
+        process.signal(Signal::TERM);
+        process.signal(Signal::CONT);
+        match process.wait(limit) {
+            Some(status) if status.success() => None,
+            // A program without a handler dies of the signal; fair for somebody's own, but ours promise better.
+            Some(status) if !self.built_in && status.code().is_none() => None,
+            Some(status) => {
+                Some(format!("{} {} when it was asked to stop, instead of 0", self.label, describe(status)))
+            }
+            None => Some(format!("{} had not stopped {limit:?} after SIGTERM, and was killed", self.label)),
+        }
+    }
+
+    fn life(&self) -> MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What `HTTP_ADDR` says, and the address if that decides it already.
+fn listen_address(service: &Service, number: u32, fixed: bool) -> std::io::Result<(String, Option<String>)> {
+    let fixed_port = service.port.filter(|_| fixed).and_then(|port| port.checked_add(u16::try_from(number - 1).ok()?));
+    let port = match (fixed_port, &service.command) {
+        (Some(port), _) => port,
+        (None, None) => return Ok(("127.0.0.1:0".to_owned(), None)),
+        // Somebody else's service cannot be asked where it listens, so it is told. The port is free now; should
+        // another process be faster, the service does not become ready and its log says why.
+        (None, Some(_)) => TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
+    };
+    let address = format!("127.0.0.1:{port}");
+    Ok((address.clone(), Some(address)))
+}
+
+fn environment(service: &Service, number: u32, site: &LaunchSite<'_>, listen: &str) -> BTreeMap<String, String> {
+    let store = site.stores.join(format!("{}-{number}.db", service.name));
+    let mut environment = BTreeMap::from([
+        ("KAFKA_BOOTSTRAP_SERVERS".to_owned(), site.bootstrap.to_owned()),
+        ("HTTP_ADDR".to_owned(), listen.to_owned()),
+        ("DATABASE_URL".to_owned(), format!("sqlite://{}", store.display())),
+    ]);
+    if let Some((_, port)) = listen.rsplit_once(':').filter(|(_, port)| *port != "0") {
+        environment.insert("PORT".to_owned(), port.to_owned());
+    }
+    if let Some(group) = &service.group {
+        environment.insert("GROUP_ID".to_owned(), group.clone());
+    }
+    environment.extend(site.extra.get(&service.name).cloned().unwrap_or_default());
+    // What the scenario says wins over everything the harness would say.
+    environment.extend(service.env.clone());
+    environment
+}
+
+/// All processes of a run.
+pub struct Fleet {
+    instances: Vec<Instance>,
+    /// Kills what is left when the harness is gone.
+    pub reaper: Arc<Reaper>,
+    journal: Journal,
+}
+
+impl Fleet {
+    /// Prepares every instance of every service; starts none.
+    ///
+    /// # Errors
+    /// When a log cannot be created, or there is nothing to run a built-in service with.
+    pub fn new(services: &[Service], site: &LaunchSite<'_>, journal: Journal) -> Result<Self, RunError> {
+        let mut instances = Vec::new();
+        for service in services {
+            for number in 1..=service.instances {
+                instances.push(Instance::new(service, number, site)?);
+            }
+        }
+        let reaper = Reaper::start().map_err(RunError::io("start the watcher of the services (sh)"))?;
+        Ok(Self { instances, reaper: Arc::new(reaper), journal })
+    }
+
+    /// Every instance, in the order of the scenario.
+    #[must_use]
+    pub fn instances(&self) -> &[Instance] {
+        &self.instances
+    }
+
+    /// The instances of one service.
+    pub fn of<'a>(&'a self, service: &'a str) -> impl Iterator<Item = &'a Instance> {
+        self.instances.iter().filter(move |instance| instance.service == service)
+    }
+
+    /// Services that ended on their own, in words.
+    #[must_use]
+    pub fn deaths(&self) -> Vec<String> {
+        self.instances
+            .iter()
+            .filter_map(|instance| {
+                let status = instance.died()?;
+                Some(format!("{} {status}; its last lines:\n{}", instance.label, instance.log.last_lines()))
+            })
+            .collect()
+    }
+
+    /// Asks every service to stop, all at once; what is wrong with how they did.
+    #[must_use]
+    pub fn stop(&self, limit: Duration) -> Vec<String> {
+        let complaints: Vec<String> = std::thread::scope(|scope| {
+            let stopping: Vec<_> =
+                self.instances.iter().map(|instance| scope.spawn(move || instance.stop(limit))).collect();
+            stopping.into_iter().filter_map(|thread| thread.join().ok().flatten()).collect()
+        });
+        for complaint in &complaints {
+            self.journal.warning(complaint);
+        }
+        complaints
+    }
+}
+
+/// Where the stores are, as an absolute path that exists.
+///
+/// # Errors
+/// When the folder cannot be made.
+pub fn make_stores(path: &Path) -> Result<PathBuf, RunError> {
+    std::fs::create_dir_all(path)
+        .and_then(|()| path.canonicalize())
+        .map_err(RunError::io("create the folder for the services' stores"))
+}

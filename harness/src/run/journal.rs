@@ -1,0 +1,68 @@
+//! Where everything that happens in a run is written down: the timeline of the run directory, and whoever watches.
+
+use shakedown_loadgen::RunClock;
+use shakedown_reports::{Event, EventKind, RunDirectory};
+use std::sync::Arc;
+
+/// Somebody who watches a run: a progress line, or nobody.
+pub trait Observer: Send + Sync {
+    /// A phase began, or something changed within it.
+    fn phase(&self, text: &str);
+}
+
+/// Watches nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nobody;
+
+impl Observer for Nobody {
+    fn phase(&self, _text: &str) {}
+}
+
+/// The timeline. Cheap to clone.
+#[derive(Clone)]
+pub struct Journal {
+    directory: RunDirectory,
+    clock: RunClock,
+    observer: Arc<dyn Observer>,
+}
+
+impl Journal {
+    /// Writes into this run directory.
+    #[must_use]
+    pub fn new(directory: RunDirectory, clock: RunClock, observer: Arc<dyn Observer>) -> Self {
+        Self { directory, clock, observer }
+    }
+
+    /// A phase begins.
+    pub fn phase(&self, name: &str, text: impl Into<String>) {
+        let text = text.into();
+        self.observer.phase(&format!("{name}: {text}"));
+        self.event(EventKind::Phase { name: name.to_owned() }, text);
+    }
+
+    /// Something happened to a service.
+    pub fn service(&self, service: &str, text: impl Into<String>) {
+        self.event(EventKind::Service { service: service.to_owned() }, text);
+    }
+
+    /// A fault began or ended.
+    pub fn fault(&self, fault: &str, text: impl Into<String>) {
+        self.event(EventKind::Fault { fault: fault.to_owned() }, text);
+    }
+
+    /// Something is not as it should be, without deciding the verdict.
+    pub fn warning(&self, text: impl Into<String>) {
+        self.event(EventKind::Warning, text);
+    }
+
+    /// Shows progress without writing it down.
+    pub fn progress(&self, text: &str) {
+        self.observer.phase(text);
+    }
+
+    fn event(&self, kind: EventKind, text: impl Into<String>) {
+        let event = Event { at_ns: self.clock.now_ns(), kind, text: text.into() };
+        // The record's own streams fail loudly on a full disk; a missing line of the timeline decides nothing.
+        let _ = self.directory.event(&event);
+    }
+}

@@ -1,0 +1,160 @@
+//! From a record and the story of its end to a verdict; the same for a run that just ended and for an old directory.
+
+use super::error::RunError;
+use serde::{Deserialize, Serialize};
+use shakedown_reports::RunRecord;
+use shakedown_reports::expectation::Expectations;
+use shakedown_reports::verdict::{Outcome, Verdict};
+use std::path::Path;
+
+/// The file beside the record.
+pub const ENDING_FILE: &str = "ending.json";
+
+/// The design's limit on the generator's lateness at p99: no later than this, and than a tenth of the tightest budget.
+const LATENESS_MAX_NS: u64 = 1_000_000;
+
+/// How a run came to its end: what the checks cannot see in the record. Kept as `ending.json`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// Whether everything had arrived everywhere.
+    pub drained: bool,
+    /// Whether somebody ended the run.
+    pub interrupted: bool,
+    /// Why the run cannot pass whatever the checks say.
+    pub reasons: Vec<String>,
+    /// How late the load generator was at p99; `None` where a service offered the load.
+    pub lateness_p99_ns: Option<u64>,
+}
+
+impl Ending {
+    /// The ending of a run that left none: it was killed.
+    #[must_use]
+    pub fn of_killed_run() -> Self {
+        let reasons = vec!["the run was killed before its end".to_owned()];
+        Self { reasons, ..Self::default() }
+    }
+
+    /// Reads `ending.json` of a run directory.
+    ///
+    /// # Errors
+    /// When it is there, but cannot be read.
+    pub fn read(directory: &Path) -> Result<Self, RunError> {
+        match std::fs::read_to_string(directory.join(ENDING_FILE)) {
+            Ok(text) => serde_json::from_str(&text).map_err(|error| RunError::Io {
+                doing: format!("read {ENDING_FILE}"),
+                source: std::io::Error::other(error),
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::of_killed_run()),
+            Err(source) => Err(RunError::Io { doing: format!("read {ENDING_FILE}"), source }),
+        }
+    }
+
+    /// The text of `ending.json`.
+    ///
+    /// # Panics
+    /// Never: plain data is always JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("plain data is always JSON")
+    }
+}
+
+/// Judges a record.
+///
+/// # Errors
+/// When the record cannot be read.
+pub fn judge(record: &RunRecord, ending: &Ending) -> Result<Verdict, RunError> {
+    if ending.interrupted {
+        return Ok(Verdict::new(Vec::new(), ending.reasons.clone()));
+    }
+    let expectations = &record.info().expectations;
+    let verdict = shakedown_checks::judge(record, expectations)?;
+    Ok(weigh(verdict, ending, expectations))
+}
+
+/// Takes back what the checks could only find because the run did not come to its proper end.
+fn weigh(verdict: Verdict, ending: &Ending, expectations: &Expectations) -> Verdict {
+    let Verdict { mut findings, mut reasons, .. } = verdict;
+    reasons.extend(ending.reasons.iter().cloned());
+    let late = ending.lateness_p99_ns.filter(|late| *late > lateness_limit(expectations));
+    for finding in findings.iter_mut().filter(|finding| finding.outcome == Outcome::Fail) {
+        let excuse = match (finding.check.as_str(), late) {
+            // What had not arrived yet is not lost, and what was not added up yet is not missing.
+            ("lost" | "conserved", _) if !ending.drained => "the drain did not finish".to_owned(),
+            ("latency", Some(late)) => {
+                format!("the load generator itself was {:.2} ms late at p99", late as f64 / 1e6)
+            }
+            _ => continue,
+        };
+        finding.outcome = Outcome::Inconclusive;
+        finding.detail = format!("{} ({excuse})", finding.detail);
+        reasons.push(format!("{} of {} cannot be judged: {excuse}", finding.check, finding.subject));
+    }
+    Verdict::new(findings, reasons)
+}
+
+fn lateness_limit(expectations: &Expectations) -> u64 {
+    let bounds = expectations.latency.values().flat_map(|budget| budget.at_most.values());
+    bounds.map(|bound| bound / 10).min().unwrap_or(LATENESS_MAX_NS).min(LATENESS_MAX_NS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ending, weigh};
+    use shakedown_reports::expectation::{Expectations, LatencyBudget};
+    use shakedown_reports::verdict::{Finding, Outcome, Verdict};
+    use std::collections::BTreeMap;
+
+    fn failed(check: &str) -> Finding {
+        Finding {
+            check: check.to_owned(),
+            subject: "flow".to_owned(),
+            outcome: Outcome::Fail,
+            compared: 10,
+            found: 1,
+            detail: "1 of 10".to_owned(),
+            evidence: Vec::new(),
+        }
+    }
+
+    fn outcome(check: &str, ending: &Ending) -> Outcome {
+        let budget = LatencyBudget { flow: None, at_most: BTreeMap::from([("p99".to_owned(), 5_000_000)]) };
+        let expectations =
+            Expectations { latency: BTreeMap::from([("flow".to_owned(), budget)]), ..Expectations::default() };
+        weigh(Verdict::new(vec![failed(check)], Vec::new()), ending, &expectations).outcome
+    }
+
+    #[test]
+    fn a_drained_run_is_judged_as_it_is() {
+        let ending = Ending { drained: true, lateness_p99_ns: Some(400_000), ..Ending::default() };
+        for check in ["lost", "duplicated", "reordered", "conserved", "latency"] {
+            assert_eq!(outcome(check, &ending), Outcome::Fail, "{check}");
+        }
+    }
+
+    #[test]
+    fn what_had_not_arrived_yet_convicts_nobody_of_losing_it() {
+        let ending = Ending { drained: false, ..Ending::default() };
+        assert_eq!(outcome("lost", &ending), Outcome::Inconclusive);
+        assert_eq!(outcome("conserved", &ending), Outcome::Inconclusive);
+        assert_eq!(outcome("duplicated", &ending), Outcome::Fail);
+        assert_eq!(outcome("reordered", &ending), Outcome::Fail);
+    }
+
+    #[test]
+    fn a_late_generator_convicts_nobody_of_being_slow() {
+        // A tenth of the tightest budget, 5 ms, is 0.5 ms.
+        let ending = Ending { drained: true, lateness_p99_ns: Some(600_000), ..Ending::default() };
+        assert_eq!(outcome("latency", &ending), Outcome::Inconclusive);
+        assert_eq!(outcome("lost", &ending), Outcome::Fail);
+    }
+
+    #[test]
+    fn an_ending_survives_its_file_and_a_killed_run_has_none() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        assert_eq!(Ending::read(folder.path()).expect("no file").reasons.len(), 1);
+        let ending = Ending { drained: true, reasons: vec!["because".to_owned()], ..Ending::default() };
+        std::fs::write(folder.path().join(super::ENDING_FILE), ending.to_json()).expect("a file");
+        assert_eq!(Ending::read(folder.path()).expect("a file"), ending);
+    }
+}

@@ -1,0 +1,27 @@
+//! A run: from a plan to a verdict.
+//!
+//! Reading order: [`conductor`] (the phases, in order), then what it conducts: [`fleet`] of [`process`]es under a
+//! [`reaper`], [`topics`], [`stand_in`]s, [`ledger`] pollers, [`nemesis`], [`drain`], [`figures`]; [`journal`] is where
+//! all of them write down what happened, [`judgement`] is what comes after.
+
+pub mod conductor;
+pub mod drain;
+pub mod error;
+pub mod executable;
+pub mod figures;
+pub mod fleet;
+pub mod http;
+pub mod journal;
+pub mod judgement;
+pub mod ledger;
+pub mod nemesis;
+pub mod offering;
+pub mod options;
+pub mod parts;
+pub mod process;
+pub mod readiness;
+pub mod reaper;
+pub mod service_log;
+pub mod session;
+pub mod stand_in;
+pub mod topics;

@@ -1,0 +1,231 @@
+//! The load: offered by the load generator to a topic, or by a service at the rate it is given; faults strike meanwhile.
+
+use super::error::RunError;
+use super::fleet::Fleet;
+use super::http;
+use super::nemesis::Nemesis;
+use super::parts::{Parts, thousands};
+use super::readiness;
+use super::session::Session;
+use crate::plan::Plan;
+use crate::scenario::model::{LoadRule, Target};
+use serde_json::Value as Json;
+use shakedown_loadgen::{Load, Rate, StopFlag};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Between two looks at the load's progress; the longest that a fault comes late.
+const TICK: Duration = Duration::from_millis(2);
+
+/// Between two questions to a service that offers the load.
+const STATS_POLL: Duration = Duration::from_millis(20);
+
+/// Where a service that offers the load tells how far it is: `{"accepted": n, "acknowledged": n, "done": bool}`.
+const STATS: &str = "/stats";
+
+/// Offers the whole load, and returns when every message has its answer.
+///
+/// # Errors
+/// When the load generator breaks, a service cannot be healed, or the run is interrupted.
+pub fn offer(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
+    session.go_on()?;
+    let total = thousands(session.plan.total);
+    let target = session.plan.scenario.load.target.clone();
+    let whereto = match &target {
+        Target::Topic(name) => format!("to topic {name}"),
+        Target::Service(name) => format!("from service {name}"),
+    };
+    session.journal.phase("load", format!("{total} messages {whereto}"));
+    match target {
+        Target::Topic(_) => offer_to_topic(session, parts)?,
+        Target::Service(name) => offer_by_service(session, parts, &name)?,
+    }
+    session.journal.phase("load", "done");
+    Ok(())
+}
+
+/// What a service that offers the load is told.
+#[must_use]
+pub fn service_environment(plan: &Plan) -> BTreeMap<String, String> {
+    let load = &plan.scenario.load;
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the service takes a decimal number, and counts messages by the total"
+    )]
+    let per_second = load.messages as f64 / load.per.as_secs_f64();
+    BTreeMap::from([
+        ("ORDERS_PER_SECOND".to_owned(), per_second.to_string()),
+        ("ORDERS_TOTAL".to_owned(), plan.total.to_string()),
+        ("ORDERS_SEED".to_owned(), plan.scenario.seed.to_string()),
+        ("ORDERS_USERS".to_owned(), load.users.to_string()),
+        ("ORDERS_ARRIVALS".to_owned(), shape(load).to_lowercase()),
+    ])
+}
+
+fn shape(load: &LoadRule) -> &'static str {
+    if load.poisson { "Poisson" } else { "constant" }
+}
+
+fn rate(load: &LoadRule) -> String {
+    Rate::new(load.messages, load.per).map(|rate| rate.to_string()).unwrap_or_default()
+}
+
+fn offer_to_topic(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
+    let plan = &session.plan;
+    let bootstrap = parts.bootstrap();
+    parts.load_stop = StopFlag::new();
+    let load = Load::start(
+        &plan.load,
+        &bootstrap,
+        session.clock,
+        session.directory.operation_writer()?,
+        session.directory.interval_log(),
+        parts.load_stop.clone(),
+    )?;
+    parts.load = Some(load);
+    with_faults(session, parts, &bootstrap, |parts| {
+        let Some(load) = &parts.load else { return Ok(true) };
+        let progress = load.progress();
+        let (offered, acknowledged) = (thousands(progress.offered), thousands(progress.acknowledged));
+        session.journal.progress(&format!("load: {offered} offered, {acknowledged} acknowledged"));
+        Ok(load.is_finished())
+    })?;
+    let Some(load) = parts.load.take() else { return Ok(()) };
+    let summary = load.join()?;
+    let progress = summary.progress;
+    parts.ending.lateness_p99_ns = Some(progress.lateness_p99_ns);
+    let rule = &plan.scenario.load;
+    let mut text = format!(
+        "{} messages offered at {} ({}), {} acknowledged",
+        thousands(progress.offered),
+        rate(rule),
+        shape(rule),
+        thousands(progress.acknowledged)
+    );
+    for (number, word) in [(progress.failed, "failed"), (progress.unknown, "unknown")] {
+        if number > 0 {
+            text = format!("{text}, {} {word}", thousands(number));
+        }
+    }
+    parts.summary.line("load", text);
+    let totals = &mut parts.summary.totals;
+    totals.insert("messages offered".to_owned(), signed(progress.offered));
+    totals.insert("messages acknowledged".to_owned(), signed(progress.acknowledged));
+    if progress.offered < plan.total {
+        let (offered, total) = (thousands(progress.offered), thousands(plan.total));
+        let cause = summary.last_error.map(|error| format!(": {error}")).unwrap_or_default();
+        parts.ending.reasons.push(format!("only {offered} of {total} messages were offered{cause}"));
+    }
+    Ok(())
+}
+
+fn offer_by_service(session: &Session, parts: &mut Parts, name: &str) -> Result<(), RunError> {
+    let plan = &session.plan;
+    let bootstrap = parts.bootstrap();
+    let deadline = Instant::now() + plan.scenario.limits.start;
+    if let Some(fleet) = &parts.fleet {
+        for instance in fleet.of(name) {
+            instance.start(&fleet.reaper)?;
+            readiness::wait(session, &bootstrap, instance, deadline)?;
+        }
+    }
+    let give_up = Instant::now() + plan.scenario.load.duration + plan.scenario.limits.drain;
+    let mut asked = None::<Instant>;
+    let mut last = Stats::default();
+    with_faults(session, parts, &bootstrap, |parts| {
+        if asked.is_some_and(|at| at.elapsed() < STATS_POLL) {
+            return Ok(false);
+        }
+        asked = Some(Instant::now());
+        let Some(fleet) = &parts.fleet else { return Ok(true) };
+        if let Some(stats) = stats(session, fleet, name)? {
+            last = stats;
+            session.journal.progress(&format!("load: {} accepted", thousands(last.accepted)));
+        }
+        let dead = fleet.of(name).any(|instance| instance.died().is_some());
+        if !last.done && (dead || Instant::now() >= give_up) {
+            let reason = format!("{name} did not offer its load: {} of {} accepted", last.accepted, plan.total);
+            parts.ending.reasons.push(reason);
+            return Ok(true);
+        }
+        Ok(last.done)
+    })?;
+    let rule = &plan.scenario.load;
+    let text = format!(
+        "{} messages from {name} at {} ({}), {} acknowledged",
+        thousands(last.accepted),
+        rate(rule),
+        shape(rule),
+        thousands(last.acknowledged)
+    );
+    parts.summary.line("load", text);
+    let totals = &mut parts.summary.totals;
+    totals.insert("messages offered".to_owned(), signed(last.accepted));
+    totals.insert("messages acknowledged".to_owned(), signed(last.acknowledged));
+    Ok(())
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Stats {
+    accepted: u64,
+    acknowledged: u64,
+    done: bool,
+}
+
+/// What the service says of itself; nothing while it is down.
+fn stats(session: &Session, fleet: &Fleet, name: &str) -> Result<Option<Stats>, RunError> {
+    let Some(instance) = fleet.of(name).next() else { return Ok(None) };
+    let Some(address) = instance.address() else { return Ok(None) };
+    let Ok(body) = session.block_on(http::get(&session.http, &address, STATS)) else { return Ok(None) };
+    let json: Option<Json> = serde_json::from_str(&body).ok();
+    let read = json.as_ref().and_then(|json| {
+        let number = |field: &str| json[field].as_u64();
+        Some(Stats {
+            accepted: number("accepted")?,
+            acknowledged: number("acknowledged")?,
+            done: json["done"].as_bool()?,
+        })
+    });
+    read.map(Some).ok_or_else(|| RunError::Unusable {
+        service: instance.label.clone(),
+        path: STATS.to_owned(),
+        reason: format!("{{\"accepted\": n, \"acknowledged\": n, \"done\": bool}} is needed, and this came: {body}"),
+    })
+}
+
+/// Lets faults strike until the load is over, then heals them all.
+fn with_faults(
+    session: &Session,
+    parts: &mut Parts,
+    bootstrap: &str,
+    mut is_over: impl FnMut(&mut Parts) -> Result<bool, RunError>,
+) -> Result<(), RunError> {
+    let Some(fleet) = parts.fleet.clone() else { return Ok(()) };
+    let mut nemesis = Nemesis::new(session, &fleet, bootstrap);
+    let mut steps = || -> Result<(), RunError> {
+        loop {
+            session.go_on()?;
+            nemesis.advance()?;
+            if is_over(parts)? {
+                return nemesis.heal_all();
+            }
+            std::thread::sleep(TICK);
+        }
+    };
+    let result = steps();
+    let fired = nemesis.fired();
+    let struck = fired.values().filter(|times| **times > 0).count();
+    if !fired.is_empty() {
+        let names = fired.keys().cloned().collect::<Vec<_>>().join(", ");
+        parts.summary.line("faults", format!("{struck} of {} fired: {names}", fired.len()));
+    }
+    for (name, _) in fired.iter().filter(|(_, times)| **times == 0) {
+        parts.ending.reasons.push(format!("the fault never fired: {name}"));
+    }
+    parts.summary.faults_fired = fired.clone();
+    result
+}

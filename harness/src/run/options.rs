@@ -1,0 +1,43 @@
+//! What the caller of a run decides, beside the scenario.
+
+use super::journal::{Nobody, Observer};
+use shakedown_loadgen::StopFlag;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Options of a run.
+#[derive(Clone)]
+pub struct RunOptions {
+    /// Instead of the scenario's seed.
+    pub seed: Option<u64>,
+    /// Commands of services, instead of those of the scenario.
+    pub commands: BTreeMap<String, Vec<String>>,
+    /// Where run directories go.
+    pub output: PathBuf,
+    /// Brokers and services listen on the ports that their system is known by.
+    pub fixed_ports: bool,
+    /// Keeps the stores of the services.
+    pub keep: bool,
+    /// The `shakedown` executable, where the caller knows it.
+    pub executable: Option<PathBuf>,
+    /// Raised from outside, it ends the run in good order.
+    pub interrupt: StopFlag,
+    /// Who watches.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self {
+            seed: None,
+            commands: BTreeMap::new(),
+            output: PathBuf::from("target/shakedown"),
+            fixed_ports: false,
+            keep: false,
+            executable: None,
+            interrupt: StopFlag::new(),
+            observer: Arc::new(Nobody),
+        }
+    }
+}

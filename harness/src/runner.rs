@@ -1,0 +1,154 @@
+//! The library's front door: a scenario file in, a report out.
+
+use crate::backend::{Backend, Embedded};
+use crate::language::document::Spanned;
+use crate::language::names;
+use crate::language::setting::Whole;
+use crate::plan::Plan;
+use crate::report::Report;
+use crate::run::conductor;
+use crate::run::error::RunError;
+use crate::run::journal::Observer;
+use crate::run::options::RunOptions;
+use crate::scenario::files::{self, ScenarioFiles};
+use crate::scenario::validate::{Capabilities, scenario};
+use shakedown_loadgen::StopFlag;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Runs the scenario of this file, with the embedded cluster and everything else as the file says.
+///
+/// ```no_run
+/// # fn main() -> Result<(), shakedown::RunError> {
+/// shakedown::run("scenarios/checkout.toml")?.assert_passed();
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// When the scenario is wrong, or the harness or what it needs broke. A system that does not do what is expected of it
+/// is no error: that is what the report says.
+pub fn run(path: impl AsRef<Path>) -> Result<Report, RunError> {
+    Runner::new(path).run()
+}
+
+/// A scenario with what the caller decides about its run.
+#[derive(Clone)]
+pub struct Runner {
+    path: PathBuf,
+    options: RunOptions,
+}
+
+impl Runner {
+    /// Runs this file, unless told otherwise below.
+    #[must_use]
+    pub fn new(path: impl AsRef<Path>) -> Self {
+        Self { path: path.as_ref().to_owned(), options: RunOptions::default() }
+    }
+
+    /// With this seed instead of the file's.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.options.seed = Some(seed);
+        self
+    }
+
+    /// With this program and these arguments as the service, instead of what the file says.
+    #[must_use]
+    pub fn command(mut self, service: impl Into<String>, command: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let words = command.into_iter().map(Into::into).collect();
+        self.options.commands.insert(service.into(), words);
+        self
+    }
+
+    /// With run directories under this folder. Default: `target/shakedown` in the working directory.
+    #[must_use]
+    pub fn output(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.options.output = folder.into();
+        self
+    }
+
+    /// With this `shakedown` executable for built-in services. Default: `SHAKEDOWN_BIN`, then the first on `PATH`.
+    #[must_use]
+    pub fn executable(mut self, path: impl Into<PathBuf>) -> Self {
+        self.options.executable = Some(path.into());
+        self
+    }
+
+    /// With brokers and services on the ports that their system is known by.
+    #[must_use]
+    pub fn fixed_ports(mut self, fixed: bool) -> Self {
+        self.options.fixed_ports = fixed;
+        self
+    }
+
+    /// With the stores of the services kept in the run directory.
+    #[must_use]
+    pub fn keep(mut self, keep: bool) -> Self {
+        self.options.keep = keep;
+        self
+    }
+
+    /// Ends the run in good order as soon as this flag is raised.
+    #[must_use]
+    pub fn interrupt(mut self, flag: StopFlag) -> Self {
+        self.options.interrupt = flag;
+        self
+    }
+
+    /// With somebody who watches.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.options.observer = observer;
+        self
+    }
+
+    /// Reads, validates and plans without running anything.
+    ///
+    /// # Errors
+    /// When the scenario is wrong.
+    pub fn plan(&self) -> Result<Plan, RunError> {
+        let backend = Embedded;
+        let mut files = files::read(&self.path)?;
+        replace_commands(&mut files, &self.options)?;
+        if let Some(seed) = self.options.seed {
+            let place = files.merged.seed.as_ref().map_or_else(Default::default, |spanned| spanned.place);
+            files.merged.seed = Some(Spanned { value: Whole(seed), place });
+        }
+        let capabilities = Capabilities {
+            backend: backend.name(),
+            broker_faults: backend.broker_faults(),
+            built_in: shakedown_services::NAMES,
+        };
+        Ok(Plan::new(scenario(&files, capabilities)?)?)
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// When the scenario is wrong, or the harness or what it needs broke.
+    pub fn run(&self) -> Result<Report, RunError> {
+        let plan = self.plan()?;
+        let options = self.options.clone();
+        // On a thread of its own, so that it may be called from within anybody's asynchronous runtime.
+        let thread = std::thread::Builder::new()
+            .name("shakedown-run".to_owned())
+            .spawn(move || conductor::run(plan, &Embedded, options))
+            .map_err(RunError::io("start the thread of the run"))?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+fn replace_commands(files: &mut ScenarioFiles, options: &RunOptions) -> Result<(), RunError> {
+    for (service, command) in &options.commands {
+        let services = &mut files.merged.services.0;
+        let Some((name, raw)) = services.iter_mut().find(|(name, _)| name.value == *service) else {
+            let known = services.iter().map(|(name, _)| name.value.as_str());
+            return Err(RunError::UnknownService { service: service.clone(), advice: names::advice(service, known) });
+        };
+        let place = name.place;
+        let words = command.iter().map(|word| Spanned { value: word.clone(), place }).collect();
+        raw.value.command = Some(Spanned { value: words, place });
+    }
+    Ok(())
+}

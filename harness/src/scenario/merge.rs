@@ -1,0 +1,111 @@
+//! A scenario laid over its system: what the scenario says wins, key by key.
+
+use crate::language::document::Spanned;
+use crate::language::raw::{
+    RawCluster, RawConserved, RawExpect, RawFault, RawFlow, RawLimits, RawLoad, RawScenario, RawService, RawSystem,
+    RawTopic,
+};
+use crate::language::setting::{Named, Whole};
+
+/// Everything that both files say, with every place kept.
+#[derive(Debug)]
+pub struct Merged {
+    /// The scenario's name.
+    pub name: Option<Spanned<String>>,
+    /// The seed.
+    pub seed: Option<Spanned<Whole<0, 9_223_372_036_854_775_807>>>,
+    /// The cluster.
+    pub cluster: RawCluster,
+    /// Topics.
+    pub topics: Named<RawTopic>,
+    /// Services.
+    pub services: Named<RawService>,
+    /// Flows.
+    pub flows: Named<RawFlow>,
+    /// Rules of conservation.
+    pub conserved: Named<RawConserved>,
+    /// The load.
+    pub load: Option<Spanned<RawLoad>>,
+    /// Faults.
+    pub faults: Vec<Spanned<RawFault>>,
+    /// Expectations.
+    pub expect: Option<Spanned<RawExpect>>,
+    /// Limits.
+    pub limits: Option<Spanned<RawLimits>>,
+}
+
+/// Takes each listed key from the upper layer where it has one.
+macro_rules! overlay {
+    ($base:expr, $top:expr; $($field:ident),+) => {
+        $( if $top.$field.is_some() { $base.$field = $top.$field; } )+
+    };
+}
+
+impl Merged {
+    /// Lays the scenario over the system.
+    #[must_use]
+    pub fn new(scenario: RawScenario, system: Option<RawSystem>) -> Self {
+        let mut base = system.unwrap_or(RawSystem {
+            description: None,
+            cluster: None,
+            topics: None,
+            services: None,
+            flows: None,
+            conserved: None,
+        });
+        let mut cluster =
+            value(base.cluster.take()).unwrap_or(RawCluster { backend: None, brokers: None, config: None });
+        if let Some(top) = value(scenario.cluster) {
+            overlay!(cluster, top; backend, brokers);
+            cluster.config = combine_maps(cluster.config.take(), top.config);
+        }
+        Self {
+            name: scenario.name,
+            seed: scenario.seed,
+            cluster,
+            topics: combine(base.topics, scenario.topics, |base, top| {
+                overlay!(base, top; partitions, message);
+                base.config = combine_maps(base.config.take(), top.config);
+            }),
+            services: combine(base.services, scenario.services, |base, top| {
+                overlay!(base, top; command, ready, instances, group, consumes, produces, calls, port, figures, ledger);
+                base.env = combine_maps(base.env.take(), top.env);
+            }),
+            flows: combine(base.flows, scenario.flows, |base, top| *base = top),
+            conserved: combine(base.conserved, scenario.conserved, |base, top| *base = top),
+            load: scenario.load,
+            faults: value(scenario.fault).unwrap_or_default(),
+            expect: scenario.expect,
+            limits: scenario.limits,
+        }
+    }
+}
+
+fn value<T>(spanned: Option<Spanned<T>>) -> Option<T> {
+    spanned.map(|spanned| spanned.value)
+}
+
+fn combine<T>(
+    base: Option<Spanned<Named<T>>>,
+    top: Option<Spanned<Named<T>>>,
+    mut overlay: impl FnMut(&mut T, T),
+) -> Named<T> {
+    let mut entries = value(base).unwrap_or_default().0;
+    for (name, upper) in value(top).unwrap_or_default().0 {
+        match entries.iter_mut().find(|(existing, _)| existing.value == name.value) {
+            // Errors about the combination point at the scenario: it is the file that somebody is writing.
+            Some((place, lower)) => {
+                *place = name;
+                overlay(&mut lower.value, upper.value);
+                lower.place = upper.place;
+            }
+            None => entries.push((name, upper)),
+        }
+    }
+    Named(entries)
+}
+
+fn combine_maps<T>(base: Option<Spanned<Named<T>>>, top: Option<Spanned<Named<T>>>) -> Option<Spanned<Named<T>>> {
+    let place = top.as_ref().or(base.as_ref())?.place;
+    Some(Spanned { value: combine(base, top, |base, top| *base = top), place })
+}

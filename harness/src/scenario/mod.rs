@@ -1,0 +1,9 @@
+//! A scenario as it will be run: every name resolved, every default filled in, every rule known to have its data.
+//!
+//! Reading order: [`files`] (finding and reading the files), [`merge`] (a scenario laid over its system), [`model`] (the
+//! result), [`validate`] (how one becomes the other, and every error on the way).
+
+pub mod files;
+pub mod merge;
+pub mod model;
+pub mod validate;

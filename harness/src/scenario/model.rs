@@ -1,0 +1,249 @@
+//! The validated scenario.
+
+pub use crate::language::raw::StandIn;
+pub use crate::language::reference::{StreamReference, TermReference};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A scenario in which every name refers to something and every expectation has its data.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// The file it came from, as it was given.
+    pub path: PathBuf,
+    /// The text of that file.
+    pub text: String,
+    /// What it is about.
+    pub name: String,
+    /// Fixes everything that is drawn.
+    pub seed: u64,
+    /// How many brokers.
+    pub brokers: u32,
+    /// Kafka's broker configuration.
+    pub broker_config: BTreeMap<String, String>,
+    /// Topics, in the order of the files.
+    pub topics: Vec<Topic>,
+    /// Services, in the order in which they are started.
+    pub services: Vec<Service>,
+    /// Hops that messages must survive.
+    pub flows: Vec<FlowRule>,
+    /// The rules of conservation that are expected to hold.
+    pub conserved: Vec<ConservedRule>,
+    /// The load.
+    pub load: LoadRule,
+    /// Faults, in the order of the file.
+    pub faults: Vec<FaultRule>,
+    /// What must hold.
+    pub expect: Expect,
+    /// How long the phases may take.
+    pub limits: Limits,
+}
+
+/// One topic.
+#[derive(Debug, Clone)]
+pub struct Topic {
+    /// Its name.
+    pub name: String,
+    /// How many partitions.
+    pub partitions: i32,
+    /// Its configuration.
+    pub config: BTreeMap<String, String>,
+    /// How to read its messages; `None` means from the load generator's header.
+    pub message: Option<MessageRule>,
+}
+
+/// Where a JSON message carries what the checks compare.
+#[derive(Debug, Clone)]
+pub struct MessageRule {
+    /// Points at the identity.
+    pub identity: String,
+    /// Where the amount is.
+    pub value: ValueRule,
+    /// Points at the intended instant, in microseconds.
+    pub intended_us: Option<String>,
+}
+
+/// Where the amount is.
+#[derive(Debug, Clone)]
+pub enum ValueRule {
+    /// There is none.
+    None,
+    /// In one field.
+    Field(String),
+    /// The sum over an array of a product of fields.
+    Sum {
+        /// Points at the array.
+        array: String,
+        /// Point from an element at the factors.
+        product: Vec<String>,
+    },
+}
+
+/// One service.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// The program and its arguments; `None` for a built-in service.
+    pub command: Option<Vec<String>>,
+    /// When it counts as ready.
+    pub ready: Readiness,
+    /// How many processes.
+    pub instances: u32,
+    /// Its consumer group.
+    pub group: Option<String>,
+    /// What it consumes.
+    pub consumes: Vec<String>,
+    /// Outside stand-ins it calls.
+    pub calls: Vec<StandIn>,
+    /// Environment variables.
+    pub env: BTreeMap<String, String>,
+    /// Its port under `--fixed-ports`.
+    pub port: Option<u16>,
+    /// Where it states numbers about itself.
+    pub figures: Option<String>,
+    /// Where it lists what it did.
+    pub ledger: Option<LedgerRule>,
+}
+
+/// When a service counts as ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// This path answers with a 2xx status.
+    Http(String),
+    /// A line of its output contains this text.
+    Log(String),
+    /// Its group is stable and has a member for every instance.
+    Group,
+}
+
+/// How to read a service's ledger.
+#[derive(Debug, Clone)]
+pub struct LedgerRule {
+    /// The path.
+    pub get: String,
+    /// Points at the identity.
+    pub identity: String,
+    /// Points at the key.
+    pub key: Option<String>,
+    /// Points at the amount.
+    pub value: Option<String>,
+    /// Points at the position.
+    pub position: String,
+    /// Points at the instant, in microseconds.
+    pub at_us: String,
+    /// Points at the intended instant, in microseconds.
+    pub intended_us: Option<String>,
+}
+
+/// A hop with its name.
+#[derive(Debug, Clone)]
+pub struct FlowRule {
+    /// Its name.
+    pub name: String,
+    /// Where messages come from.
+    pub from: StreamReference,
+    /// Where they must arrive.
+    pub to: StreamReference,
+}
+
+/// A rule of conservation.
+#[derive(Debug, Clone)]
+pub struct ConservedRule {
+    /// Its name.
+    pub name: String,
+    /// What must be equal.
+    pub equal: Vec<TermReference>,
+}
+
+/// Where load goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The load generator produces to a topic.
+    Topic(String),
+    /// A service produces at the rate it is given.
+    Service(String),
+}
+
+/// The load.
+#[derive(Debug, Clone)]
+pub struct LoadRule {
+    /// Where it goes.
+    pub target: Target,
+    /// Whether arrivals are Poisson rather than constant.
+    pub poisson: bool,
+    /// Messages in [`LoadRule::per`].
+    pub messages: u64,
+    /// The unit of the rate.
+    pub per: Duration,
+    /// For how long.
+    pub duration: Duration,
+    /// How many users.
+    pub users: u32,
+    /// Skew over the users.
+    pub zipf: Option<f64>,
+    /// Properties of the load generator's client.
+    pub client: BTreeMap<String, String>,
+}
+
+/// What a fault does to its processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultAction {
+    /// `kill -9`; healed by a start.
+    Kill,
+    /// SIGSTOP; healed by SIGCONT.
+    Pause,
+    /// SIGTERM, wait, start: heals itself.
+    Restart,
+}
+
+impl FaultAction {
+    /// The key of the language.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Pause => "pause",
+            Self::Restart => "restart",
+        }
+    }
+}
+
+/// One fault on a service.
+#[derive(Debug, Clone)]
+pub struct FaultRule {
+    /// When, from the first message of the load.
+    pub at: Duration,
+    /// What.
+    pub action: FaultAction,
+    /// Which service.
+    pub service: String,
+    /// Which instance, from 1; `None` for all.
+    pub instance: Option<u32>,
+    /// How long until it is healed; `None` for the end of the load.
+    pub heal_after: Option<Duration>,
+}
+
+/// What must hold.
+#[derive(Debug, Clone, Default)]
+pub struct Expect {
+    /// Missing messages.
+    pub lost: Option<u64>,
+    /// Surplus copies.
+    pub duplicated: Option<u64>,
+    /// Order per key.
+    pub order_per_key: bool,
+    /// Budgets by flow, then by percentile.
+    pub latency: Vec<(String, BTreeMap<String, Duration>)>,
+}
+
+/// How long the phases may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Until every service is ready.
+    pub start: Duration,
+    /// From the end of the load until everything has arrived.
+    pub drain: Duration,
+    /// For a service to stop after SIGTERM.
+    pub stop: Duration,
+}

@@ -1,0 +1,116 @@
+//! Expectations: each has its data, so that none can pass by comparing nothing.
+
+use super::scenario::top_of;
+use super::scope::Scope;
+use crate::language::document::{Place, Spanned};
+use crate::language::names;
+use crate::language::problem::Problems;
+use crate::language::quantity::{Span, is_percentile};
+use crate::language::raw::RawExpect;
+use crate::language::setting::Named;
+use crate::scenario::merge::Merged;
+use crate::scenario::model::Expect;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The expectations, and the names of the conservation rules among them.
+pub(super) fn validate(merged: &Merged, scope: &Scope<'_>, problems: &mut Problems<'_>) -> (Expect, BTreeSet<String>) {
+    let Some(spanned) = &merged.expect else {
+        let help = "add [expect]: a run that expects nothing can only be inconclusive";
+        problems.add(top_of(0), "the file's top level has no `expect`", "in this file", help);
+        return (Expect::default(), BTreeSet::new());
+    };
+    let RawExpect { lost, duplicated, order, conserved, latency } = &spanned.value;
+    let over_flows = [
+        ("lost", lost.as_ref().map(|value| value.place)),
+        ("duplicated", duplicated.as_ref().map(|value| value.place)),
+        ("order", order.as_ref().map(|value| value.place)),
+    ];
+    if merged.flows.0.is_empty() {
+        for (name, place) in over_flows.iter().filter_map(|(name, place)| place.map(|place| (name, place))) {
+            let help = "add a flow: [flows.end-to-end] with `from` and `to`";
+            problems.add(place, format!("`expect.{name}` has no data: there is no flow"), "nothing to compare", help);
+        }
+    }
+    let rules = conserved_names(merged, conserved.as_ref(), problems);
+    let latency = latency.as_ref().map(|latency| budgets(merged, scope, &latency.value, problems)).unwrap_or_default();
+    let nothing = over_flows.iter().all(|(_, place)| place.is_none()) && conserved.is_none() && latency.is_empty();
+    if nothing {
+        let help = "expect at least one of `lost`, `duplicated`, `order`, `conserved`, `latency`";
+        problems.add(spanned.place, "`expect` expects nothing", "is empty", help);
+    }
+    let expect = Expect {
+        lost: lost.as_ref().map(|value| value.value.0),
+        duplicated: duplicated.as_ref().map(|value| value.value.0),
+        order_per_key: order.is_some(),
+        latency,
+    };
+    (expect, rules)
+}
+
+fn conserved_names(
+    merged: &Merged,
+    conserved: Option<&Spanned<Vec<Spanned<String>>>>,
+    problems: &mut Problems<'_>,
+) -> BTreeSet<String> {
+    let Some(conserved) = conserved else { return BTreeSet::new() };
+    if conserved.value.is_empty() {
+        let help = "name at least one rule, or leave `conserved` out";
+        problems.add(conserved.place, "`expect.conserved` names no rule", "is empty", help);
+    }
+    let known: Vec<&str> = merged.conserved.0.iter().map(|(name, _)| name.value.as_str()).collect();
+    for name in &conserved.value {
+        if !known.contains(&name.value.as_str()) {
+            let message = format!("there is no conservation rule `{}`", name.value);
+            problems.add(name.place, message, "no such rule", names::advice(&name.value, known.iter().copied()));
+        }
+    }
+    conserved.value.iter().map(|name| name.value.clone()).collect()
+}
+
+fn budgets(
+    merged: &Merged,
+    scope: &Scope<'_>,
+    latency: &Named<Named<Span>>,
+    problems: &mut Problems<'_>,
+) -> Vec<(String, BTreeMap<String, std::time::Duration>)> {
+    let mut budgets = Vec::new();
+    for (name, bounds) in &latency.0 {
+        check_flow(merged, scope, name, problems);
+        if bounds.value.0.is_empty() {
+            empty_budget(&name.value, bounds.place, problems);
+        }
+        let mut at_most = BTreeMap::new();
+        for (percentile, bound) in &bounds.value.0 {
+            if !is_percentile(&percentile.value) {
+                let message = format!("`{}` is not a percentile", percentile.value);
+                let help = "allowed: `p` and a number between 0 and 100, as in `p50`, `p99`, `\"p99.9\"`, or `max`";
+                problems.add(percentile.place, message, "no such percentile", help);
+            }
+            at_most.insert(percentile.value.clone(), bound.value.0);
+        }
+        budgets.push((name.value.clone(), at_most));
+    }
+    budgets
+}
+
+fn check_flow(merged: &Merged, scope: &Scope<'_>, name: &Spanned<String>, problems: &mut Problems<'_>) {
+    let Some((_, flow)) = merged.flows.0.iter().find(|(flow, _)| flow.value == name.value) else {
+        let known = merged.flows.0.iter().map(|(flow, _)| flow.value.as_str());
+        let message = format!("there is no flow `{}`", name.value);
+        problems.add(name.place, message, "no such flow", names::advice(&name.value, known));
+        return;
+    };
+    let (source, sink) = (&flow.value.from.value, &flow.value.to.value);
+    if !scope.has_intended_time(sink) && !scope.has_intended_time(source) {
+        let message = format!(
+            "`expect.latency` has no data: neither `{source}` nor `{sink}` says when messages were meant to be sent"
+        );
+        let help = "say where: `intended_us = \"/field\"` in the topic's `message` or in the service's `ledger`";
+        problems.add(name.place, message, "nothing to measure", help);
+    }
+}
+
+fn empty_budget(name: &str, place: Place, problems: &mut Problems<'_>) {
+    let message = format!("the latency budget of `{name}` is empty");
+    problems.add(place, message, "no bound", "write at least one bound: { p99 = \"250ms\" }");
+}

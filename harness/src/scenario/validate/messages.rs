@@ -1,0 +1,202 @@
+//! One snapshot for every message that a wrong scenario can get: they are read by people, and reviewed like code.
+
+use super::{Capabilities, scenario};
+use crate::language::problem::ScenarioError;
+use crate::scenario::files::{SystemFile, assemble};
+use crate::scenario::model::Scenario;
+use std::path::Path;
+
+const GOOD: &str = r#"name = "orders arrive"
+seed = 1
+
+[topics.orders]
+partitions = 2
+
+[services.tracker]
+group = "order-tracker"
+consumes = ["orders"]
+ledger = { get = "/tracked", identity = "/order_id", key = "/user" }
+
+[services.analytics]
+figures = { get = "/analytics" }
+
+[flows.end-to-end]
+from = "load"
+to = "topic orders"
+
+[conserved.orders]
+equal = ["count load", "figure analytics.orders"]
+
+[load]
+target = "topic orders"
+arrivals = { shape = "constant", rate = "100/s", for = "1s" }
+
+[[fault]]
+at = "200ms"
+do = { kill = "service(tracker)" }
+heal = { after = "100ms" }
+
+[expect]
+lost = 0
+conserved = ["orders"]
+latency."end-to-end" = { p99 = "250ms" }
+"#;
+
+fn read(text: &str) -> Result<Scenario, ScenarioError> {
+    let files = assemble(Path::new("scenarios/broken.toml"), text.to_owned(), &|name| {
+        Ok(match name {
+            "shop" => SystemFile::Found {
+                path: "scenarios/systems/shop.toml".to_owned(),
+                text: "[topics.payments]\npartitions = \"six\"\n".to_owned(),
+            },
+            _ => SystemFile::Missing { known: vec!["billing".to_owned(), "shop".to_owned(), "tracker".to_owned()] },
+        })
+    })?;
+    let capabilities =
+        Capabilities { backend: "embedded", broker_faults: &[], built_in: &["analytics", "order", "tracker"] };
+    scenario(&files, capabilities)
+}
+
+/// The message for the good scenario with one part replaced.
+fn message(part: &str, replacement: &str) -> String {
+    assert!(GOOD.contains(part), "the good scenario has no {part:?}");
+    let text = GOOD.replacen(part, replacement, 1);
+    match read(&text) {
+        Ok(_) => panic!("this was taken:\n{text}"),
+        Err(error) => error.render(false),
+    }
+}
+
+#[test]
+fn the_good_scenario_is_good() {
+    let scenario = read(GOOD).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    assert_eq!(scenario.name, "orders arrive");
+    assert_eq!((scenario.topics.len(), scenario.services.len(), scenario.faults.len()), (1, 2, 1));
+}
+
+macro_rules! messages {
+    ($($name:ident: $part:literal => $replacement:literal,)+) => {
+        $(#[test]
+        fn $name() {
+            insta::assert_snapshot!(message($part, $replacement));
+        })+
+    };
+}
+
+messages! {
+    syntax_error: "seed = 1" => "seed = ",
+    unknown_key_at_the_top: "seed = 1" => "sead = 1",
+    unknown_key_in_a_table: "partitions = 2" => "partition = 2",
+    unknown_key_in_an_inline_table: "rate = \"100/s\"" => "rates = \"100/s\"",
+    unknown_key_in_a_fault: "at = \"200ms\"" => "at = \"200ms\"\nwhen = { produced = 3 }",
+    unknown_fault: "do = { kill = \"service(tracker)\" }" => "do = { flip = \"service(tracker)\" }",
+    missing_key: "arrivals = { shape = \"constant\", rate = \"100/s\", for = \"1s\" }" => "arrivals = { shape = \"constant\", rate = \"100/s\" }",
+    no_name: "name = \"orders arrive\"" => "",
+    empty_name: "name = \"orders arrive\"" => "name = \" - \"",
+    no_load: "[load]\ntarget = \"topic orders\"\narrivals = { shape = \"constant\", rate = \"100/s\", for = \"1s\" }" => "",
+    no_expect: "[expect]\nlost = 0\nconserved = [\"orders\"]\nlatency.\"end-to-end\" = { p99 = \"250ms\" }" => "",
+    empty_expect: "lost = 0\nconserved = [\"orders\"]\nlatency.\"end-to-end\" = { p99 = \"250ms\" }" => "",
+    table_where_a_number_belongs: "partitions = 2" => "partitions = { count = 2 }",
+    string_where_a_number_belongs: "seed = 1" => "seed = \"one\"",
+    string_where_a_table_belongs: "[conserved.orders]\nequal = [\"count load\", \"figure analytics.orders\"]" => "[conserved]\norders = \"equal\"",
+    number_where_a_string_belongs: "name = \"orders arrive\"" => "name = 5",
+    number_where_a_list_belongs: "consumes = [\"orders\"]" => "consumes = 1",
+    number_out_of_range: "partitions = 2" => "partitions = 0",
+    negative_seed: "seed = 1" => "seed = -1",
+    too_many_brokers: "seed = 1" => "seed = 1\ncluster = { brokers = 99 }",
+    unknown_backend: "seed = 1" => "seed = 1\ncluster = { backend = \"embeded\" }",
+    unknown_shape: "shape = \"constant\"" => "shape = \"possion\"",
+    unknown_order: "lost = 0" => "lost = 0\norder = \"per-kee\"",
+    unknown_stand_in: "figures = { get = \"/analytics\" }" => "calls = [\"mailbocks\"]\nfigures = { get = \"/analytics\" }",
+    duration_without_quotes: "for = \"1s\"" => "for = 1",
+    duration_without_unit: "for = \"1s\"" => "for = \"1\"",
+    duration_with_an_unknown_unit: "for = \"1s\"" => "for = \"1sec\"",
+    duration_with_a_bad_number: "for = \"1s\"" => "for = \"1.2.3s\"",
+    duration_without_a_number: "for = \"1s\"" => "for = \"soon\"",
+    rate_without_unit: "rate = \"100/s\"" => "rate = \"100\"",
+    rate_with_an_unknown_unit: "rate = \"100/s\"" => "rate = \"100/sec\"",
+    rate_with_a_bad_number: "rate = \"100/s\"" => "rate = \"a hundred/s\"",
+    arrivals_of_nothing: "for = \"1s\"" => "for = \"1ms\"",
+    skew_out_of_range: "[[fault]]" => "keys = { users = 10, zipf = 9.5 }\n\n[[fault]]",
+    unknown_system: "seed = 1" => "seed = 1\nsystem = \"traker\"",
+    wrong_type_in_the_system: "seed = 1" => "seed = 1\nsystem = \"shop\"",
+    topic_with_a_bad_name: "[topics.orders]" => "[topics.\"my orders\"]\n\n[topics.orders]",
+    consumes_an_unknown_topic: "consumes = [\"orders\"]" => "consumes = [\"order\"]",
+    consumes_without_a_group: "group = \"order-tracker\"\n" => "",
+    service_with_a_bad_name: "[services.analytics]" => "[services.Analytics]\ncommand = [\"x\"]\nready = { log = \"up\" }\n\n[services.analytics]",
+    service_that_is_not_built_in: "[services.analytics]" => "[services.trackr]\nenv = { A = 1 }\n\n[services.analytics]",
+    service_with_an_empty_command: "[services.analytics]" => "[services.mine]\ncommand = []\nready = { log = \"up\" }\n\n[services.analytics]",
+    service_that_is_never_ready: "[services.analytics]" => "[services.mine]\ncommand = [\"./mine\"]\n\n[services.analytics]",
+    service_with_two_rules_of_readiness: "figures = { get = \"/analytics\" }" => "figures = { get = \"/analytics\" }\nready = { http = \"/ready\", log = \"up\" }",
+    service_that_waits_for_no_group: "figures = { get = \"/analytics\" }" => "figures = { get = \"/analytics\" }\nready = { group = true }",
+    path_without_a_slash: "figures = { get = \"/analytics\" }" => "figures = { get = \"analytics\" }",
+    pointer_without_a_slash: "identity = \"/order_id\"" => "identity = \"order_id\"",
+    environment_with_a_list: "figures = { get = \"/analytics\" }" => "figures = { get = \"/analytics\" }\nenv = { A = [1] }",
+    load_on_an_unknown_topic: "target = \"topic orders\"" => "target = \"topic order\"",
+    load_on_an_unknown_service: "target = \"topic orders\"" => "target = \"service tracer\"",
+    load_on_something_else: "target = \"topic orders\"" => "target = \"POST tracker /orders\"",
+    flow_from_an_unknown_topic: "from = \"load\"" => "from = \"topic ordres\"",
+    flow_from_a_ledger: "from = \"load\"" => "from = \"ledger tracker\"",
+    flow_to_an_unknown_ledger: "to = \"topic orders\"" => "to = \"ledger trakcer\"",
+    flow_to_the_load: "to = \"topic orders\"" => "to = \"load\"",
+    flow_in_a_circle: "from = \"load\"" => "from = \"topic orders\"",
+    flow_to_a_nameless_stream: "to = \"topic orders\"" => "to = \"orders\"",
+    rule_with_one_term: "equal = [\"count load\", \"figure analytics.orders\"]" => "equal = [\"count load\"]",
+    rule_with_a_nonsense_term: "\"count load\"" => "\"number of orders\"",
+    rule_over_an_unknown_topic: "\"count load\"" => "\"count topic ordrs\"",
+    rule_over_an_unknown_service: "\"figure analytics.orders\"" => "\"figure analitics.orders\"",
+    rule_over_a_service_without_figures: "\"figure analytics.orders\"" => "\"figure tracker.orders\"",
+    rule_over_messages_without_an_amount: "\"count load\"" => "\"sum ledger tracker\"",
+    expects_an_unknown_rule: "conserved = [\"orders\"]" => "conserved = [\"order\"]",
+    expects_no_rule: "conserved = [\"orders\"]" => "conserved = []",
+    expects_of_flows_without_a_flow: "[flows.end-to-end]\nfrom = \"load\"\nto = \"topic orders\"" => "",
+    expects_latency_of_an_unknown_flow: "latency.\"end-to-end\"" => "latency.\"end2end\"",
+    expects_an_unknown_percentile: "p99 = \"250ms\"" => "p999 = \"250ms\"",
+    expects_an_empty_budget: "{ p99 = \"250ms\" }" => "{}",
+    fault_on_an_unknown_service: "service(tracker)" => "service(traker)",
+    fault_on_an_unknown_instance: "service(tracker)" => "instance(tracker, 2)",
+    fault_on_an_unknown_role: "service(tracker)" => "servise(tracker)",
+    fault_that_the_back_end_cannot_do: "service(tracker)" => "leader(orders/0)",
+    fault_that_does_nothing: "{ kill = \"service(tracker)\" }" => "{}",
+    fault_that_does_two_things: "{ kill = \"service(tracker)\" }" => "{ kill = \"service(tracker)\", pause = \"service(tracker)\" }",
+    fault_after_the_load: "at = \"200ms\"" => "at = \"2s\"",
+    restart_that_heals_twice: "do = { kill =" => "do = { restart =",
+}
+
+#[test]
+fn expects_latency_without_a_time() {
+    let more =
+        "\n[topics.copies]\nmessage = { identity = \"/id\" }\n\n[topics.more]\nmessage = { identity = \"/id\" }\n";
+    let flow = "\n[flows.copy]\nfrom = \"topic copies\"\nto = \"topic more\"\n";
+    let text = format!("{GOOD}latency.copy = {{ p50 = \"1ms\" }}\n{more}{flow}");
+    insta::assert_snapshot!(read(&text).expect_err("no time to measure from").render(false));
+}
+
+#[test]
+fn load_from_several_instances() {
+    let text = "target = \"service order\"\n";
+    let text = GOOD.replace("target = \"topic orders\"\n", text).replace("from = \"load\"", "from = \"topic orders\"");
+    let text =
+        text.replace("to = \"topic orders\"", "to = \"ledger tracker\"").replace("count load", "count topic orders");
+    let text = text.replace("[flows.end-to-end]", "[services.order]\ninstances = 2\n\n[flows.end-to-end]");
+    insta::assert_snapshot!(read(&text).expect_err("two sources").render(false));
+}
+
+#[test]
+fn load_that_is_not_recorded_cannot_be_a_source() {
+    let text = GOOD.replace("target = \"topic orders\"", "target = \"service tracker\"");
+    insta::assert_snapshot!(read(&text).expect_err("no operations are recorded").render(false));
+}
+
+#[test]
+fn several_problems_are_shown_at_once() {
+    let text = GOOD.replace("lost = 0", "losst = 0").replace("partitions = 2", "partitions = -2");
+    let text = text.replace("for = \"1s\"", "for = \"1 second\"");
+    insta::assert_snapshot!(read(&text).expect_err("three problems").render(false));
+}
+
+#[test]
+fn an_unreadable_file_is_named() {
+    let error = crate::scenario::files::read(Path::new("no/such/scenario.toml")).expect_err("it is not there");
+    assert!(error.render(false).starts_with("error: cannot read the scenario no/such/scenario.toml: "));
+}

@@ -1,0 +1,18 @@
+//! From what the files say to a scenario that can be run; every dangling name and missing datum is an error here.
+//!
+//! Each part has its file: [`topics`], [`services`], [`flows`], [`load`], [`faults`], [`expect`].
+
+mod expect;
+mod faults;
+mod flows;
+mod load;
+mod scope;
+mod services;
+mod topics;
+
+mod scenario;
+
+pub use scenario::{Capabilities, scenario};
+
+#[cfg(test)]
+mod messages;

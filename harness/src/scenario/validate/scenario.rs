@@ -1,0 +1,93 @@
+//! The stages of validation, in order, with all their problems collected.
+
+use super::scope::Scope;
+use super::{expect, faults, flows, load, services, topics};
+use crate::language::document::Place;
+use crate::language::document::Spanned;
+use crate::language::problem::{Problems, ScenarioError};
+use crate::language::quantity::Span;
+use crate::scenario::files::ScenarioFiles;
+use crate::scenario::model::{Limits, Scenario};
+use std::time::Duration;
+
+/// What the chosen back end can do, so that a scenario that asks for more is refused before anything starts.
+#[derive(Debug, Clone, Copy)]
+pub struct Capabilities<'a> {
+    /// The back end's name.
+    pub backend: &'a str,
+    /// The faults on brokers that it can do, in words: `kill leader(TOPIC/PARTITION)`.
+    pub broker_faults: &'a [&'a str],
+    /// The built-in services.
+    pub built_in: &'a [&'a str],
+}
+
+/// Validates a scenario.
+///
+/// # Errors
+/// With every problem that was found.
+pub fn scenario(files: &ScenarioFiles, capabilities: Capabilities<'_>) -> Result<Scenario, ScenarioError> {
+    let mut problems = Problems::new(&files.sources);
+    let merged = &files.merged;
+    let scope = Scope::new(merged);
+
+    let topics = topics::validate(merged, &mut problems);
+    let services = services::validate(merged, &scope, capabilities, &mut problems);
+    let load = load::validate(merged, &scope, &mut problems);
+    let flows = flows::validate_flows(merged, &scope, &mut problems);
+    let conserved = flows::validate_conserved(merged, &scope, &mut problems);
+    let faults = faults::validate(merged, &scope, capabilities, &mut problems);
+    let (expect, expected_rules) = expect::validate(merged, &scope, &mut problems);
+    let name = match &merged.name {
+        Some(name) if name.value.chars().any(char::is_alphanumeric) => name.value.clone(),
+        Some(name) => {
+            let help = "write what the scenario is about, in a few words";
+            problems.add(name.place, "`name` has no letter or digit", "says nothing", help);
+            String::new()
+        }
+        None => {
+            let help = "add `name = \"...\"`: what the scenario is about, in a few words";
+            problems.add(top_of(0), "the file's top level has no `name`", "in this file", help);
+            String::new()
+        }
+    };
+    problems.finish()?;
+
+    let conserved = conserved.into_iter().filter(|rule| expected_rules.contains(&rule.name)).collect();
+    Ok(Scenario {
+        path: files.path.clone(),
+        text: files.text.clone(),
+        name,
+        seed: merged.seed.as_ref().map_or(1, |seed| seed.value.0),
+        brokers: merged
+            .cluster
+            .brokers
+            .as_ref()
+            .map_or(3, |brokers| u32::try_from(brokers.value.0).unwrap_or(u32::MAX)),
+        broker_config: merged.cluster.config.as_ref().map(|config| topics::scalars(&config.value)).unwrap_or_default(),
+        topics,
+        services,
+        flows,
+        conserved,
+        load: load.expect("a load that cannot be read always leaves a problem"),
+        faults,
+        expect,
+        limits: limits(files),
+    })
+}
+
+/// The place of problems that are about something missing from the file as a whole.
+pub(super) fn top_of(file: usize) -> Place {
+    Place { file, start: 0, end: 0 }
+}
+
+fn limits(files: &ScenarioFiles) -> Limits {
+    let raw = files.merged.limits.as_ref().map(|limits| &limits.value);
+    let pick = |span: Option<&Option<Spanned<Span>>>, default| {
+        span.and_then(Option::as_ref).map_or(Duration::from_secs(default), |span| span.value.0)
+    };
+    Limits {
+        start: pick(raw.map(|limits| &limits.start), 30),
+        drain: pick(raw.map(|limits| &limits.drain), 60),
+        stop: pick(raw.map(|limits| &limits.stop), 10),
+    }
+}

@@ -1,0 +1,137 @@
+//! The names that a scenario declares, and what each of them can offer to a rule.
+
+use crate::language::document::Place;
+use crate::language::names;
+use crate::language::problem::Problems;
+use crate::language::raw::{RawService, RawTopic, StandIn};
+use crate::language::reference::{StreamReference, TargetReference};
+use crate::scenario::merge::Merged;
+
+/// Read access to the declarations.
+pub(super) struct Scope<'a> {
+    merged: &'a Merged,
+}
+
+impl<'a> Scope<'a> {
+    pub(super) fn new(merged: &'a Merged) -> Self {
+        Self { merged }
+    }
+
+    pub(super) fn topic_names(&self) -> impl Iterator<Item = &'a str> {
+        self.merged.topics.0.iter().map(|(name, _)| name.value.as_str())
+    }
+
+    pub(super) fn service_names(&self) -> impl Iterator<Item = &'a str> {
+        self.merged.services.0.iter().map(|(name, _)| name.value.as_str())
+    }
+
+    pub(super) fn topic(&self, name: &str) -> Option<&'a RawTopic> {
+        self.merged.topics.0.iter().find(|(topic, _)| topic.value == name).map(|(_, topic)| &topic.value)
+    }
+
+    pub(super) fn service(&self, name: &str) -> Option<&'a RawService> {
+        self.merged.services.0.iter().find(|(service, _)| service.value == name).map(|(_, service)| &service.value)
+    }
+
+    /// Services with a ledger, and stand-ins that some service calls.
+    pub(super) fn ledger_names(&self) -> Vec<&'a str> {
+        let services = self.merged.services.0.iter();
+        let mut ledgers: Vec<&str> = services
+            .filter(|(_, service)| service.value.ledger.is_some())
+            .map(|(name, _)| name.value.as_str())
+            .collect();
+        if self.calls(StandIn::Mailbox) {
+            ledgers.push(MAILBOX);
+        }
+        ledgers
+    }
+
+    fn calls(&self, stand_in: StandIn) -> bool {
+        let mut services = self.merged.services.0.iter();
+        services.any(|(_, service)| {
+            service.value.calls.as_ref().is_some_and(|calls| calls.value.iter().any(|call| call.value == stand_in))
+        })
+    }
+
+    /// Whether the load generator itself offers the load, and so records operations.
+    pub(super) fn records_operations(&self) -> bool {
+        let load = self.merged.load.as_ref();
+        load.is_some_and(|load| matches!(load.value.target.value, TargetReference::Topic(_)))
+    }
+
+    /// Notes a topic that does not exist.
+    pub(super) fn check_topic(&self, name: &str, place: Place, problems: &mut Problems<'_>) -> bool {
+        let known = self.topic(name).is_some();
+        if !known {
+            let help = names::advice(name, self.topic_names());
+            problems.add(place, format!("there is no topic `{name}`"), "no such topic", help);
+        }
+        known
+    }
+
+    /// Notes a service that does not exist.
+    pub(super) fn check_service(&self, name: &str, place: Place, problems: &mut Problems<'_>) -> bool {
+        let known = self.service(name).is_some();
+        if !known {
+            let help = names::advice(name, self.service_names());
+            problems.add(place, format!("there is no service `{name}`"), "no such service", help);
+        }
+        known
+    }
+
+    /// Notes a stream that does not exist.
+    pub(super) fn check_stream(&self, stream: &StreamReference, place: Place, problems: &mut Problems<'_>) -> bool {
+        match stream {
+            StreamReference::Load if self.records_operations() => true,
+            StreamReference::Load => {
+                let help = "start at the topic that the service produces to, or give [load] `target = \"topic NAME\"`";
+                problems.add(place, "no load is recorded: the load is not offered to a topic", "has no data", help);
+                false
+            }
+            StreamReference::Topic(name) => self.check_topic(name, place, problems),
+            StreamReference::Ledger(name) => {
+                let ledgers = self.ledger_names();
+                let known = ledgers.contains(&name.as_str());
+                if !known {
+                    let help = names::advice(name, ledgers);
+                    problems.add(place, format!("there is no ledger `{name}`"), "no such ledger", help);
+                }
+                known
+            }
+        }
+    }
+
+    /// Whether messages of the stream carry an amount. Unknown streams do, so that they are reported once only.
+    pub(super) fn has_value(&self, stream: &StreamReference) -> bool {
+        match stream {
+            StreamReference::Load => true,
+            StreamReference::Topic(name) => self
+                .topic(name)
+                .and_then(|topic| topic.message.as_ref())
+                .is_none_or(|message| message.value.value.is_some()),
+            StreamReference::Ledger(name) if name == MAILBOX => true,
+            StreamReference::Ledger(name) => self
+                .service(name)
+                .and_then(|service| service.ledger.as_ref())
+                .is_none_or(|ledger| ledger.value.value.is_some()),
+        }
+    }
+
+    /// Whether messages of the stream carry the instant at which they were meant to be sent.
+    pub(super) fn has_intended_time(&self, stream: &StreamReference) -> bool {
+        match stream {
+            StreamReference::Load => true,
+            StreamReference::Topic(name) => self
+                .topic(name)
+                .and_then(|topic| topic.message.as_ref())
+                .is_none_or(|message| message.value.intended_us.is_some()),
+            StreamReference::Ledger(name) => self
+                .service(name)
+                .and_then(|service| service.ledger.as_ref())
+                .is_some_and(|ledger| ledger.value.intended_us.is_some()),
+        }
+    }
+}
+
+/// The stand-in's name, as services call it and as its ledger is called.
+pub(super) const MAILBOX: &str = "mailbox";

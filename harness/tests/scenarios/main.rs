@@ -1,0 +1,32 @@
+//! One test for each file in `scenarios/correctness/`, and tests of the harness over systems that are wrong on purpose.
+//!
+//! The executable is also one of those systems' services: `misbehave` as its first argument runs [`forwarder`].
+
+mod committed;
+mod forwarder;
+mod launch;
+mod misbehaviour;
+mod processes;
+mod tool;
+
+use libtest_mimic::{Arguments, Trial};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("misbehave") {
+        return forwarder::run();
+    }
+    let mut trials: Vec<Trial> = committed::trials();
+    trials.extend(misbehaviour::trials());
+    trials.extend(launch::trials());
+    trials.extend(tool::trials());
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// A trial out of a function that panics when something is wrong.
+fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(name.to_owned(), move || {
+        test();
+        Ok(())
+    })
+}

@@ -1,0 +1,78 @@
+//! A service that drops, doubles or swaps one message is convicted of exactly that, with evidence.
+
+use crate::trial;
+use libtest_mimic::Trial;
+use shakedown::{Report, Runner};
+use shakedown_reports::verdict::{Finding, Outcome};
+
+const SCENARIO: &str = r#"
+name = "a forwarder is watched"
+seed = 5
+
+[cluster]
+brokers = 1
+
+[topics.orders]
+partitions = 4
+
+[topics.forwarded]
+partitions = 4
+
+[services.forwarder]
+command = ["replaced by the test"]
+group = "forwarder"
+consumes = ["orders"]
+produces = ["forwarded"]
+env = { MISCHIEF = "none", MISCHIEF_AT = 501 }
+
+[flows.forwarded]
+from = "topic orders"
+to = "topic forwarded"
+
+[load]
+target = "topic orders"
+arrivals = { shape = "constant", rate = "1000/s", for = "1s" }
+keys = { users = 20 }
+
+[expect]
+lost = 0
+duplicated = 0
+order = "per-key"
+"#;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("misbehaviour::none_is_acquitted", || watch("none").assert_passed()),
+        trial("misbehaviour::drop_is_lost", || convicted("drop", "lost")),
+        trial("misbehaviour::double_is_duplicated", || convicted("double", "duplicated")),
+        trial("misbehaviour::swap_is_reordered", || convicted("swap", "reordered")),
+    ]
+}
+
+fn watch(mischief: &str) -> Report {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("forwarder.toml");
+    let text = SCENARIO.replace("MISCHIEF = \"none\"", &format!("MISCHIEF = \"{mischief}\""));
+    std::fs::write(&file, text).expect("a scenario file");
+    let this = std::env::current_exe().expect("a path").display().to_string();
+    let runner = Runner::new(&file).command("forwarder", [this.as_str(), "misbehave"]).output(folder.path());
+    runner.run().unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn convicted(mischief: &str, check: &str) {
+    let report = watch(mischief);
+    let text = report.text(false);
+    let failed: Vec<&Finding> =
+        report.verdict().findings.iter().filter(|finding| finding.outcome != Outcome::Pass).collect();
+    let [only] = failed.as_slice() else { panic!("not exactly one finding:\n{text}") };
+    assert_eq!((only.check.as_str(), only.outcome, only.found), (check, Outcome::Fail, 1), "{text}");
+    assert_eq!(report.verdict().reasons, Vec::<String>::new(), "{text}");
+    assert_eq!(report.exit().code(), 1);
+    let [story] = only.evidence.as_slice() else { panic!("not exactly one story:\n{text}") };
+    let told = story.events.iter().map(|event| event.text.as_str()).collect::<Vec<_>>().join("\n");
+    assert!(story.title.contains("user-"), "the story does not name the key: {}", story.title);
+    assert!(told.contains("partition ") && told.contains("offset "), "the story has no place: {told}");
+    let again =
+        text.lines().any(|line| line.trim_start().starts_with("again: shakedown run ") && line.ends_with("--seed 5"));
+    assert!(again, "the report does not say how to run it again:\n{text}");
+}
