@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 /// Messages between two commits while there is no pause.
-const COMMIT_EVERY: u64 = 200;
+const COMMIT_EVERY: u64 = 5000;
 
 pub(crate) fn run() -> ExitCode {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();

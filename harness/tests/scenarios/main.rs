@@ -4,6 +4,7 @@
 
 mod committed;
 mod forwarder;
+mod kcat;
 mod launch;
 mod misbehaviour;
 mod processes;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
     trials.extend(misbehaviour::trials());
     trials.extend(launch::trials());
     trials.extend(tool::trials());
+    trials.extend(kcat::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 

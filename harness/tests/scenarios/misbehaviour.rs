@@ -1,4 +1,4 @@
-//! A service that drops, doubles or swaps one message is convicted of exactly that, with evidence.
+//! A service that drops, doubles or swaps one message in a hundred thousand is convicted of exactly that, with evidence.
 
 use crate::trial;
 use libtest_mimic::Trial;
@@ -23,7 +23,7 @@ command = ["replaced by the test"]
 group = "forwarder"
 consumes = ["orders"]
 produces = ["forwarded"]
-env = { MISCHIEF = "none", MISCHIEF_AT = 501 }
+env = { MISCHIEF = "none", MISCHIEF_AT = 50001 }
 
 [flows.forwarded]
 from = "topic orders"
@@ -31,8 +31,8 @@ to = "topic forwarded"
 
 [load]
 target = "topic orders"
-arrivals = { shape = "constant", rate = "1000/s", for = "1s" }
-keys = { users = 20 }
+arrivals = { shape = "constant", rate = "20000/s", for = "5s" }
+keys = { users = 500 }
 
 [expect]
 lost = 0
@@ -67,6 +67,7 @@ fn convicted(mischief: &str, check: &str) {
     let [only] = failed.as_slice() else { panic!("not exactly one finding:\n{text}") };
     assert_eq!((only.check.as_str(), only.outcome, only.found), (check, Outcome::Fail, 1), "{text}");
     assert_eq!(report.verdict().reasons, Vec::<String>::new(), "{text}");
+    assert!(only.compared >= 99_000, "only {} of 100,000 were compared:\n{text}", only.compared);
     assert_eq!(report.exit().code(), 1);
     let [story] = only.evidence.as_slice() else { panic!("not exactly one story:\n{text}") };
     let told = story.events.iter().map(|event| event.text.as_str()).collect::<Vec<_>>().join("\n");

@@ -73,7 +73,7 @@ fn shakedown(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_shakedown")).args(arguments).output().expect("the tool starts")
 }
 
-fn start(arguments: &[&str]) -> Child {
+pub(crate) fn start(arguments: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_shakedown"))
         .args(arguments)
         .stdin(Stdio::piped())
@@ -83,7 +83,7 @@ fn start(arguments: &[&str]) -> Child {
         .expect("the tool starts")
 }
 
-fn announced(child: &mut Child) -> String {
+pub(crate) fn announced(child: &mut Child) -> String {
     let stdout = child.stdout.take().expect("a pipe");
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line).expect("a line");
@@ -96,7 +96,7 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(id, signal).expect("the process is there");
 }
 
-fn wait(child: &mut Child) -> Option<i32> {
+pub(crate) fn wait(child: &mut Child) -> Option<i32> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         if let Some(status) = child.try_wait().expect("a child can be waited for") {
