@@ -65,12 +65,25 @@ struct Entry {
     body: Body,
 }
 
+/// The batches of a log, counted from the first that was ever appended, so that a batch's number never changes.
+#[derive(Debug, Default)]
+struct Log {
+    removed: usize,
+    entries: Vec<Entry>,
+}
+
+impl Log {
+    fn get_mut(&mut self, number: usize) -> Option<&mut Entry> {
+        self.entries.get_mut(number.checked_sub(self.removed)?)
+    }
+}
+
 /// The logs of one node.
 #[derive(Debug)]
 pub struct SpillingStore {
     budget: Rc<RefCell<Budget>>,
-    logs: Vec<Vec<Entry>>,
-    /// Which batch, by log and index, is the next oldest in memory.
+    logs: Vec<Log>,
+    /// Which batch, by log and number, is the next oldest in memory.
     in_memory: VecDeque<(LogId, usize)>,
 }
 
@@ -86,12 +99,11 @@ impl SpillingStore {
         let mut bytes = Vec::with_capacity(SPILL_BYTES);
         let mut moving = Vec::new();
         while bytes.len() < SPILL_BYTES {
-            let Some((log, nth)) = self.in_memory.pop_front() else {
+            let Some((log, number)) = self.in_memory.pop_front() else {
                 break;
             };
-            // A log that was removed has left its places behind.
-            if let Some(Entry { body: Body::Memory(batch), .. }) = self.logs[log.0].get(nth) {
-                moving.push((log, nth, bytes.len() as u64));
+            if let Some(Entry { body: Body::Memory(batch), .. }) = self.logs[log.0].get_mut(number) {
+                moving.push((log, number, bytes.len() as u64));
                 bytes.extend_from_slice(batch);
             }
         }
@@ -100,15 +112,25 @@ impl SpillingStore {
             Ok(at) => at,
             Err(error) => {
                 // They stay in memory and are the first to move once there is room again.
-                moving.into_iter().rev().for_each(|(log, nth, _)| self.in_memory.push_front((log, nth)));
+                moving.into_iter().rev().for_each(|(log, number, _)| self.in_memory.push_front((log, number)));
                 return Err(error);
             }
         };
-        for (log, nth, offset) in moving {
-            self.logs[log.0][nth].body = Body::File { at: at + offset };
+        for (log, number, offset) in moving {
+            if let Some(entry) = self.logs[log.0].get_mut(number) {
+                entry.body = Body::File { at: at + offset };
+            }
         }
         budget.used -= bytes.len() as u64;
         Ok(())
+    }
+
+    /// Gives back what removed batches took of the budget.
+    fn release(&mut self, log: LogId, entries: &[Entry]) {
+        let in_memory = entries.iter().filter(|entry| matches!(entry.body, Body::Memory(_)));
+        self.budget.borrow_mut().used -= in_memory.map(|entry| entry.size as u64).sum::<u64>();
+        let removed = self.logs[log.0].removed;
+        self.in_memory.retain(|(other, number)| *other != log || *number >= removed);
     }
 
     fn bytes(&self, log: LogId, entry: &Entry) -> Result<Bytes, StorageError> {
@@ -125,22 +147,32 @@ fn failed(log: LogId, error: &std::io::Error) -> StorageError {
 
 impl LogStore for SpillingStore {
     fn create(&mut self) -> LogId {
-        self.logs.push(Vec::new());
+        self.logs.push(Log::default());
         LogId(self.logs.len() - 1)
     }
 
     fn remove(&mut self, log: LogId) {
-        let entries = std::mem::take(&mut self.logs[log.0]);
-        let in_memory = entries.iter().filter(|entry| matches!(entry.body, Body::Memory(_)));
-        self.budget.borrow_mut().used -= in_memory.map(|entry| entry.size as u64).sum::<u64>();
-        self.in_memory.retain(|(other, _)| *other != log);
+        self.remove_before(log, Offset(i64::MAX));
+    }
+
+    fn remove_before(&mut self, log: LogId, offset: Offset) {
+        let kept = &mut self.logs[log.0];
+        let count = kept.entries.partition_point(|entry| entry.last < offset);
+        let removed: Vec<Entry> = kept.entries.drain(..count).collect();
+        kept.removed += count;
+        self.release(log, &removed);
+    }
+
+    fn size(&self, log: LogId) -> u64 {
+        self.logs[log.0].entries.iter().map(|entry| entry.size as u64).sum()
     }
 
     fn append(&mut self, log: LogId, batch: StoredBatch) -> Result<(), StorageError> {
         let size = batch.bytes.len();
         let StoredBatch { base, last, max_timestamp, bytes } = batch;
-        self.logs[log.0].push(Entry { base, last, max_timestamp, size, body: Body::Memory(bytes) });
-        self.in_memory.push_back((log, self.logs[log.0].len() - 1));
+        let kept = &mut self.logs[log.0];
+        self.in_memory.push_back((log, kept.removed + kept.entries.len()));
+        kept.entries.push(Entry { base, last, max_timestamp, size, body: Body::Memory(bytes) });
         let over = {
             let mut budget = self.budget.borrow_mut();
             budget.used += size as u64;
@@ -154,7 +186,7 @@ impl LogStore for SpillingStore {
     }
 
     fn read(&mut self, log: LogId, limits: ReadLimits) -> Result<Vec<Bytes>, StorageError> {
-        let entries = &self.logs[log.0];
+        let entries = &self.logs[log.0].entries;
         let first = entries.partition_point(|entry| entry.last < limits.from);
         let mut taken = Vec::new();
         let mut left = limits.max_bytes;
@@ -168,13 +200,14 @@ impl LogStore for SpillingStore {
         Ok(taken)
     }
 
-    fn find_timestamp(&mut self, log: LogId, timestamp_ms: i64) -> Result<Option<Bytes>, StorageError> {
-        let found = self.logs[log.0].iter().find(|entry| entry.max_timestamp >= timestamp_ms);
+    fn find_timestamp(&mut self, log: LogId, from: Offset, timestamp_ms: i64) -> Result<Option<Bytes>, StorageError> {
+        let mut entries = self.logs[log.0].entries.iter();
+        let found = entries.find(|entry| entry.last >= from && entry.max_timestamp >= timestamp_ms);
         found.map(|entry| self.bytes(log, entry)).transpose()
     }
 
     fn max_timestamp(&self, log: LogId) -> Option<(i64, Offset)> {
-        let entries = self.logs[log.0].iter();
+        let entries = self.logs[log.0].entries.iter();
         entries.map(|entry| (entry.max_timestamp, entry.base)).max_by_key(|(at, base)| (*at, std::cmp::Reverse(*base)))
     }
 }
@@ -223,5 +256,26 @@ mod tests {
         store.append(log, batch(1)).expect("memory");
         store.remove(log);
         assert_eq!((budget.borrow().used, store.in_memory.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_log_that_lost_its_beginning_spills_and_reads_the_rest() {
+        let budget = Rc::new(RefCell::new(Budget::new(2 * SPILL_BYTES as u64)));
+        let mut store = SpillingStore::new(Rc::clone(&budget));
+        let log = store.create();
+        for n in 0..15 {
+            store.append(log, batch(n)).expect("a temporary file has room");
+        }
+        store.remove_before(log, Offset(10));
+        assert_eq!((budget.borrow().used, store.size(log)), (5 * SIZE as u64, 5 * SIZE as u64));
+        for n in 15..60 {
+            store.append(log, batch(n)).expect("a temporary file has room");
+        }
+        assert!(budget.borrow().file_end > 2 * SPILL_BYTES as u64);
+        let limits = ReadLimits { from: Offset(0), below: Offset(60), max_bytes: usize::MAX, at_least_one: true };
+        let read: Vec<u8> = store.read(log, limits).expect("all is there").iter().map(|bytes| bytes[0]).collect();
+        assert_eq!(read, (10..60).collect::<Vec<u8>>());
+        let found = store.find_timestamp(log, Offset(30), 0).expect("all is there").expect("it is there");
+        assert_eq!(found[0], 30);
     }
 }

@@ -96,20 +96,31 @@ fn bytes<'a>(from: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
     Some(Some(taken))
 }
 
-/// The first record of a batch whose timestamp is at or after `timestamp_ms`: its offset and timestamp.
+/// The first record of a batch at or behind `from` whose timestamp is at or after `timestamp_ms`: its offset and
+/// timestamp.
 ///
 /// A batch whose records cannot be read is answered as a whole: its first offset and largest timestamp.
 #[must_use]
-pub fn first_at_or_after(header: &BatchHeader, batch: &[u8], timestamp_ms: i64) -> Option<(Offset, i64)> {
+pub fn first_at_or_after(
+    header: &BatchHeader,
+    batch: &[u8],
+    timestamp_ms: i64,
+    from: Offset,
+) -> Option<(Offset, i64)> {
+    let whole = || {
+        let found = header.max_timestamp >= timestamp_ms && header.last_offset() >= from;
+        found.then_some((header.base_offset.max(from), header.max_timestamp))
+    };
     if header.is_log_append_time() {
-        return (header.max_timestamp >= timestamp_ms).then_some((header.base_offset, header.max_timestamp));
+        return whole();
     }
     let Some(body) = decompressed(header, batch) else {
-        return (header.max_timestamp >= timestamp_ms).then_some((header.base_offset, header.max_timestamp));
+        return whole();
     };
     Records::new(&body).map_while(Result::ok).find_map(|record| {
+        let offset = header.base_offset.0.saturating_add(record.offset_delta);
         let timestamp = header.base_timestamp.saturating_add(record.timestamp_delta);
-        (timestamp >= timestamp_ms).then(|| (header.base_offset.plus(record.offset_delta), timestamp))
+        (timestamp >= timestamp_ms && offset >= from.0).then_some((Offset(offset), timestamp))
     })
 }
 

@@ -180,13 +180,17 @@ impl Partition {
         store: &mut dyn LogStore,
         timestamp_ms: i64,
     ) -> Result<TimestampOffset, StorageError> {
-        let Some(batch) = store.find_timestamp(self.log, timestamp_ms)? else {
-            return Ok(TimestampOffset::NONE);
-        };
-        let found = BatchHeader::read(&batch)
-            .and_then(|header| records::first_at_or_after(&header, &batch, timestamp_ms))
-            .filter(|(offset, _)| *offset < self.high_watermark);
-        Ok(found.map_or(TimestampOffset::NONE, |(offset, timestamp_ms)| TimestampOffset { timestamp_ms, offset }))
+        let mut from = self.log_start;
+        while let Some(batch) = store.find_timestamp(self.log, from, timestamp_ms)? {
+            let Some(header) = BatchHeader::read(&batch) else { break };
+            if let Some((offset, timestamp_ms)) = records::first_at_or_after(&header, &batch, timestamp_ms, from) {
+                let visible = offset < self.high_watermark;
+                return Ok(if visible { TimestampOffset { timestamp_ms, offset } } else { TimestampOffset::NONE });
+            }
+            // Only the batch in which the log begins can end here: its record of that age has been deleted.
+            from = header.last_offset().plus(1);
+        }
+        Ok(TimestampOffset::NONE)
     }
 
     /// The record with the largest timestamp (KIP-734).
@@ -198,6 +202,33 @@ impl Partition {
             Some((timestamp_ms, _)) => self.offset_for_timestamp(store, timestamp_ms),
             None => Ok(TimestampOffset::NONE),
         }
+    }
+
+    /// Deletes the records below an offset (DeleteRecords): where the log begins then.
+    ///
+    /// # Errors
+    /// `OFFSET_OUT_OF_RANGE` for what lies behind the high watermark.
+    pub fn delete_before(&mut self, store: &mut dyn LogStore, offset: Offset) -> Result<Offset, ResponseError> {
+        if !(Offset(0)..=self.high_watermark).contains(&offset) {
+            return Err(ResponseError::OffsetOutOfRange);
+        }
+        if offset > self.log_start {
+            self.log_start = offset;
+            store.remove_before(self.log, offset);
+        }
+        Ok(self.log_start)
+    }
+
+    /// Bytes of its batches.
+    #[must_use]
+    pub fn size(&self, store: &dyn LogStore) -> u64 {
+        store.size(self.log)
+    }
+
+    /// The idempotent producers that it remembers, by id.
+    #[must_use]
+    pub fn producers(&self) -> &ProducerStates {
+        &self.producers
     }
 
     /// The end offset of an epoch (OffsetForLeaderEpoch): the epoch that was found, and where it ends.
@@ -248,6 +279,26 @@ mod tests {
         assert_eq!([at(0), at(101), at(200), at(300), at(301)], [0, 2, 2, 2, -1]);
         let latest = partition.offset_of_max_timestamp(&mut store).expect("memory");
         assert_eq!(latest, TimestampOffset { timestamp_ms: 300, offset: Offset(2) });
+    }
+
+    #[test]
+    fn deleted_records_are_out_of_reach_even_within_a_batch() {
+        let mut store = MemoryStore::default();
+        let mut partition = Partition::new(&mut store, LeaderEpoch(0), LIMITS);
+        for timestamp in [100, 300, 200] {
+            partition.append(&mut store, &two_records(timestamp), NOW).expect("a sound batch");
+        }
+        let before = partition.size(&store);
+        assert_eq!(partition.delete_before(&mut store, Offset(7)), Err(ResponseError::OffsetOutOfRange));
+        assert_eq!(partition.delete_before(&mut store, Offset(3)), Ok(Offset(3)));
+        assert_eq!(partition.delete_before(&mut store, Offset(1)), Ok(Offset(3)), "the log never begins earlier again");
+        assert!(!partition.contains(Offset(2)) && partition.contains(Offset(3)));
+        assert_eq!(partition.size(&store), before / 3 * 2);
+        let mut at = |timestamp| partition.offset_for_timestamp(&mut store, timestamp).expect("memory").offset.0;
+        assert_eq!([at(0), at(300), at(301)], [3, 3, -1]);
+        assert_eq!(partition.delete_before(&mut store, Offset(6)), Ok(Offset(6)));
+        assert_eq!(partition.offset_for_timestamp(&mut store, 0).expect("memory"), TimestampOffset::NONE);
+        assert_eq!(partition.size(&store), 0);
     }
 
     #[test]

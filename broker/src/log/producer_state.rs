@@ -76,6 +76,11 @@ impl ProducerStates {
         }
     }
 
+    /// Every producer with its epoch, its last sequence and the timestamp of its last batch.
+    pub fn iter(&self) -> impl Iterator<Item = (ProducerId, i16, &SeenBatch)> {
+        self.producers.iter().filter_map(|(id, producer)| Some((*id, producer.epoch, producer.batches.back()?)))
+    }
+
     /// Remembers a batch that was appended at `base`.
     pub fn appended(&mut self, header: &BatchHeader, base: Offset, timestamp: i64) {
         let epoch = header.producer_epoch;

@@ -62,13 +62,17 @@ pub trait LogStore {
     /// # Errors
     /// When kept batches could not be read back.
     fn read(&mut self, log: LogId, limits: ReadLimits) -> Result<Vec<Bytes>, StorageError>;
-    /// The first batch that holds a record with a timestamp at or after this one.
+    /// The first batch that ends at or behind `from` and holds a record with a timestamp at or after this one.
     ///
     /// # Errors
     /// When kept batches could not be read back.
-    fn find_timestamp(&mut self, log: LogId, timestamp_ms: i64) -> Result<Option<Bytes>, StorageError>;
+    fn find_timestamp(&mut self, log: LogId, from: Offset, timestamp_ms: i64) -> Result<Option<Bytes>, StorageError>;
     /// The largest timestamp of the log and the batch that holds it, the first of several.
     fn max_timestamp(&self, log: LogId) -> Option<(i64, Offset)>;
+    /// Forgets the batches that end below an offset.
+    fn remove_before(&mut self, log: LogId, offset: Offset);
+    /// Bytes of all batches that are kept.
+    fn size(&self, log: LogId) -> u64;
 }
 
 /// Keeps everything in memory, for as long as the store lives.
@@ -107,14 +111,24 @@ impl LogStore for MemoryStore {
         Ok(taken)
     }
 
-    fn find_timestamp(&mut self, log: LogId, timestamp_ms: i64) -> Result<Option<Bytes>, StorageError> {
-        let found = self.logs[log.0].iter().find(|batch| batch.max_timestamp >= timestamp_ms);
+    fn find_timestamp(&mut self, log: LogId, from: Offset, timestamp_ms: i64) -> Result<Option<Bytes>, StorageError> {
+        let found = self.logs[log.0].iter().find(|batch| batch.last >= from && batch.max_timestamp >= timestamp_ms);
         Ok(found.map(|batch| batch.bytes.clone()))
     }
 
     fn max_timestamp(&self, log: LogId) -> Option<(i64, Offset)> {
         let batches = self.logs[log.0].iter();
         batches.map(|batch| (batch.max_timestamp, batch.base)).max_by_key(|(at, base)| (*at, std::cmp::Reverse(*base)))
+    }
+
+    fn remove_before(&mut self, log: LogId, offset: Offset) {
+        let batches = &mut self.logs[log.0];
+        let kept_from = batches.partition_point(|batch| batch.last < offset);
+        batches.drain(..kept_from);
+    }
+
+    fn size(&self, log: LogId) -> u64 {
+        self.logs[log.0].iter().map(|batch| batch.bytes.len() as u64).sum()
     }
 }
 

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 pub struct ClusterPlan {
     /// How many brokers.
     pub brokers: u32,
+    /// Bytes of the log in memory, over all brokers; `None` for the back end's default.
+    pub memory: Option<u64>,
     /// Kafka's broker configuration.
     pub config: BTreeMap<String, String>,
     /// The first broker's port, the others behind it; `None` for free ones.

@@ -21,6 +21,9 @@ impl Backend for Embedded {
         if let Some(port) = plan.base_port {
             builder = builder.base_port(port);
         }
+        if let Some(bytes) = plan.memory {
+            builder = builder.memory_budget(bytes);
+        }
         for (name, value) in &plan.config {
             builder = builder.config(name, value);
         }

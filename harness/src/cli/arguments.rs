@@ -1,5 +1,6 @@
 //! What may be typed.
 
+use crate::language::size;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use shakedown_loadgen::cli::LoadArguments;
 use std::path::PathBuf;
@@ -93,6 +94,9 @@ pub struct ClusterArguments {
     /// The first broker's port, with the others behind it; free ports without it
     #[arg(long, value_name = "P", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
+    /// How much of the log is kept in memory, such as 64MiB; the rest goes to a temporary file
+    #[arg(long, value_name = "SIZE", value_parser = size::from_argument)]
+    pub memory: Option<u64>,
     /// Kafka's broker configuration, such as num.partitions=3; may be repeated
     #[arg(long = "config", value_name = "NAME=VALUE", value_parser = property)]
     pub config: Vec<(String, String)>,

@@ -22,6 +22,9 @@ pub(super) fn run(arguments: &ClusterArguments) -> Exit {
     if let Some(port) = arguments.port {
         builder = builder.base_port(port);
     }
+    if let Some(bytes) = arguments.memory {
+        builder = builder.memory_budget(bytes);
+    }
     for (name, value) in &arguments.config {
         builder = builder.config(name, value);
     }

@@ -1,8 +1,8 @@
 //! The scenario language as it is written: TOML with places, so that every error can point into the file.
 //!
 //! Reading order: [`document`] (a TOML file as a tree that knows where everything stands), [`problem`] (what is said
-//! when something is wrong), [`setting`] (how a type is read and described, from one declaration), [`quantity`] and
-//! [`reference`] (the small types inside strings), [`raw`] (the keys themselves), [`schema`] (the same keys as a JSON
+//! when something is wrong), [`setting`] (how a type is read and described, from one declaration), [`quantity`], [`size`]
+//! and [`reference`] (the small types inside strings), [`raw`] (the keys themselves), [`schema`] (the same keys as a JSON
 //! Schema).
 //!
 //! Nothing here knows what a name refers to or whether two keys fit together: that is [`crate::scenario`].
@@ -15,3 +15,4 @@ pub mod raw;
 pub mod reference;
 pub mod schema;
 pub mod setting;
+pub mod size;

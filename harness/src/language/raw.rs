@@ -4,6 +4,7 @@ use super::document::Spanned;
 use super::quantity::{Frequency, Skew, Span};
 use super::reference::{HttpPath, Pointer, RoleReference, StreamReference, TargetReference, TermReference};
 use super::setting::{Named, Scalar, Setting, Whole, choices, settings, wrong_type};
+use super::size::Size;
 use super::{document::Content, document::Node, problem::Problems};
 use serde_json::{Value as Json, json};
 
@@ -64,6 +65,8 @@ settings! {
         "backend" => backend: Option<Spanned<BackendChoice>>,
         /// How many brokers. Default 3.
         "brokers" => brokers: Option<Spanned<Whole<1, 15>>>,
+        /// How much of the log is kept in memory, over all brokers; the rest goes to a temporary file. Default 256 MiB.
+        "memory" => memory: Option<Spanned<Size>>,
         /// Kafka's broker configuration, such as `"group.initial.rebalance.delay.ms" = 0`.
         "config" => config: Option<Spanned<Named<Scalar>>>,
     }

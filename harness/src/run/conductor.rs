@@ -113,6 +113,7 @@ fn boot(session: &Session, backend: &dyn Backend, parts: &mut Parts) -> Result<(
     let began = Instant::now();
     let cluster = backend.boot(&ClusterPlan {
         brokers: scenario.brokers,
+        memory: scenario.memory,
         config,
         base_port: session.options.fixed_ports.then_some(BASE_PORT),
         seed: scenario.seed,

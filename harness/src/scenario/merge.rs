@@ -53,10 +53,14 @@ impl Merged {
             flows: None,
             conserved: None,
         });
-        let mut cluster =
-            value(base.cluster.take()).unwrap_or(RawCluster { backend: None, brokers: None, config: None });
+        let mut cluster = value(base.cluster.take()).unwrap_or(RawCluster {
+            backend: None,
+            brokers: None,
+            memory: None,
+            config: None,
+        });
         if let Some(top) = value(scenario.cluster) {
-            overlay!(cluster, top; backend, brokers);
+            overlay!(cluster, top; backend, brokers, memory);
             cluster.config = combine_maps(cluster.config.take(), top.config);
         }
         Self {

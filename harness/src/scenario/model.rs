@@ -19,6 +19,8 @@ pub struct Scenario {
     pub seed: u64,
     /// How many brokers.
     pub brokers: u32,
+    /// Bytes of the log in memory, over all brokers; `None` for the back end's default.
+    pub memory: Option<u64>,
     /// Kafka's broker configuration.
     pub broker_config: BTreeMap<String, String>,
     /// Topics, in the order of the files.

@@ -104,6 +104,8 @@ messages! {
     number_out_of_range: "partitions = 2" => "partitions = 0",
     negative_seed: "seed = 1" => "seed = -1",
     too_many_brokers: "seed = 1" => "seed = 1\ncluster = { brokers = 99 }",
+    size_with_an_unknown_unit: "seed = 1" => "seed = 1\ncluster = { memory = \"64MB\" }",
+    size_with_a_bad_number: "seed = 1" => "seed = 1\ncluster = { memory = \"lots\" }",
     unknown_backend: "seed = 1" => "seed = 1\ncluster = { backend = \"embeded\" }",
     unknown_shape: "shape = \"constant\"" => "shape = \"possion\"",
     unknown_order: "lost = 0" => "lost = 0\norder = \"per-kee\"",

@@ -63,6 +63,7 @@ pub fn scenario(files: &ScenarioFiles, capabilities: Capabilities<'_>) -> Result
             .brokers
             .as_ref()
             .map_or(3, |brokers| u32::try_from(brokers.value.0).unwrap_or(u32::MAX)),
+        memory: merged.cluster.memory.as_ref().map(|memory| memory.value.0),
         broker_config: merged.cluster.config.as_ref().map(|config| topics::scalars(&config.value)).unwrap_or_default(),
         topics,
         services,
