@@ -18,7 +18,7 @@ pub(super) fn apply(
     request: CreatePartitionsRequest,
 ) -> CreatePartitionsResponse {
     let results = request.topics.into_iter().map(|topic| {
-        let result = CreatePartitionsTopicResult::default().with_name(topic.name.clone());
+        let result = CreatePartitionsTopicResult::default().with_name(topic.name.clone()).with_error_message(None);
         match grow(node, now, request.validate_only, &topic) {
             Ok(()) => result,
             Err((error, message)) => {
@@ -41,11 +41,15 @@ fn grow(
     };
     let (id, before) = (topic.id, topic.partitions.len());
     let wanted = usize::try_from(asked.count).unwrap_or(0);
-    if asked.count > PARTITIONS_MAX || wanted <= before {
+    if wanted <= before {
         let message = format!(
-            "The topic {} currently has {before} partition(s); {} would not be an increase within {PARTITIONS_MAX}.",
+            "The topic {} currently has {before} partition(s); {} would not be an increase.",
             &**asked.name, asked.count
         );
+        return Err((ResponseError::InvalidPartitions, message));
+    }
+    if asked.count > PARTITIONS_MAX {
+        let message = format!("{} partitions are too many: a topic has at most {PARTITIONS_MAX} here.", asked.count);
         return Err((ResponseError::InvalidPartitions, message));
     }
     let added = wanted - before;

@@ -90,6 +90,7 @@ fn create(
         .with_name(asked.name)
         .with_num_partitions(i32::try_from(replicas.len()).unwrap_or(i32::MAX))
         .with_replication_factor(1)
+        .with_error_message(None)
         .with_configs(Some(describe(&configs)));
     if validate_only {
         return Ok(result);

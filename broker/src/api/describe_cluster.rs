@@ -1,5 +1,6 @@
 //! `DescribeCluster` 0–2 (KIP-700): nodes and controller.
 
+use super::authorized_operations as operations;
 use super::{Call, Effect};
 use crate::node::Node;
 use kafka_protocol::error::ResponseError;
@@ -10,7 +11,8 @@ use kafka_protocol::protocol::StrBytes;
 const BROKERS: i8 = 1;
 
 pub(super) fn handle(node: &mut Node, call: &Call, request: DescribeClusterRequest) -> Effect {
-    let response = DescribeClusterResponse::default().with_cluster_authorized_operations(i32::MIN);
+    let allowed = operations::if_asked(request.include_cluster_authorized_operations, operations::CLUSTER);
+    let response = DescribeClusterResponse::default().with_cluster_authorized_operations(allowed);
     if call.version >= 1 && request.endpoint_type != BROKERS {
         return response
             .with_error_code(ResponseError::UnsupportedEndpointType.code())

@@ -1,6 +1,7 @@
 //! `DescribeGroups` 0–6: a group's state and members. Version 6 says GROUP_ID_NOT_FOUND where earlier ones described a
 //! dead group (KIP-1043).
 
+use super::authorized_operations as operations;
 use super::{Call, Effect};
 use crate::group::own;
 use crate::group::state::{Group, GroupState, Member};
@@ -11,12 +12,13 @@ use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse, Gr
 use kafka_protocol::protocol::StrBytes;
 
 pub(super) fn handle(node: &mut Node, call: &Call, request: DescribeGroupsRequest) -> Effect {
-    let groups = request.groups.into_iter().map(|id| describe(node, call.version, id));
+    let allowed = operations::if_asked(request.include_authorized_operations, operations::GROUP);
+    let groups = request.groups.into_iter().map(|id| describe(node, call.version, allowed, id));
     DescribeGroupsResponse::default().with_groups(groups.collect()).into()
 }
 
-fn describe(node: &Node, version: i16, id: GroupId) -> DescribedGroup {
-    let described = DescribedGroup::default().with_group_id(id.clone()).with_authorized_operations(i32::MIN);
+fn describe(node: &Node, version: i16, allowed: i32, id: GroupId) -> DescribedGroup {
+    let described = DescribedGroup::default().with_group_id(id.clone()).with_authorized_operations(allowed);
     if let Err(error) = own(node, &id) {
         return described.with_error_code(error.code());
     }

@@ -1,7 +1,8 @@
-//! `Fetch` 4–17: record batches below the high watermark, at once or when `min_bytes` are there.
+//! `Fetch` 4–18: record batches below the high watermark, at once or when `min_bytes` are there.
 //!
 //! Version steps: 7 sessions (KIP-227); 9 current leader epoch (KIP-320); 12 flexible; 13 topic ids (KIP-516); 15
-//! replica state, for followers only; 16 node endpoints (KIP-951). A fetch with a replica id comes from a follower,
+//! replica state, for followers only; 16 node endpoints (KIP-951); 18 high
+//! watermark, for followers only. A fetch with a replica id comes from a follower,
 //! which speaks to its leader by peer messages here, so such a fetch is refused.
 
 use super::{Call, Effect};

@@ -17,7 +17,7 @@ const DELETE: i8 = 1;
 const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
 
-type Refused = (ResponseError, String);
+pub(super) type Refused = (ResponseError, String);
 
 pub(super) fn apply(
     node: &mut Node,
@@ -28,7 +28,8 @@ pub(super) fn apply(
     let responses = request.resources.into_iter().map(|resource| {
         let response = AlterConfigsResourceResponse::default()
             .with_resource_type(resource.resource_type)
-            .with_resource_name(resource.resource_name.clone());
+            .with_resource_name(resource.resource_name.clone())
+            .with_error_message(None);
         match changes(node, &resource) {
             Ok(records) => {
                 if !request.validate_only {
@@ -45,16 +46,9 @@ pub(super) fn apply(
 }
 
 fn changes(node: &Node, resource: &AlterConfigsResource) -> Result<Vec<MetadataRecord>, Refused> {
-    if resource.resource_type != TOPIC {
-        let message = format!("only topics (2) can be altered here, not resource type {}", resource.resource_type);
-        return Err((ResponseError::InvalidRequest, message));
-    }
-    let Some((name, _)) = node.image.topics.get_key_value(&resource.resource_name) else {
-        let message = format!("there is no topic {:?}", &*resource.resource_name);
-        return Err((ResponseError::UnknownTopicOrPartition, message));
-    };
+    let name = check_resource(node, resource.resource_type, &resource.resource_name)?;
     let change = |config: &AlterableConfig| {
-        let before = node.image.topic_settings(name).and_then(|own| own.get(&*config.name));
+        let before = node.image.topic_settings(&name).and_then(|own| own.get(&*config.name));
         Ok(MetadataRecord::Config {
             resource: ConfigResource::Topic(name.clone()),
             name: config.name.to_string(),
@@ -62,6 +56,19 @@ fn changes(node: &Node, resource: &AlterConfigsResource) -> Result<Vec<MetadataR
         })
     };
     resource.configs.iter().map(change).collect()
+}
+
+/// The topic whose settings are to change.
+pub(super) fn check_resource(node: &Node, kind: i8, name: &StrBytes) -> Result<StrBytes, Refused> {
+    if kind != TOPIC {
+        let message = format!("only topics (2) can be altered here, not resource type {kind}");
+        return Err((ResponseError::InvalidRequest, message));
+    }
+    let known = node.image.topics.get_key_value(name).map(|(name, _)| name.clone());
+    known.ok_or_else(|| {
+        let message = format!("The topic '{}' does not exist.", &**name);
+        (ResponseError::UnknownTopicOrPartition, message)
+    })
 }
 
 /// The value after the change, `None` for the default.

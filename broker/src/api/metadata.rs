@@ -4,6 +4,7 @@
 //! authorised operations; 9 flexible; 10 topic ids; 12 topics by id; 13 top-level error. As in KRaft, the node that is
 //! named as controller is any live broker: all forward to the real one.
 
+use super::authorized_operations::{self as operations, NOT_ASKED};
 use super::{Call, Effect, create_topics};
 use crate::metadata::image::{Image, Topic};
 use crate::metadata::is_internal;
@@ -16,22 +17,24 @@ use kafka_protocol::messages::metadata_response::{
 use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse};
 use kafka_protocol::protocol::StrBytes;
 
-/// Kafka's "not asked for" in place of a set of authorised operations.
-const NOT_ASKED: i32 = i32::MIN;
-
 pub(super) fn handle(node: &mut Node, call: &Call, request: MetadataRequest) -> Effect {
+    let operations = operations::if_asked(request.include_topic_authorized_operations, operations::TOPIC);
+    let cluster_operations = operations::if_asked(request.include_cluster_authorized_operations, operations::CLUSTER);
     let may_create = call.version < 4 || request.allow_auto_topic_creation;
     let topics = match request.topics {
         // Version 0 has no null: there an empty list asks for all.
         Some(topics) if !(call.version == 0 && topics.is_empty()) => {
             let mut missing = Vec::new();
-            let answers = topics.into_iter().map(|topic| one(&node.image, call.version, topic, &mut missing)).collect();
+            let answers = topics
+                .into_iter()
+                .map(|topic| one(&node.image, call.version, topic, operations, &mut missing))
+                .collect();
             if may_create && node.config.auto_create_topics {
                 create(node, call, missing);
             }
             answers
         }
-        _ => node.image.topics.iter().map(|(name, topic)| describe(&node.image, name, topic)).collect(),
+        _ => node.image.topics.iter().map(|(name, topic)| describe(&node.image, name, topic, operations)).collect(),
     };
     let brokers = node.image.brokers.values().map(|broker| {
         MetadataResponseBroker::default()
@@ -44,23 +47,29 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: MetadataRequest) -> 
         .with_cluster_id(Some(StrBytes::from_string(node.config.cluster_id.clone())))
         .with_controller_id(node.config.id.0.into())
         .with_topics(topics)
-        .with_cluster_authorized_operations(NOT_ASKED)
+        .with_cluster_authorized_operations(cluster_operations)
         .into()
 }
 
-fn one(image: &Image, version: i16, asked: MetadataRequestTopic, missing: &mut Vec<StrBytes>) -> MetadataResponseTopic {
+fn one(
+    image: &Image,
+    version: i16,
+    asked: MetadataRequestTopic,
+    operations: i32,
+    missing: &mut Vec<StrBytes>,
+) -> MetadataResponseTopic {
     let failed = |error: ResponseError| {
         MetadataResponseTopic::default().with_error_code(error.code()).with_topic_authorized_operations(NOT_ASKED)
     };
     let Some(name) = asked.name.map(|name| name.0) else {
         let found = image.names.get(&asked.topic_id).and_then(|name| Some((name, image.topics.get(name)?)));
         return match found {
-            Some((name, topic)) => describe(image, name, topic),
+            Some((name, topic)) => describe(image, name, topic, operations),
             None => failed(ResponseError::UnknownTopicId).with_name(None).with_topic_id(asked.topic_id),
         };
     };
     if let Some(topic) = image.topics.get(&name) {
-        return describe(image, &name, topic);
+        return describe(image, &name, topic, operations);
     }
     let error = if create_topics::is_valid_name(&name) {
         missing.push(name.clone());
@@ -72,7 +81,7 @@ fn one(image: &Image, version: i16, asked: MetadataRequestTopic, missing: &mut V
     if version >= 10 { unknown.with_topic_id(asked.topic_id) } else { unknown }
 }
 
-fn describe(image: &Image, name: &StrBytes, topic: &Topic) -> MetadataResponseTopic {
+fn describe(image: &Image, name: &StrBytes, topic: &Topic, operations: i32) -> MetadataResponseTopic {
     let ids = |brokers: &[crate::BrokerId]| brokers.iter().map(|id| BrokerId(id.0)).collect::<Vec<_>>();
     let partitions = topic.partitions.iter().zip(0..).map(|(state, index)| {
         let leader = state.leader.filter(|leader| image.brokers.contains_key(leader));
@@ -93,7 +102,7 @@ fn describe(image: &Image, name: &StrBytes, topic: &Topic) -> MetadataResponseTo
         .with_topic_id(topic.id)
         .with_is_internal(is_internal(name))
         .with_partitions(partitions.collect())
-        .with_topic_authorized_operations(NOT_ASKED)
+        .with_topic_authorized_operations(operations)
 }
 
 /// Asks the controller for topics that a client expects to appear; the client sees them when it asks again.

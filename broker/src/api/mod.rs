@@ -6,14 +6,21 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "one shape for all handlers: each owns its request")]
 
+pub mod alter_configs;
 pub mod api_versions;
+mod authorized_operations;
 pub mod create_partitions;
 pub mod create_topics;
 pub mod delete_groups;
+pub mod delete_records;
 pub mod delete_topics;
 pub mod describe_cluster;
 pub mod describe_configs;
 pub mod describe_groups;
+pub mod describe_log_dirs;
+pub mod describe_producers;
+pub mod describe_topic_partitions;
+pub mod elect_leaders;
 pub mod fetch;
 pub mod find_coordinator;
 pub mod heartbeat;
@@ -21,8 +28,10 @@ pub mod incremental_alter_configs;
 pub mod init_producer_id;
 pub mod join_group;
 pub mod leave_group;
+pub mod list_config_resources;
 pub mod list_groups;
 pub mod list_offsets;
+pub mod list_partition_reassignments;
 pub mod metadata;
 pub mod offset_commit;
 pub mod offset_delete;
@@ -141,7 +150,7 @@ pub const TABLE: &[Entry] = &[
     // librdkafka before 2.11.1 silently stops compressing where version 0 is not advertised; 0 to 2 are refused all the
     // same, as Kafka does.
     Entry { advertised_min: 0, ..local!(Produce 3..=13 produce) },
-    local!(Fetch 4..=17 fetch),
+    local!(Fetch 4..=18 fetch),
     local!(ListOffsets 1..=10 list_offsets),
     local!(Metadata 0..=13 metadata),
     local!(OffsetCommit 2..=9 offset_commit),
@@ -156,15 +165,23 @@ pub const TABLE: &[Entry] = &[
     local!(ApiVersions 0..=4 api_versions),
     controller!(CreateTopics 2..=7 create_topics),
     controller!(DeleteTopics 1..=6 delete_topics),
+    local!(DeleteRecords 0..=2 delete_records),
     local!(InitProducerId 0..=5 init_producer_id),
     // librdkafka speaks only version 2.
     local!(OffsetForLeaderEpoch 2..=4 offset_for_leader_epoch),
     local!(DescribeConfigs 1..=4 describe_configs),
+    controller!(AlterConfigs 0..=2 alter_configs),
+    local!(DescribeLogDirs 1..=4 describe_log_dirs),
     controller!(CreatePartitions 0..=3 create_partitions),
     local!(DeleteGroups 0..=2 delete_groups),
+    controller!(ElectLeaders 0..=2 elect_leaders),
     controller!(IncrementalAlterConfigs 0..=1 incremental_alter_configs),
+    controller!(ListPartitionReassignments 0..=0 list_partition_reassignments),
     local!(OffsetDelete 0..=0 offset_delete),
     local!(DescribeCluster 0..=2 describe_cluster),
+    local!(DescribeProducers 0..=0 describe_producers),
+    local!(ListConfigResources 0..=1 list_config_resources),
+    local!(DescribeTopicPartitions 0..=0 describe_topic_partitions),
 ];
 
 /// The table's entry for an API key.

@@ -101,12 +101,7 @@ fn bytes<'a>(from: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
 ///
 /// A batch whose records cannot be read is answered as a whole: its first offset and largest timestamp.
 #[must_use]
-pub fn first_at_or_after(
-    header: &BatchHeader,
-    batch: &[u8],
-    timestamp_ms: i64,
-    from: Offset,
-) -> Option<(Offset, i64)> {
+pub fn first_at_or_after(header: &BatchHeader, batch: &[u8], timestamp_ms: i64, from: Offset) -> Option<(Offset, i64)> {
     let whole = || {
         let found = header.max_timestamp >= timestamp_ms && header.last_offset() >= from;
         found.then_some((header.base_offset.max(from), header.max_timestamp))
@@ -195,7 +190,7 @@ mod tests {
     fn timestamps_are_found_within_a_batch_and_not_beyond_it() {
         let batch = BatchBuilder::new(1000).record(b"a", b"1").finish();
         let header = BatchHeader::read(&batch).expect("a whole header");
-        assert_eq!(first_at_or_after(&header, &batch, 900), Some((Offset(0), 1000)));
-        assert_eq!(first_at_or_after(&header, &batch, 1001), None);
+        assert_eq!(first_at_or_after(&header, &batch, 900, Offset(0)), Some((Offset(0), 1000)));
+        assert_eq!(first_at_or_after(&header, &batch, 1001, Offset(0)), None);
     }
 }

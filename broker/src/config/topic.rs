@@ -115,6 +115,13 @@ pub fn validate(name: &str, value: &str) -> Result<(), ConfigError> {
     if fits { Ok(()) } else { Err(invalid()) }
 }
 
+/// Whether old records of a topic may be deleted, rather than only compacted.
+#[must_use]
+pub fn deletes(settings: Option<&BTreeMap<String, String>>) -> bool {
+    let policy = settings.and_then(|settings| settings.get("cleanup.policy"));
+    policy.is_none_or(|policy| policy.split(',').any(|word| word.trim() == "delete"))
+}
+
 /// What a topic's own settings mean for its partitions; anything not set has Kafka's default.
 #[must_use]
 pub fn limits(settings: Option<&BTreeMap<String, String>>) -> Limits {

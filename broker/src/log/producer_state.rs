@@ -22,6 +22,8 @@ pub struct SeenBatch {
     pub base: Offset,
     /// Timestamp that was answered.
     pub timestamp: i64,
+    /// The largest timestamp of its records, as they lie in the log.
+    pub max_timestamp: i64,
 }
 
 #[derive(Debug, Clone)]
@@ -77,7 +79,7 @@ impl ProducerStates {
     }
 
     /// Every producer with its epoch, its last sequence and the timestamp of its last batch.
-    pub fn iter(&self) -> impl Iterator<Item = (ProducerId, i16, &SeenBatch)> {
+    pub fn active(&self) -> impl Iterator<Item = (ProducerId, i16, &SeenBatch)> {
         self.producers.iter().filter_map(|(id, producer)| Some((*id, producer.epoch, producer.batches.back()?)))
     }
 
@@ -98,6 +100,7 @@ impl ProducerStates {
             last_sequence: header.last_sequence(),
             base,
             timestamp,
+            max_timestamp: if timestamp < 0 { header.max_timestamp } else { timestamp },
         });
     }
 }

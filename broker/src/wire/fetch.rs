@@ -1,7 +1,7 @@
 //! The Fetch response, written by hand: its records are shared pieces of the log, and an absent `records` field is sent
 //! empty, never null, since librdkafka breaks on null.
 //!
-//! Versions 4 to 17. Version steps: 5 log start offset; 7 sessions (KIP-227); 11 preferred read replica (KIP-392);
+//! Versions 4 to 18. Version steps: 5 log start offset; 7 sessions (KIP-227); 11 preferred read replica (KIP-392);
 //! 12 flexible, current leader; 13 topic ids (KIP-516); 16 node endpoints (KIP-951).
 
 use super::response::Outgoing;
@@ -264,7 +264,7 @@ mod tests {
     /// The codec that everybody else uses reads what is written here, in every version.
     #[test]
     fn every_version_reads_back_with_the_codec() {
-        for version in 4..=17 {
+        for version in 4..=18 {
             let reply = ReplyHeader { key: ApiKey::Fetch, version, correlation_id: 99 };
             let mut out = Outgoing::default();
             response::encode(reply, &response::Response::Fetch(sample()), &mut out).expect("it encodes");

@@ -10,7 +10,8 @@ use super::session::Session;
 use crate::plan::Plan;
 use crate::scenario::model::{LoadRule, Target};
 use serde_json::Value as Json;
-use shakedown_loadgen::{Load, Rate, StopFlag};
+use shakedown_loadgen::{Load, LoadSummary, Rate, StopFlag};
+use shakedown_reports::numbers;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -108,6 +109,7 @@ fn offer_to_topic(session: &Session, parts: &mut Parts) -> Result<(), RunError> 
         }
     }
     parts.summary.line("load", text);
+    parts.summary.line("achieved", achieved(&summary));
     let totals = &mut parts.summary.totals;
     totals.insert("messages offered".to_owned(), signed(progress.offered));
     totals.insert("messages acknowledged".to_owned(), signed(progress.acknowledged));
@@ -117,6 +119,13 @@ fn offer_to_topic(session: &Session, parts: &mut Parts) -> Result<(), RunError> 
         parts.ending.reasons.push(format!("only {offered} of {total} messages were offered{cause}"));
     }
     Ok(())
+}
+
+/// What became of the rate that was asked for, and how late the generator itself was.
+fn achieved(summary: &LoadSummary) -> String {
+    let lateness = numbers::duration(summary.progress.lateness_p99_ns);
+    let (offered, acknowledged) = (summary.offered_per_second(), summary.acknowledged_per_second());
+    format!("{offered:.1}/s offered, {acknowledged:.1}/s acknowledged; sent p99 {lateness} after the intended instant")
 }
 
 fn offer_by_service(session: &Session, parts: &mut Parts, name: &str) -> Result<(), RunError> {

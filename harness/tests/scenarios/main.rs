@@ -2,6 +2,7 @@
 //!
 //! The executable is also one of those systems' services: `misbehave` as its first argument runs [`forwarder`].
 
+mod agreement;
 mod committed;
 mod forwarder;
 mod kcat;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     trials.extend(launch::trials());
     trials.extend(tool::trials());
     trials.extend(kcat::trials());
+    trials.extend(agreement::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 

@@ -1,0 +1,53 @@
+//! `AlterConfigs` 0–2, on the controller: what a topic sets is replaced as a whole. Kafka keeps it for clients from before
+//! `IncrementalAlterConfigs`.
+
+use super::incremental_alter_configs::{Refused, check_resource};
+use crate::config::topic;
+use crate::metadata::record::{ConfigResource, MetadataRecord};
+use crate::node::Node;
+use crate::types::Now;
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::alter_configs_request::AlterConfigsResource;
+use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
+use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
+use kafka_protocol::protocol::StrBytes;
+use std::collections::BTreeMap;
+
+pub(super) fn apply(node: &mut Node, now: Now, _version: i16, request: AlterConfigsRequest) -> AlterConfigsResponse {
+    let responses = request.resources.into_iter().map(|resource| {
+        let response = AlterConfigsResourceResponse::default()
+            .with_resource_type(resource.resource_type)
+            .with_resource_name(resource.resource_name.clone())
+            .with_error_message(None);
+        match changes(node, &resource) {
+            Ok(records) => {
+                if !request.validate_only {
+                    node.append_metadata(now, &records);
+                }
+                response
+            }
+            Err((error, message)) => {
+                response.with_error_code(error.code()).with_error_message(Some(StrBytes::from_string(message)))
+            }
+        }
+    });
+    AlterConfigsResponse::default().with_responses(responses.collect())
+}
+
+fn changes(node: &Node, resource: &AlterConfigsResource) -> Result<Vec<MetadataRecord>, Refused> {
+    let name = check_resource(node, resource.resource_type, &resource.resource_name)?;
+    let mut wanted: BTreeMap<String, Option<String>> = BTreeMap::new();
+    for before in node.image.topic_settings(&name).into_iter().flat_map(BTreeMap::keys) {
+        wanted.insert(before.clone(), None);
+    }
+    for config in &resource.configs {
+        let value = config.value.as_ref().map(ToString::to_string);
+        if let Some(value) = &value {
+            topic::validate(&config.name, value).map_err(|error| (ResponseError::InvalidConfig, error.to_string()))?;
+        }
+        wanted.insert(config.name.to_string(), value);
+    }
+    let resource = ConfigResource::Topic(name);
+    let record = |(name, value)| MetadataRecord::Config { resource: resource.clone(), name, value };
+    Ok(wanted.into_iter().map(record).collect())
+}
