@@ -1,7 +1,7 @@
 //! `AlterConfigs` 0–2, on the controller: what a topic sets is replaced as a whole. Kafka keeps it for clients from before
 //! `IncrementalAlterConfigs`.
 
-use super::incremental_alter_configs::{Refused, check_resource};
+use super::incremental_alter_configs::{Refused, check_resource, check_unique, not_unique, repeated};
 use crate::config::topic;
 use crate::metadata::record::{ConfigResource, MetadataRecord};
 use crate::node::Node;
@@ -14,12 +14,14 @@ use kafka_protocol::protocol::StrBytes;
 use std::collections::BTreeMap;
 
 pub(super) fn apply(node: &mut Node, now: Now, _version: i16, request: AlterConfigsRequest) -> AlterConfigsResponse {
+    let repeated = repeated(request.resources.iter().map(|one| (one.resource_type, &one.resource_name)));
     let responses = request.resources.into_iter().map(|resource| {
         let response = AlterConfigsResourceResponse::default()
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name.clone())
             .with_error_message(None);
-        match changes(node, &resource) {
+        let twice = repeated.contains(&(resource.resource_type, resource.resource_name.clone()));
+        match if twice { Err(not_unique()) } else { changes(node, &resource) } {
             Ok(records) => {
                 if !request.validate_only {
                     node.append_metadata(now, &records);
@@ -36,16 +38,18 @@ pub(super) fn apply(node: &mut Node, now: Now, _version: i16, request: AlterConf
 
 fn changes(node: &Node, resource: &AlterConfigsResource) -> Result<Vec<MetadataRecord>, Refused> {
     let name = check_resource(node, resource.resource_type, &resource.resource_name)?;
+    check_unique(resource.configs.iter().map(|config| &config.name))?;
     let mut wanted: BTreeMap<String, Option<String>> = BTreeMap::new();
     for before in node.image.topic_settings(&name).into_iter().flat_map(BTreeMap::keys) {
         wanted.insert(before.clone(), None);
     }
     for config in &resource.configs {
-        let value = config.value.as_ref().map(ToString::to_string);
-        if let Some(value) = &value {
-            topic::validate(&config.name, value).map_err(|error| (ResponseError::InvalidConfig, error.to_string()))?;
-        }
-        wanted.insert(config.name.to_string(), value);
+        let Some(value) = &config.value else {
+            let message = format!("Null value not supported for : {}", &*config.name);
+            return Err((ResponseError::InvalidRequest, message));
+        };
+        topic::validate(&config.name, value).map_err(|error| (ResponseError::InvalidConfig, error.to_string()))?;
+        wanted.insert(config.name.to_string(), Some(value.to_string()));
     }
     let resource = ConfigResource::Topic(name);
     let record = |(name, value)| MetadataRecord::Config { resource: resource.clone(), name, value };

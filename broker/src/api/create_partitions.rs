@@ -8,8 +8,9 @@ use crate::types::{BrokerId, Now};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
-use kafka_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
+use kafka_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
+use std::collections::BTreeSet;
 
 pub(super) fn apply(
     node: &mut Node,
@@ -17,9 +18,19 @@ pub(super) fn apply(
     _version: i16,
     request: CreatePartitionsRequest,
 ) -> CreatePartitionsResponse {
-    let results = request.topics.into_iter().map(|topic| {
+    let mut seen = BTreeSet::new();
+    let names = request.topics.iter().map(|topic| topic.name.clone());
+    let twice: BTreeSet<TopicName> = names.filter(|name| !seen.insert(name.clone())).collect();
+    // A name that is given twice gets one answer.
+    let topics = request.topics.into_iter().filter(|topic| seen.remove(&topic.name));
+    let results = topics.map(|topic| {
         let result = CreatePartitionsTopicResult::default().with_name(topic.name.clone()).with_error_message(None);
-        match grow(node, now, request.validate_only, &topic) {
+        let grown = if twice.contains(&topic.name) {
+            Err((ResponseError::InvalidRequest, String::from("Duplicate topic name.")))
+        } else {
+            grow(node, now, request.validate_only, &topic)
+        };
+        match grown {
             Ok(()) => result,
             Err((error, message)) => {
                 result.with_error_code(error.code()).with_error_message(Some(StrBytes::from_string(message)))

@@ -26,7 +26,7 @@ const DYNAMIC_TOPIC_CONFIG: i8 = 1;
 
 type Refused = (ResponseError, String);
 
-pub(super) fn apply(node: &mut Node, now: Now, version: i16, request: CreateTopicsRequest) -> CreateTopicsResponse {
+pub(super) fn apply(node: &mut Node, now: Now, _version: i16, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let mut names = BTreeSet::new();
     let twice: BTreeSet<StrBytes> = request
         .topics
@@ -34,12 +34,15 @@ pub(super) fn apply(node: &mut Node, now: Now, version: i16, request: CreateTopi
         .filter(|topic| !names.insert(topic.name.0.clone()))
         .map(|topic| topic.name.0.clone())
         .collect();
-    let results = request.topics.into_iter().map(|topic| {
+    let mut answered = BTreeSet::new();
+    // A name that is given twice gets one answer.
+    let topics = request.topics.into_iter().filter(|topic| answered.insert(topic.name.0.clone()));
+    let results = topics.map(|topic| {
         let name = topic.name.clone();
         let created = if twice.contains(&name.0) {
-            Err((ResponseError::InvalidRequest, String::from("the topic is named twice in one request")))
+            Err((ResponseError::InvalidRequest, String::from("Duplicate topic name.")))
         } else {
-            create(node, now, version, request.validate_only, topic)
+            create(node, now, request.validate_only, topic)
         };
         created.unwrap_or_else(|(error, message)| {
             CreatableTopicResult::default()
@@ -77,17 +80,17 @@ pub(crate) fn is_valid_name(name: &str) -> bool {
 fn create(
     node: &mut Node,
     now: Now,
-    version: i16,
     validate_only: bool,
     asked: CreatableTopic,
 ) -> Result<CreatableTopicResult, Refused> {
     let name = asked.name.0.clone();
     check_name(node, &name)?;
     let configs = check_configs(&asked.configs)?;
-    let replicas = assign(node, version, &asked)?;
+    let replicas = assign(node, &asked)?;
     let topic_id = new_id(node);
-    let mut result = CreatableTopicResult::default()
+    let result = CreatableTopicResult::default()
         .with_name(asked.name)
+        .with_topic_id(topic_id)
         .with_num_partitions(i32::try_from(replicas.len()).unwrap_or(i32::MAX))
         .with_replication_factor(1)
         .with_error_message(None)
@@ -95,7 +98,6 @@ fn create(
     if validate_only {
         return Ok(result);
     }
-    result.topic_id = topic_id;
     // The name outlives the frame that it came in: a slice of the frame would keep all of it.
     let name = StrBytes::from_string(name.to_string());
     let resource = ConfigResource::Topic(name.clone());
@@ -164,14 +166,14 @@ fn check_configs(asked: &[CreatableTopicConfig]) -> Result<BTreeMap<String, Stri
 }
 
 /// The replicas of each partition.
-fn assign(node: &mut Node, version: i16, asked: &CreatableTopic) -> Result<Vec<Vec<BrokerId>>, Refused> {
+fn assign(node: &mut Node, asked: &CreatableTopic) -> Result<Vec<Vec<BrokerId>>, Refused> {
     let brokers: Vec<BrokerId> = node.image.brokers.keys().copied().collect();
     if !asked.assignments.is_empty() {
         return assigned_by_hand(&brokers, asked);
     }
     let factor = asked.replication_factor;
-    let default_allowed = version >= 4;
-    if !(factor == 1 || (factor == -1 && default_allowed)) {
+    // Before version 4 clients did not know of defaults; Kafka takes -1 from them all the same.
+    if !matches!(factor, 1 | -1) {
         let message = if factor > 1 {
             format!("replication factor {factor} is not supported: partitions have one replica here so far")
         } else {
@@ -180,7 +182,7 @@ fn assign(node: &mut Node, version: i16, asked: &CreatableTopic) -> Result<Vec<V
         return Err((ResponseError::InvalidReplicationFactor, message));
     }
     let count = match asked.num_partitions {
-        -1 if default_allowed => node.config.partitions_default,
+        -1 => node.config.partitions_default,
         count => count,
     };
     if !(1..=PARTITIONS_MAX).contains(&count) {
@@ -216,6 +218,11 @@ fn assigned_by_hand(brokers: &[BrokerId], asked: &CreatableTopic) -> Result<Vec<
 
 /// Whether partitions may be put on these brokers.
 pub(super) fn check_replicas(brokers: &[BrokerId], replicas: &[BrokerId]) -> Result<(), Refused> {
+    let distinct: BTreeSet<&BrokerId> = replicas.iter().collect();
+    if distinct.len() < replicas.len() {
+        let message = String::from("The manual partition assignment includes a broker more than once.");
+        return Err((ResponseError::InvalidReplicaAssignment, message));
+    }
     if replicas.len() > 1 {
         let message = format!("{} replicas are not supported: partitions have one replica here so far", replicas.len());
         return Err((ResponseError::InvalidReplicationFactor, message));

@@ -7,9 +7,13 @@ use crate::types::TopicPartition;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse, GroupId};
+use std::collections::BTreeSet;
 
 pub(super) fn handle(node: &mut Node, call: &Call, request: DeleteGroupsRequest) -> Effect {
-    let results = request.groups_names.into_iter().map(|id| {
+    let mut seen = BTreeSet::new();
+    // A name that is given twice gets one answer.
+    let groups = request.groups_names.into_iter().filter(|id| seen.insert(id.clone()));
+    let results = groups.map(|id| {
         let code = delete(node, call, &id).map_or_else(|error| error.code(), |()| 0);
         DeletableGroupResult::default().with_group_id(id).with_error_code(code)
     });

@@ -9,6 +9,7 @@ use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
 use kafka_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse};
 use kafka_protocol::protocol::StrBytes;
+use std::collections::BTreeSet;
 
 pub(super) fn apply(node: &mut Node, now: Now, version: i16, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
     let asked = if version >= 6 {
@@ -17,9 +18,19 @@ pub(super) fn apply(node: &mut Node, now: Now, version: i16, request: DeleteTopi
         let by_name = |name| DeleteTopicState::default().with_name(Some(name));
         request.topic_names.into_iter().map(by_name).collect()
     };
-    let results = asked.into_iter().map(|topic| {
+    let mut seen = BTreeSet::new();
+    let names = asked.iter().map(|topic| (topic.name.clone(), topic.topic_id));
+    let twice: BTreeSet<_> = names.filter(|topic| !seen.insert(topic.clone())).collect();
+    // A topic that is named twice gets one answer.
+    let asked = asked.into_iter().filter(|topic| seen.remove(&(topic.name.clone(), topic.topic_id)));
+    let results = asked.map(|topic| {
         let (name, id) = (topic.name.clone(), topic.topic_id);
-        delete(node, now, topic).unwrap_or_else(|(error, message)| {
+        let deleted = if twice.contains(&(name.clone(), id)) {
+            Err((ResponseError::InvalidRequest, "Duplicate topic name."))
+        } else {
+            delete(node, now, topic)
+        };
+        deleted.unwrap_or_else(|(error, message)| {
             DeletableTopicResult::default()
                 .with_name(name)
                 .with_topic_id(id)

@@ -9,13 +9,19 @@ use kafka_protocol::messages::{DescribeClusterRequest, DescribeClusterResponse};
 use kafka_protocol::protocol::StrBytes;
 
 const BROKERS: i8 = 1;
+const CONTROLLERS: i8 = 2;
 
 pub(super) fn handle(node: &mut Node, call: &Call, request: DescribeClusterRequest) -> Effect {
     let allowed = operations::if_asked(request.include_cluster_authorized_operations, operations::CLUSTER);
     let response = DescribeClusterResponse::default().with_cluster_authorized_operations(allowed);
     if call.version >= 1 && request.endpoint_type != BROKERS {
+        let error = if request.endpoint_type == CONTROLLERS {
+            ResponseError::MismatchedEndpointType
+        } else {
+            ResponseError::UnsupportedEndpointType
+        };
         return response
-            .with_error_code(ResponseError::UnsupportedEndpointType.code())
+            .with_error_code(error.code())
             .with_error_message(Some(StrBytes::from_static_str("only broker endpoints (1) can be described here")))
             .into();
     }

@@ -1,7 +1,8 @@
 //! `DescribeConfigs` 1–4: the settings of topics and of this node. Version 3 adds types and documentation, which this
 //! node leaves empty.
 
-use super::{Call, Effect};
+use super::{Call, Effect, create_topics};
+use crate::config::broker::CurrentSetting;
 use crate::config::topic::{self, ConfigType};
 use crate::node::Node;
 use kafka_protocol::error::ResponseError;
@@ -40,12 +41,17 @@ fn describe(
     synonyms: bool,
 ) -> Result<Vec<DescribeConfigsResourceResult>, (ResponseError, String)> {
     let wanted = |name: &str| {
-        let keys = resource.configuration_keys.as_ref();
+        // No keys at all ask for every setting, as null does.
+        let keys = resource.configuration_keys.as_ref().filter(|keys| !keys.is_empty());
         keys.is_none_or(|keys| keys.iter().any(|key| &**key == name))
     };
     let name = &resource.resource_name;
     match resource.resource_type {
         TOPIC => {
+            if !create_topics::is_valid_name(name) {
+                let message = format!("Topic name is invalid: {:?}", &**name);
+                return Err((ResponseError::InvalidTopicException, message));
+            }
             if !node.image.topics.contains_key(name) {
                 let message = format!("there is no topic {:?}", &**name);
                 return Err((ResponseError::UnknownTopicOrPartition, message));
@@ -58,8 +64,8 @@ fn describe(
         }
         BROKER if name.is_empty() || **name == node.config.id.to_string() => {
             // Without a name the defaults of all brokers are asked for, and no dynamic ones are kept.
-            let settings = node.config.settings().filter(|(setting, _)| !name.is_empty() && wanted(setting));
-            Ok(settings.map(|(setting, value)| broker_setting(setting, value)).collect())
+            let settings = node.config.settings().filter(|setting| !name.is_empty() && wanted(setting.name));
+            Ok(settings.map(|setting| broker_setting(&setting, synonyms)).collect())
         }
         BROKER => {
             let message =
@@ -72,32 +78,43 @@ fn describe(
     }
 }
 
-fn topic_setting(setting: &topic::Setting, own: Option<&String>, synonyms: bool) -> DescribeConfigsResourceResult {
-    let name = StrBytes::from_static_str(setting.name);
-    let default = StrBytes::from_static_str(setting.default);
-    let own = own.map(|value| StrBytes::from_string(value.clone()));
-    let synonym = |value: StrBytes, source: i8| {
-        DescribeConfigsSynonym::default().with_name(name.clone()).with_value(Some(value)).with_source(source)
-    };
-    let mut chain = Vec::new();
-    if synonyms {
-        chain.extend(own.clone().map(|value| synonym(value, DYNAMIC_TOPIC)));
-        chain.push(synonym(default.clone(), DEFAULT));
-    }
-    DescribeConfigsResourceResult::default()
-        .with_name(name.clone())
-        .with_config_source(if own.is_some() { DYNAMIC_TOPIC } else { DEFAULT })
-        .with_value(Some(own.unwrap_or(default)))
-        .with_synonyms(chain)
-        .with_config_type(setting.kind as i8)
+fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
 }
 
-fn broker_setting(name: &'static str, value: String) -> DescribeConfigsResourceResult {
-    let kind = if value.parse::<i64>().is_ok() { ConfigType::Long } else { ConfigType::Boolean };
+fn synonym(name: &'static str, value: &str, source: i8) -> DescribeConfigsSynonym {
+    let name = StrBytes::from_static_str(name);
+    DescribeConfigsSynonym::default().with_name(name).with_value(Some(text(value))).with_source(source)
+}
+
+fn described(name: &'static str, value: &str, source: i8, kind: ConfigType) -> DescribeConfigsResourceResult {
     DescribeConfigsResourceResult::default()
         .with_name(StrBytes::from_static_str(name))
-        .with_value(Some(StrBytes::from_string(value)))
-        .with_read_only(true)
-        .with_config_source(STATIC_BROKER)
+        .with_value(Some(text(value)))
+        .with_config_source(source)
         .with_config_type(kind as i8)
+        .with_documentation(None)
+}
+
+fn topic_setting(setting: &topic::Setting, own: Option<&String>, synonyms: bool) -> DescribeConfigsResourceResult {
+    let source = if own.is_some() { DYNAMIC_TOPIC } else { DEFAULT };
+    let value = own.map_or(setting.default, String::as_str);
+    let mut chain = Vec::new();
+    if synonyms {
+        chain.extend(own.map(|value| synonym(setting.name, value, DYNAMIC_TOPIC)));
+        // As in Kafka, where the default of a topic comes from its broker, under the broker's name for it.
+        chain.extend(setting.broker_name.map(|name| synonym(name, setting.default, DEFAULT)));
+    }
+    described(setting.name, value, source, setting.kind).with_synonyms(chain)
+}
+
+fn broker_setting(setting: &CurrentSetting, synonyms: bool) -> DescribeConfigsResourceResult {
+    let source = if setting.value == setting.default { DEFAULT } else { STATIC_BROKER };
+    let mut chain = Vec::new();
+    if synonyms {
+        let own = (source == STATIC_BROKER).then(|| synonym(setting.name, &setting.value, STATIC_BROKER));
+        chain.extend(own);
+        chain.push(synonym(setting.name, setting.default, DEFAULT));
+    }
+    described(setting.name, &setting.value, source, setting.kind).with_read_only(true).with_synonyms(chain)
 }

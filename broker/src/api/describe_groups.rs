@@ -18,17 +18,20 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: DescribeGroupsReques
 }
 
 fn describe(node: &Node, version: i16, allowed: i32, id: GroupId) -> DescribedGroup {
-    let described = DescribedGroup::default().with_group_id(id.clone()).with_authorized_operations(allowed);
+    let described = DescribedGroup::default().with_group_id(id.clone()).with_error_message(None);
+    let failed = described.clone().with_authorized_operations(operations::NOT_ASKED);
+    let described = described.with_authorized_operations(allowed);
     if let Err(error) = own(node, &id) {
-        return described.with_error_code(error.code());
+        return failed.with_error_code(error.code());
     }
     let Some(group) = node.groups.groups.get(&id.0) else {
-        let dead = described.with_group_state(StrBytes::from_static_str("Dead"));
+        const DEAD: &str = "Dead";
         if version < 6 {
-            return dead;
+            return described.with_group_state(StrBytes::from_static_str(DEAD));
         }
         let message = format!("Group {} not found.", &**id);
-        return dead
+        return failed
+            .with_group_state(StrBytes::from_static_str(DEAD))
             .with_error_code(ResponseError::GroupIdNotFound.code())
             .with_error_message(Some(StrBytes::from_string(message)));
     };
@@ -46,11 +49,10 @@ fn members(group: &Group, protocol: Option<&StrBytes>) -> Vec<DescribedGroupMemb
             .with_member_id(id.clone())
             .with_group_instance_id(member.instance.clone())
             .with_client_id(member.client_id.clone())
-            .with_client_host(member.client_host.clone());
+            .with_client_host(member.client_host.clone())
+            .with_member_assignment(member.assignment.clone());
         match protocol {
-            Some(protocol) => described
-                .with_member_metadata(member.metadata(protocol))
-                .with_member_assignment(member.assignment.clone()),
+            Some(protocol) => described.with_member_metadata(member.metadata(protocol)),
             None => described,
         }
     };

@@ -37,7 +37,7 @@ fn describe(node: &Node, topic: &TopicName, index: i32) -> Result<Vec<ProducerSt
             .with_producer_id(id.0.into())
             .with_producer_epoch(epoch.into())
             .with_last_sequence(last.last_sequence)
-            .with_last_timestamp(last.max_timestamp)
+            .with_last_timestamp(last.timestamp)
             .with_coordinator_epoch(NO_COORDINATOR)
             .with_current_txn_start_offset(NO_TRANSACTION)
     };

@@ -19,7 +19,8 @@ const PARTITIONS_MAX: usize = 2000;
 pub(super) fn handle(node: &mut Node, _call: &Call, request: DescribeTopicPartitionsRequest) -> Effect {
     let cursor = request.cursor.as_ref();
     if cursor.is_some_and(|cursor| cursor.partition_index < 0) {
-        return Effect::HangUp(String::from("a DescribeTopicPartitions cursor points at a negative partition"));
+        let topics = request.topics.into_iter().map(|topic| failed(topic.name.0, ResponseError::InvalidRequest));
+        return DescribeTopicPartitionsResponse::default().with_topics(topics.collect()).into();
     }
     let image = &node.image;
     let all = request.topics.is_empty();
@@ -61,6 +62,10 @@ fn unknown(name: StrBytes) -> DescribeTopicPartitionsResponseTopic {
     } else {
         ResponseError::InvalidTopicException
     };
+    failed(name, error).with_topic_authorized_operations(authorized_operations::TOPIC)
+}
+
+fn failed(name: StrBytes, error: ResponseError) -> DescribeTopicPartitionsResponseTopic {
     DescribeTopicPartitionsResponseTopic::default()
         .with_error_code(error.code())
         .with_is_internal(is_internal(&name))

@@ -17,7 +17,7 @@ const UNCLEAN: i8 = 1;
 pub(super) fn apply(node: &mut Node, _now: Now, version: i16, request: ElectLeadersRequest) -> ElectLeadersResponse {
     let kind = if version == 0 { PREFERRED } else { request.election_type };
     if !(PREFERRED..=UNCLEAN).contains(&kind) {
-        return ElectLeadersResponse::default().with_error_code(ResponseError::InvalidRequest.code());
+        return unknown_kind(request);
     }
     let results = match request.topic_partitions {
         Some(topics) => topics
@@ -32,16 +32,28 @@ pub(super) fn apply(node: &mut Node, _now: Now, version: i16, request: ElectLead
     ElectLeadersResponse::default().with_replica_election_results(results)
 }
 
+/// Kafka refuses each partition, or everything where none is named.
+fn unknown_kind(request: ElectLeadersRequest) -> ElectLeadersResponse {
+    let error = ResponseError::InvalidRequest;
+    let message = format!("Unknown election type {}", request.election_type);
+    let Some(topics) = request.topic_partitions else {
+        return ElectLeadersResponse::default().with_error_code(error.code());
+    };
+    let refused = topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|index| result(*index, error, message.clone())).collect();
+        ReplicaElectionResult::default().with_topic(topic.topic).with_partition_result(partitions)
+    });
+    ElectLeadersResponse::default().with_error_code(error.code()).with_replica_election_results(refused.collect())
+}
+
 /// Asked for every partition, those that need no election are not mentioned.
 fn all(node: &Node, kind: i8) -> Vec<ReplicaElectionResult> {
-    let topics = node.image.topics.iter().filter_map(|(name, topic)| {
+    let topics = node.image.topics.iter().map(|(name, topic)| {
         let results = topic.partitions.iter().zip(0..).filter_map(|(state, index)| {
             let (error, message) = elect(kind, state);
             (error != ResponseError::ElectionNotNeeded).then(|| result(index, error, message))
         });
-        let results: Vec<PartitionResult> = results.collect();
-        let topic = ReplicaElectionResult::default().with_topic(name.clone().into());
-        (!results.is_empty()).then(|| topic.with_partition_result(results))
+        ReplicaElectionResult::default().with_topic(name.clone().into()).with_partition_result(results.collect())
     });
     topics.collect()
 }

@@ -52,7 +52,7 @@ struct Collected {
 pub(super) fn handle(node: &mut Node, call: &Call, request: FetchRequest) -> Effect {
     if request.replica_id.0 >= 0 || request.replica_state.replica_id.0 >= 0 {
         node.unsupported("a fetch by a replica from outside");
-        return error(ResponseError::ClusterAuthorizationFailed, 0);
+        return error(ResponseError::ClusterAuthorizationFailed);
     }
     let named = request.topics.into_iter().flat_map(|topic| targets(node, call.version, topic)).collect();
     let forgotten: Vec<FetchTarget> = request
@@ -73,7 +73,7 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: FetchRequest) -> Eff
     let session_epoch = if call.version >= 7 { request.session_epoch } else { -1 };
     let resolved = match node.sessions.resolve(request.session_id, session_epoch, named, &forgotten) {
         Ok(resolved) => resolved,
-        Err(code) => return error(code, request.session_id),
+        Err(code) => return error(code),
     };
     let fetch = WaitingFetch {
         token: call.token,
@@ -110,8 +110,8 @@ pub(crate) fn complete(node: &mut Node, _: Now, id: WaitId, out_of_time: bool) {
     node.reply(token, Response::Fetch(response));
 }
 
-fn error(code: ResponseError, session_id: i32) -> Effect {
-    Effect::Reply(Response::Fetch(FetchResponse { error: code.code(), session_id, ..FetchResponse::default() }))
+fn error(code: ResponseError) -> Effect {
+    Effect::Reply(Response::Fetch(FetchResponse { error: code.code(), ..FetchResponse::default() }))
 }
 
 /// The name and the id of a topic that a request names by one of them.

@@ -12,6 +12,7 @@ use kafka_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse, 
 use kafka_protocol::protocol::StrBytes;
 
 const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
 
 pub(super) fn handle(node: &mut Node, call: &Call, request: FindCoordinatorRequest) -> Effect {
     if request.key_type == GROUP && !node.groups.coordinators_are_known(&node.image, &node.config) {
@@ -35,7 +36,7 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: FindCoordinatorReque
     let found = find(node, request.key_type, &request.key);
     FindCoordinatorResponse::default()
         .with_error_code(found.error_code)
-        .with_error_message(found.error_message)
+        .with_error_message(found.error_message.filter(|message| !message.is_empty()))
         .with_node_id(found.node_id)
         .with_host(found.host)
         .with_port(found.port)
@@ -51,12 +52,14 @@ fn find(node: &mut Node, key_type: i8, key: &StrBytes) -> Coordinator {
             .with_error_code(error.code())
             .with_error_message(Some(StrBytes::from_static_str(message)))
     };
-    if key_type != GROUP {
-        node.unsupported("a coordinator for transactions or share groups");
-        return failed(ResponseError::InvalidRequest, "only group coordinators (key type 0) can be found here");
+    if key_type == TRANSACTION {
+        // The one error that makes every client give up at once instead of asking again.
+        node.unsupported("a coordinator for transactions");
+        return failed(ResponseError::TransactionalIdAuthorizationFailed, "transactions are not supported");
     }
-    if key.is_empty() {
-        return failed(ResponseError::InvalidGroupId, "a group id is needed");
+    if key_type != GROUP {
+        node.unsupported("a coordinator for share groups");
+        return failed(ResponseError::InvalidRequest, "only group coordinators (key type 0) can be found here");
     }
     let broker = node.groups.coordinator(&node.image, &node.config, key).and_then(|id| node.image.brokers.get(&id));
     match broker {

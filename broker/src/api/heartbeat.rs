@@ -3,7 +3,7 @@
 use super::{Call, Effect};
 use crate::group::rebalance::heard_of;
 use crate::group::state::GroupState;
-use crate::group::{offsets, own};
+use crate::group::{offsets, own_members};
 use crate::node::Node;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{HeartbeatRequest, HeartbeatResponse};
@@ -15,7 +15,7 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: HeartbeatRequest) ->
 
 fn beat(node: &mut Node, call: &Call, request: &HeartbeatRequest) -> Result<(), ResponseError> {
     let name = &request.group_id.0;
-    own(node, name)?;
+    own_members(node, name)?;
     let group = node.groups.groups.get(name).ok_or(ResponseError::UnknownMemberId)?;
     offsets::known_member(group, &request.member_id, request.group_instance_id.as_ref())?;
     if request.generation_id != group.generation {

@@ -11,6 +11,7 @@ use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsRe
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
 use kafka_protocol::protocol::StrBytes;
+use std::collections::BTreeSet;
 
 const SET: i8 = 0;
 const DELETE: i8 = 1;
@@ -25,12 +26,14 @@ pub(super) fn apply(
     _version: i16,
     request: IncrementalAlterConfigsRequest,
 ) -> IncrementalAlterConfigsResponse {
+    let repeated = repeated(request.resources.iter().map(|one| (one.resource_type, &one.resource_name)));
     let responses = request.resources.into_iter().map(|resource| {
         let response = AlterConfigsResourceResponse::default()
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name.clone())
             .with_error_message(None);
-        match changes(node, &resource) {
+        let twice = repeated.contains(&(resource.resource_type, resource.resource_name.clone()));
+        match if twice { Err(not_unique()) } else { changes(node, &resource) } {
             Ok(records) => {
                 if !request.validate_only {
                     node.append_metadata(now, &records);
@@ -47,6 +50,7 @@ pub(super) fn apply(
 
 fn changes(node: &Node, resource: &AlterConfigsResource) -> Result<Vec<MetadataRecord>, Refused> {
     let name = check_resource(node, resource.resource_type, &resource.resource_name)?;
+    check_unique(resource.configs.iter().map(|config| &config.name))?;
     let change = |config: &AlterableConfig| {
         let before = node.image.topic_settings(&name).and_then(|own| own.get(&*config.name));
         Ok(MetadataRecord::Config {
@@ -64,6 +68,10 @@ pub(super) fn check_resource(node: &Node, kind: i8, name: &StrBytes) -> Result<S
         let message = format!("only topics (2) can be altered here, not resource type {kind}");
         return Err((ResponseError::InvalidRequest, message));
     }
+    if name.is_empty() {
+        let message = String::from("Default topic resources are not allowed.");
+        return Err((ResponseError::InvalidRequest, message));
+    }
     let known = node.image.topics.get_key_value(name).map(|(name, _)| name.clone());
     known.ok_or_else(|| {
         let message = format!("The topic '{}' does not exist.", &**name);
@@ -71,8 +79,35 @@ pub(super) fn check_resource(node: &Node, kind: i8, name: &StrBytes) -> Result<S
     })
 }
 
+/// No setting may be named twice.
+pub(super) fn check_unique<'a>(names: impl Iterator<Item = &'a StrBytes>) -> Result<(), Refused> {
+    let mut seen = BTreeSet::new();
+    let mut names = names;
+    if names.all(|name| seen.insert(name)) {
+        return Ok(());
+    }
+    Err((ResponseError::InvalidRequest, String::from("Error due to duplicate config keys")))
+}
+
+/// Resources that are named more than once, all of which are refused.
+pub(super) fn repeated<'a>(resources: impl Iterator<Item = (i8, &'a StrBytes)>) -> BTreeSet<(i8, StrBytes)> {
+    let mut seen = BTreeSet::new();
+    resources
+        .filter(|(kind, name)| !seen.insert((*kind, (*name).clone())))
+        .map(|(kind, name)| (kind, name.clone()))
+        .collect()
+}
+
+/// The refusal of a resource that is named more than once.
+pub(super) fn not_unique() -> Refused {
+    (ResponseError::InvalidRequest, String::from("Each resource must appear at most once."))
+}
+
 /// The value after the change, `None` for the default.
 fn changed(config: &AlterableConfig, before: Option<&String>) -> Result<Option<String>, Refused> {
+    if config.config_operation == DELETE {
+        return Ok(None);
+    }
     let invalid = |message: String| (ResponseError::InvalidConfig, message);
     let Some(setting) = topic::SETTINGS.iter().find(|setting| setting.name == &*config.name) else {
         return Err(topic::validate(&config.name, "")
@@ -80,7 +115,6 @@ fn changed(config: &AlterableConfig, before: Option<&String>) -> Result<Option<S
     };
     let value = config.value.as_deref();
     let value = match (config.config_operation, value) {
-        (DELETE, _) => return Ok(None),
         (SET, Some(value)) => value.to_owned(),
         (APPEND | SUBTRACT, Some(words)) if setting.kind == ConfigType::List => {
             let current = before.map_or(setting.default, String::as_str);
@@ -94,7 +128,10 @@ fn changed(config: &AlterableConfig, before: Option<&String>) -> Result<Option<S
             list.join(",")
         }
         (APPEND | SUBTRACT, Some(_)) => return Err(invalid(format!("{} is not a list", setting.name))),
-        (SET | APPEND | SUBTRACT, None) => return Err(invalid(format!("{} needs a value", setting.name))),
+        (SET | APPEND | SUBTRACT, None) => {
+            let message = format!("Null value not supported for : {}", setting.name);
+            return Err((ResponseError::InvalidRequest, message));
+        }
         (other, _) => {
             return Err((ResponseError::InvalidRequest, format!("unknown config operation {other}")));
         }

@@ -15,6 +15,9 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: InitProducerIdReques
             .with_producer_id((-1).into())
             .with_producer_epoch(-1)
     };
+    if request.transactional_id.as_ref().is_some_and(|id| id.is_empty()) {
+        return failed(ResponseError::InvalidRequest).into();
+    }
     if request.transactional_id.is_some() {
         node.unsupported("a transactional producer");
         return failed(ResponseError::TransactionalIdAuthorizationFailed).into();

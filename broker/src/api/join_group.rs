@@ -6,7 +6,7 @@
 use super::{Call, Effect};
 use crate::group::rebalance::{add, group_mut, heard_of, joined, new_member_id, prepare, remove, try_complete_join};
 use crate::group::state::{GroupState, Member};
-use crate::group::{offsets, own};
+use crate::group::{offsets, own_members};
 use crate::node::Node;
 use crate::timers::Timer;
 use bytes::Bytes;
@@ -34,7 +34,7 @@ type Refused = (ResponseError, Option<StrBytes>);
 
 fn join(node: &mut Node, call: &Call, request: JoinGroupRequest) -> Result<Effect, Refused> {
     let refuse = |error| Err((error, None));
-    own(node, &request.group_id).map_err(|error| (error, None))?;
+    own_members(node, &request.group_id).map_err(|error| (error, None))?;
     let allowed = node.config.group_session_timeout_min_ms..=node.config.group_session_timeout_max_ms;
     if !allowed.contains(&request.session_timeout_ms) {
         return refuse(ResponseError::InvalidSessionTimeout);
@@ -119,19 +119,24 @@ fn replace(
     let Some(old) = group.members.remove(before) else {
         return Effect::Wait;
     };
-    let protocol = group.protocol.clone().unwrap_or_default();
-    let unchanged = group.state == GroupState::Stable && old.metadata(&protocol) == member.metadata(&protocol);
     let led = group.leader.as_ref() == Some(before);
     if led {
         group.leader = Some(id.clone());
     }
     member.assignment = old.assignment;
-    if unchanged {
-        member.joining = None;
-    }
     group.statics.extend(member.instance.clone().map(|instance| (instance, id.clone())));
     group.members.insert(id.clone(), member);
-    let response = joined(group, id, call.version).with_skip_assignment(led && call.version >= 9);
+    // As in Kafka a stable group stays so as long as it would elect the same protocol again.
+    let unchanged = group.state == GroupState::Stable && group.elect_protocol() == group.protocol;
+    if let Some(member) = group.members.get_mut(id).filter(|_| unchanged) {
+        member.joining = None;
+    }
+    let mut response = joined(group, id, call.version).with_skip_assignment(led && call.version >= 9);
+    if led && call.version < 9 {
+        // A client that cannot be told to skip the assignment must not take itself for the leader (KIP-814): what it
+        // would assign reaches nobody in a stable group.
+        response = response.with_leader(before.clone()).with_members(Vec::new());
+    }
     for call in old.joining.into_iter().chain(old.syncing) {
         let fenced = ResponseError::FencedInstanceId.code();
         let response = match call.api {

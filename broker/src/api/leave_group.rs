@@ -1,7 +1,7 @@
 //! `LeaveGroup` 0–5: members go, by id or, for static ones, by instance id. Version 3 takes several at once (KIP-345).
 
 use super::{Call, Effect, join_group};
-use crate::group::own;
+use crate::group::own_members;
 use crate::node::Node;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
@@ -11,7 +11,7 @@ use kafka_protocol::protocol::StrBytes;
 
 pub(super) fn handle(node: &mut Node, call: &Call, request: LeaveGroupRequest) -> Effect {
     let name = request.group_id.0;
-    if let Err(error) = own(node, &name) {
+    if let Err(error) = own_members(node, &name) {
         return LeaveGroupResponse::default().with_error_code(error.code()).into();
     }
     if call.version < 3 {

@@ -6,7 +6,7 @@ use kafka_protocol::messages::list_groups_response::ListedGroup;
 use kafka_protocol::messages::{ListGroupsRequest, ListGroupsResponse};
 use kafka_protocol::protocol::StrBytes;
 
-const TYPE: &str = "Classic";
+const TYPE: &str = "classic";
 
 pub(super) fn handle(node: &mut Node, _call: &Call, request: ListGroupsRequest) -> Effect {
     let matches = |filter: &[StrBytes], value: &str| {

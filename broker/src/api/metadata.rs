@@ -16,6 +16,7 @@ use kafka_protocol::messages::metadata_response::{
 };
 use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse};
 use kafka_protocol::protocol::StrBytes;
+use std::collections::BTreeSet;
 
 pub(super) fn handle(node: &mut Node, call: &Call, request: MetadataRequest) -> Effect {
     let operations = operations::if_asked(request.include_topic_authorized_operations, operations::TOPIC);
@@ -25,10 +26,9 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: MetadataRequest) -> 
         // Version 0 has no null: there an empty list asks for all.
         Some(topics) if !(call.version == 0 && topics.is_empty()) => {
             let mut missing = Vec::new();
-            let answers = topics
-                .into_iter()
-                .map(|topic| one(&node.image, call.version, topic, operations, &mut missing))
-                .collect();
+            let mut seen = BTreeSet::new();
+            let asked = topics.into_iter().filter(|topic| seen.insert((topic.name.clone(), topic.topic_id)));
+            let answers = asked.map(|topic| one(&node.image, call.version, topic, operations, &mut missing)).collect();
             if may_create && node.config.auto_create_topics {
                 create(node, call, missing);
             }
@@ -59,13 +59,17 @@ fn one(
     missing: &mut Vec<StrBytes>,
 ) -> MetadataResponseTopic {
     let failed = |error: ResponseError| {
-        MetadataResponseTopic::default().with_error_code(error.code()).with_topic_authorized_operations(NOT_ASKED)
+        MetadataResponseTopic::default().with_error_code(error.code()).with_topic_authorized_operations(operations)
     };
-    let Some(name) = asked.name.map(|name| name.0) else {
+    // An id counts more than a name.
+    let Some(name) = asked.name.map(|name| name.0).filter(|_| asked.topic_id.is_nil()) else {
         let found = image.names.get(&asked.topic_id).and_then(|name| Some((name, image.topics.get(name)?)));
         return match found {
             Some((name, topic)) => describe(image, name, topic, operations),
-            None => failed(ResponseError::UnknownTopicId).with_name(None).with_topic_id(asked.topic_id),
+            None => failed(ResponseError::UnknownTopicId)
+                .with_name(None)
+                .with_topic_id(asked.topic_id)
+                .with_topic_authorized_operations(NOT_ASKED),
         };
     };
     if let Some(topic) = image.topics.get(&name) {

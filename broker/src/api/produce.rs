@@ -5,6 +5,7 @@
 //! there is a transaction coordinator.
 
 use super::{Call, Effect};
+use crate::batch::header::{BatchHeader, Compression};
 use crate::batch::validate::Refusal;
 use crate::io::RequestToken;
 use crate::log::partition::{Appended, PartitionId};
@@ -19,6 +20,9 @@ use kafka_protocol::messages::produce_response::{
 };
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::StrBytes;
+
+/// The first version whose clients all read zstd (KIP-110).
+const ZSTD_FROM: i16 = 7;
 
 /// A produce with acks=all whose batches are appended, but not yet below every high watermark.
 #[derive(Debug)]
@@ -35,9 +39,6 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: ProduceRequest) -> E
     let acks = request.acks;
     let refused = if !(-1..=1).contains(&acks) {
         Some((ResponseError::InvalidRequiredAcks, format!("acks must be -1, 0 or 1, not {acks}")))
-    } else if request.transactional_id.is_some() {
-        node.unsupported("a transactional produce");
-        Some((ResponseError::InvalidProducerIdMapping, String::from("transactions are not supported")))
     } else {
         None
     };
@@ -185,8 +186,16 @@ fn append(
         return Err(Refusal { error: ResponseError::InvalidTopicException, message });
     }
     let records = data.records.unwrap_or_default();
+    if call.version < ZSTD_FROM && uses_zstd(&records) {
+        let message = format!("zstd needs Produce version {ZSTD_FROM}, the request has {}", call.version);
+        return Err(Refusal { error: ResponseError::UnsupportedCompressionType, message });
+    }
     let appended = partition.append(&mut *node.store, &records, call.now)?;
     Ok((appended, partition.log_start))
+}
+
+fn uses_zstd(records: &[u8]) -> bool {
+    BatchHeader::read(records).and_then(|header| header.compression()) == Some(Compression::Zstd)
 }
 
 fn failed(

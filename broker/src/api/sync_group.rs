@@ -4,7 +4,7 @@
 use super::{Call, Effect};
 use crate::group::rebalance::{assign, group_mut, heard_of, synced};
 use crate::group::state::GroupState;
-use crate::group::{offsets, own};
+use crate::group::{offsets, own_members};
 use crate::node::Node;
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
@@ -17,11 +17,16 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: SyncGroupRequest) ->
 
 fn sync(node: &mut Node, call: &Call, request: SyncGroupRequest) -> Result<Effect, ResponseError> {
     let name = request.group_id.0.clone();
-    own(node, &name)?;
+    own_members(node, &name)?;
     let group = node.groups.groups.get_mut(&name).ok_or(ResponseError::UnknownMemberId)?;
     offsets::known_member(group, &request.member_id, request.group_instance_id.as_ref())?;
     if request.generation_id != group.generation {
         return Err(ResponseError::IllegalGeneration);
+    }
+    // From version 5 on a member says what it takes the generation's protocol to be (KIP-559).
+    let is_silent = request.protocol_type.is_none() || request.protocol_name.is_none();
+    if call.version >= 5 && is_silent {
+        return Err(ResponseError::InconsistentGroupProtocol);
     }
     let differs = |asked: &Option<StrBytes>, ours: &Option<StrBytes>| asked.is_some() && asked != ours;
     if differs(&request.protocol_type, &group.protocol_type) || differs(&request.protocol_name, &group.protocol) {

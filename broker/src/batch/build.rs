@@ -21,21 +21,28 @@ impl BatchBuilder {
     /// Adds a record with a value.
     #[must_use]
     pub fn record(self, key: &[u8], value: &[u8]) -> Self {
-        self.push(key, Some(value))
+        self.push(Some(key), Some(value))
     }
 
     /// Adds a tombstone: a record that deletes its key.
     #[must_use]
     pub fn tombstone(self, key: &[u8]) -> Self {
-        self.push(key, None)
+        self.push(Some(key), None)
     }
 
-    fn push(mut self, key: &[u8], value: Option<&[u8]>) -> Self {
-        let mut body = BytesMut::with_capacity(key.len() + value.map_or(0, <[u8]>::len) + 16);
+    /// Adds a record without a key, which no coordinator writes.
+    #[cfg(test)]
+    pub(crate) fn keyless(self, value: &[u8]) -> Self {
+        self.push(None, Some(value))
+    }
+
+    fn push(mut self, key: Option<&[u8]>, value: Option<&[u8]>) -> Self {
+        let size = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
+        let mut body = BytesMut::with_capacity(size + 16);
         body.put_u8(0); // attributes
         put_varint(&mut body, 0); // timestamp delta
         put_varint(&mut body, self.count.into());
-        put_bytes(&mut body, Some(key));
+        put_bytes(&mut body, key);
         put_bytes(&mut body, value);
         put_varint(&mut body, 0); // headers
         put_varint(&mut self.records, length(body.len()));

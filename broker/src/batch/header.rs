@@ -15,7 +15,8 @@ pub const MAGIC: i8 = 2;
 
 const LENGTH: usize = 8;
 const EPOCH: usize = 12;
-const MAGIC_AT: usize = 16;
+/// Where the format lies.
+pub const MAGIC_AT: usize = 16;
 const CRC: usize = 17;
 /// Where the bytes begin that the CRC covers.
 pub const CHECKED_FROM: usize = 21;

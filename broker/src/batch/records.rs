@@ -119,7 +119,8 @@ pub fn first_at_or_after(header: &BatchHeader, batch: &[u8], timestamp_ms: i64, 
     })
 }
 
-fn decompressed(header: &BatchHeader, batch: &[u8]) -> Option<Vec<u8>> {
+/// The records of a batch, decompressed within [`MAX_DECOMPRESSED`]; `None` where they cannot be.
+pub(super) fn decompressed(header: &BatchHeader, batch: &[u8]) -> Option<Vec<u8>> {
     let body = batch.get(HEADER_SIZE..)?;
     let mut out = Vec::new();
     match header.compression()? {

@@ -3,11 +3,14 @@
 //! Difference from Kafka: the records of a compressed batch are not decompressed here, so a batch whose compressed
 //! body lies is only found by its readers; its header, length and checksum are checked like any other.
 
-use super::header::{BatchHeader, HEADER_SIZE, MAGIC, checksum_holds};
-use super::records::Records;
+use super::header::{BatchHeader, HEADER_SIZE, LENGTH_PREFIX, MAGIC, MAGIC_AT, checksum_holds};
+use super::records::{self, Records};
 use crate::batch::header::Compression;
 use crate::types::Now;
 use kafka_protocol::error::ResponseError;
+
+/// The smallest record of the oldest format, Kafka's `LegacyRecord.RECORD_OVERHEAD_V0`.
+const RECORD_OVERHEAD_V0: usize = 14;
 
 /// What a partition's configuration allows.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +21,8 @@ pub struct Limits {
     pub timestamp_after_max_ms: i64,
     /// Whether the broker's clock overrides the timestamps anyway.
     pub log_append_time: bool,
+    /// Whether the log is compacted, so that every record needs a key.
+    pub compacted: bool,
 }
 
 /// A batch that may not be appended: Kafka's code and a sentence for the client.
@@ -39,7 +44,22 @@ fn refuse<T>(error: ResponseError, message: impl Into<String>) -> Result<T, Refu
 /// # Errors
 /// Kafka's error for the first rule that is broken.
 pub fn batch(records: &[u8], limits: Limits, now: Now) -> Result<BatchHeader, Refusal> {
-    if let Some(magic) = records.get(16).copied().filter(|magic| i8::from_be_bytes([*magic]) != MAGIC) {
+    let Some(size) = first_size(records)? else {
+        return refuse(
+            ResponseError::InvalidRecord,
+            format!("{} bytes hold no whole record batch, a Produce request carries one", records.len()),
+        );
+    };
+    // Kafka ignores a second batch that is cut off, and so does this.
+    let (records, rest) = records.split_at(size);
+    if first_size(rest)?.is_some() {
+        return refuse(
+            ResponseError::InvalidRecord,
+            "a Produce request carries exactly one record batch for each partition",
+        );
+    }
+    if records[MAGIC_AT] != MAGIC.to_be_bytes()[0] {
+        let magic = records[MAGIC_AT];
         return refuse(
             ResponseError::InvalidRecord,
             format!("record batches of magic {magic} are not accepted, only magic {MAGIC} is"),
@@ -48,24 +68,9 @@ pub fn batch(records: &[u8], limits: Limits, now: Now) -> Result<BatchHeader, Re
     let Some(header) = BatchHeader::read(records) else {
         return refuse(
             ResponseError::CorruptMessage,
-            format!("{} bytes are too few for a record batch of at least {HEADER_SIZE}", records.len()),
+            format!("{size} bytes are too few for a record batch of at least {HEADER_SIZE}"),
         );
     };
-    let size = header.size().filter(|size| (HEADER_SIZE..=records.len()).contains(size));
-    let Some(size) = size else {
-        let claimed = header.length;
-        let there = records.len();
-        return refuse(
-            ResponseError::CorruptMessage,
-            format!("the batch claims {claimed} bytes behind its length field, {there} bytes were sent in all"),
-        );
-    };
-    if size != records.len() {
-        return refuse(
-            ResponseError::InvalidRecord,
-            "a Produce request carries exactly one record batch for each partition",
-        );
-    }
     if size > limits.max_message_bytes {
         let allowed = limits.max_message_bytes;
         return refuse(
@@ -80,6 +85,22 @@ pub fn batch(records: &[u8], limits: Limits, now: Now) -> Result<BatchHeader, Re
     Ok(header)
 }
 
+/// The size of the batch at the beginning, `None` where it is not whole (Kafka's `ByteBufferLogInputStream`).
+fn first_size(records: &[u8]) -> Result<Option<usize>, Refusal> {
+    let Some(length) = records.get(LENGTH_PREFIX - 4..LENGTH_PREFIX) else { return Ok(None) };
+    let length = i32::from_be_bytes(length.try_into().expect("four bytes were taken"));
+    let size = usize::try_from(length).ok().filter(|length| *length >= RECORD_OVERHEAD_V0);
+    let Some(size) = size.and_then(|length| length.checked_add(LENGTH_PREFIX)) else {
+        let message = format!("Record size {length} is less than the minimum record overhead ({RECORD_OVERHEAD_V0})");
+        return refuse(ResponseError::CorruptMessage, message);
+    };
+    let Some(magic) = records.get(MAGIC_AT) else { return Ok(None) };
+    if !(0..=MAGIC).contains(&i8::from_be_bytes([*magic])) {
+        return refuse(ResponseError::CorruptMessage, format!("no record batch has the magic {magic}"));
+    }
+    Ok((size <= records.len()).then_some(size))
+}
+
 fn fields(header: &BatchHeader, records: &[u8], limits: Limits, now: Now) -> Result<(), Refusal> {
     let count = header.count;
     if count <= 0 || header.last_offset_delta != count - 1 {
@@ -88,6 +109,9 @@ fn fields(header: &BatchHeader, records: &[u8], limits: Limits, now: Now) -> Res
             ResponseError::InvalidRecord,
             format!("the batch claims {count} records and a last offset delta of {delta}"),
         );
+    }
+    if header.is_transactional() {
+        return refuse(ResponseError::TransactionalIdAuthorizationFailed, "transactions are not supported");
     }
     if header.is_control() {
         return refuse(ResponseError::InvalidRecord, "clients may not write control records");
@@ -110,6 +134,9 @@ fn fields(header: &BatchHeader, records: &[u8], limits: Limits, now: Now) -> Res
     if compression == Compression::None {
         walk(header, &records[HEADER_SIZE..])?;
     }
+    if limits.compacted {
+        check_keys(header, records)?;
+    }
     let latest = now.wall_ms.saturating_add(limits.timestamp_after_max_ms);
     if !limits.log_append_time && header.max_timestamp > latest {
         return refuse(
@@ -121,6 +148,18 @@ fn fields(header: &BatchHeader, records: &[u8], limits: Limits, now: Now) -> Res
         );
     }
     Ok(())
+}
+
+/// Compaction keeps the last record of each key, so there has to be one.
+fn check_keys(header: &BatchHeader, batch: &[u8]) -> Result<(), Refusal> {
+    let Some(body) = records::decompressed(header, batch) else {
+        return refuse(ResponseError::CorruptMessage, "the records of the batch cannot be decompressed");
+    };
+    let has_keys = Records::new(&body).map_while(Result::ok).all(|record| record.key.is_some());
+    if has_keys {
+        return Ok(());
+    }
+    refuse(ResponseError::InvalidRecord, "Compacted topic cannot accept message without key.")
 }
 
 /// The body holds exactly `count` records whose offsets count up from the base.
@@ -161,7 +200,7 @@ mod tests {
 
     const NOW: Now = Now { monotonic_ns: 0, wall_ms: 1_000_000 };
     const LIMITS: Limits =
-        Limits { max_message_bytes: 1000, timestamp_after_max_ms: 3_600_000, log_append_time: false };
+        Limits { max_message_bytes: 1000, timestamp_after_max_ms: 3_600_000, log_append_time: false, compacted: false };
 
     fn sound() -> BytesMut {
         BatchBuilder::new(NOW.wall_ms).record(b"k", b"v").record(b"k", b"w").finish()
@@ -183,12 +222,25 @@ mod tests {
     #[test]
     fn each_rule_has_kafkas_error() {
         assert_eq!(damaged(16, &[1]), ResponseError::InvalidRecord, "magic 1");
+        assert_eq!(damaged(16, &[3]), ResponseError::CorruptMessage, "magic 3");
+        assert_eq!(damaged(8, &13_i32.to_be_bytes()), ResponseError::CorruptMessage, "length 13");
+        assert_eq!(damaged(22, &[0b1_0000]), ResponseError::TransactionalIdAuthorizationFailed, "transactional");
         assert_eq!(damaged(57, &3_i32.to_be_bytes()), ResponseError::InvalidRecord, "count");
         assert_eq!(damaged(22, &[0b10_0000]), ResponseError::InvalidRecord, "control");
         assert_eq!(damaged(22, &[0b111]), ResponseError::UnsupportedCompressionType, "codec 7");
         assert_eq!(damaged(35, &i64::MAX.to_be_bytes()), ResponseError::InvalidTimestamp, "far future");
         assert_eq!(damaged(43, &7_i64.to_be_bytes()), ResponseError::InvalidRecord, "producer without epoch");
         assert_eq!(damaged(61, &[0xff]), ResponseError::InvalidRecord, "record length");
+    }
+
+    #[test]
+    fn a_compacted_log_needs_keys() {
+        let compacted = Limits { compacted: true, ..LIMITS };
+        assert!(batch(&sound(), compacted, NOW).is_ok());
+        let without = BatchBuilder::new(NOW.wall_ms).keyless(b"v").finish();
+        assert!(batch(&without, LIMITS, NOW).is_ok());
+        let refusal = batch(&without, compacted, NOW).expect_err("there is no key");
+        assert_eq!(refusal.error, ResponseError::InvalidRecord);
     }
 
     #[test]
@@ -199,8 +251,10 @@ mod tests {
         assert_eq!(batch(&flipped, LIMITS, NOW).map_err(|refusal| refusal.error), Err(ResponseError::CorruptMessage));
         for length in 0..sound().len() {
             let error = batch(&sound()[..length], LIMITS, NOW).expect_err("cut").error;
-            assert_eq!(error, ResponseError::CorruptMessage, "cut to {length}");
+            assert_eq!(error, ResponseError::InvalidRecord, "cut to {length}");
         }
+        let cut_behind = [&sound()[..], &sound()[..70]].concat();
+        assert_eq!(batch(&cut_behind, LIMITS, NOW).map(|header| header.count), Ok(2), "a second batch that is cut");
         let twice = [sound(), sound()].concat();
         assert_eq!(batch(&twice, LIMITS, NOW).map_err(|refusal| refusal.error), Err(ResponseError::InvalidRecord));
         let small = Limits { max_message_bytes: 60, ..LIMITS };

@@ -1,6 +1,7 @@
 //! The settings of a node, by the names of `server.properties`, as far as this node acts on them.
 
 use super::ConfigError;
+use super::topic::ConfigType;
 use crate::types::BrokerId;
 
 /// How a node is set up.
@@ -36,9 +37,25 @@ pub struct NodeConfig {
     pub delete_topics: bool,
 }
 
+/// A setting of a node and what it is at the moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CurrentSetting {
+    /// Kafka's name.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: ConfigType,
+    /// Kafka's own default, which is not always this node's.
+    pub default: &'static str,
+    /// Its value here.
+    pub value: String,
+}
+
 /// Kafka's name, what it sets, and what it may be.
 struct Entry {
     name: &'static str,
+    /// Kafka's own default.
+    default: &'static str,
+    kind: ConfigType,
     allowed: &'static str,
     set: fn(&mut NodeConfig, &str) -> Option<()>,
     get: fn(&NodeConfig) -> String,
@@ -55,18 +72,24 @@ fn positive(value: &str) -> Option<i32> {
 const ENTRIES: &[Entry] = &[
     Entry {
         name: "auto.create.topics.enable",
+        default: "true",
+        kind: ConfigType::Boolean,
         allowed: FLAG,
         set: |config, value| value.parse().ok().map(|value| config.auto_create_topics = value),
         get: |config| config.auto_create_topics.to_string(),
     },
     Entry {
         name: "delete.topic.enable",
+        default: "true",
+        kind: ConfigType::Boolean,
         allowed: FLAG,
         set: |config, value| value.parse().ok().map(|value| config.delete_topics = value),
         get: |config| config.delete_topics.to_string(),
     },
     Entry {
         name: "group.initial.rebalance.delay.ms",
+        default: "3000",
+        kind: ConfigType::Int,
         allowed: NOT_NEGATIVE,
         set: |config, value| {
             let delay = value.parse().ok().filter(|delay| *delay >= 0)?;
@@ -77,12 +100,16 @@ const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "group.max.session.timeout.ms",
+        default: "1800000",
+        kind: ConfigType::Int,
         allowed: POSITIVE,
         set: |config, value| positive(value).map(|value| config.group_session_timeout_max_ms = value),
         get: |config| config.group_session_timeout_max_ms.to_string(),
     },
     Entry {
         name: "group.max.size",
+        default: "2147483647",
+        kind: ConfigType::Int,
         allowed: POSITIVE,
         set: |config, value| {
             let size = value.parse().ok().filter(|size| *size > 0)?;
@@ -93,24 +120,32 @@ const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "group.min.session.timeout.ms",
+        default: "6000",
+        kind: ConfigType::Int,
         allowed: POSITIVE,
         set: |config, value| positive(value).map(|value| config.group_session_timeout_min_ms = value),
         get: |config| config.group_session_timeout_min_ms.to_string(),
     },
     Entry {
         name: "max.incremental.fetch.session.cache.slots",
+        default: "1000",
+        kind: ConfigType::Int,
         allowed: NOT_NEGATIVE,
         set: |config, value| value.parse().ok().map(|value| config.fetch_sessions_max = value),
         get: |config| config.fetch_sessions_max.to_string(),
     },
     Entry {
         name: "num.partitions",
+        default: "1",
+        kind: ConfigType::Int,
         allowed: POSITIVE,
         set: |config, value| positive(value).map(|value| config.partitions_default = value),
         get: |config| config.partitions_default.to_string(),
     },
     Entry {
         name: "offsets.topic.num.partitions",
+        default: "50",
+        kind: ConfigType::Int,
         allowed: POSITIVE,
         set: |config, value| positive(value).map(|value| config.offsets_partitions = value),
         get: |config| config.offsets_partitions.to_string(),
@@ -151,13 +186,19 @@ impl NodeConfig {
         (entry.set)(self, value).ok_or_else(|| ConfigError::Invalid {
             name: name.to_owned(),
             value: value.to_owned(),
-            allowed: entry.allowed,
+            allowed: entry.allowed.to_owned(),
         })
     }
 
-    /// Every setting and its value, by name.
-    pub fn settings(&self) -> impl Iterator<Item = (&'static str, String)> {
-        ENTRIES.iter().map(|entry| (entry.name, (entry.get)(self)))
+    /// Every setting, by name.
+    pub fn settings(&self) -> impl Iterator<Item = CurrentSetting> {
+        let current = |entry: &Entry| CurrentSetting {
+            name: entry.name,
+            kind: entry.kind,
+            default: entry.default,
+            value: (entry.get)(self),
+        };
+        ENTRIES.iter().map(current)
     }
 
     /// The node that changes metadata: the first voter, until a quorum elects one.
@@ -176,7 +217,7 @@ mod tests {
         let mut config = NodeConfig::new(BrokerId(1), vec![BrokerId(1)], "127.0.0.1", 9092);
         config.set("num.partitions", "6").expect("a valid value");
         assert_eq!(config.partitions_default, 6);
-        assert!(config.settings().any(|(name, value)| name == "num.partitions" && value == "6"));
+        assert!(config.settings().any(|setting| setting.name == "num.partitions" && setting.value == "6"));
         let error = config.set("num.partitions", "0").expect_err("out of range").to_string();
         assert_eq!(error, "invalid value \"0\" for num.partitions: a whole number from 1");
         let error = config.set("num.partition", "1").expect_err("no such config").to_string();

@@ -24,6 +24,6 @@ pub enum ConfigError {
         /// What was given.
         value: String,
         /// What may be given.
-        allowed: &'static str,
+        allowed: String,
     },
 }

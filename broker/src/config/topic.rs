@@ -33,62 +33,88 @@ pub struct Setting {
     pub kind: ConfigType,
     /// Kafka's default.
     pub default: &'static str,
-    /// What it may be, in words; empty where the type says all.
+    /// Kafka's name of the broker's setting from which topics take their default, where there is one.
+    pub broker_name: Option<&'static str>,
+    /// The words that it may be; empty where any will do.
     pub allowed: &'static [&'static str],
+    /// The smallest number that it may be.
+    pub least: i64,
+}
+
+impl Setting {
+    const fn of_broker(self, name: &'static str) -> Self {
+        Self { broker_name: Some(name), ..self }
+    }
+
+    const fn at_least(self, least: i64) -> Self {
+        Self { least, ..self }
+    }
+
+    const fn one_of(self, allowed: &'static [&'static str]) -> Self {
+        Self { allowed, ..self }
+    }
 }
 
 const fn setting(name: &'static str, kind: ConfigType, default: &'static str) -> Setting {
-    Setting { name, kind, default, allowed: &[] }
-}
-
-const fn choice(
-    name: &'static str,
-    kind: ConfigType,
-    default: &'static str,
-    allowed: &'static [&'static str],
-) -> Setting {
-    Setting { name, kind, default, allowed }
+    Setting { name, kind, default, broker_name: None, allowed: &[], least: i64::MIN }
 }
 
 const LONG_MAX: &str = "9223372036854775807";
 
 /// All settings, in the order in which Kafka describes them.
 pub const SETTINGS: &[Setting] = &[
-    choice("cleanup.policy", ConfigType::List, "delete", &["compact", "delete"]),
-    choice(
-        "compression.type",
-        ConfigType::Text,
+    setting("cleanup.policy", ConfigType::List, "delete")
+        .of_broker("log.cleanup.policy")
+        .one_of(&["compact", "delete"]),
+    setting("compression.gzip.level", ConfigType::Int, "-1").of_broker("compression.gzip.level").at_least(-1),
+    setting("compression.lz4.level", ConfigType::Int, "9").of_broker("compression.lz4.level").at_least(1),
+    setting("compression.type", ConfigType::Text, "producer").of_broker("compression.type").one_of(&[
+        "uncompressed",
+        "zstd",
+        "lz4",
+        "snappy",
+        "gzip",
         "producer",
-        &["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"],
-    ),
-    setting("delete.retention.ms", ConfigType::Long, "86400000"),
-    setting("file.delete.delay.ms", ConfigType::Long, "60000"),
-    setting("flush.messages", ConfigType::Long, LONG_MAX),
-    setting("flush.ms", ConfigType::Long, LONG_MAX),
+    ]),
+    setting("compression.zstd.level", ConfigType::Int, "3").of_broker("compression.zstd.level").at_least(-131_072),
+    setting("delete.retention.ms", ConfigType::Long, "86400000")
+        .of_broker("log.cleaner.delete.retention.ms")
+        .at_least(0),
+    setting("file.delete.delay.ms", ConfigType::Long, "60000").of_broker("log.segment.delete.delay.ms").at_least(0),
+    setting("flush.messages", ConfigType::Long, LONG_MAX).of_broker("log.flush.interval.messages").at_least(1),
+    setting("flush.ms", ConfigType::Long, LONG_MAX).at_least(0),
     setting("follower.replication.throttled.replicas", ConfigType::List, ""),
-    setting("index.interval.bytes", ConfigType::Int, "4096"),
+    setting("index.interval.bytes", ConfigType::Int, "4096").of_broker("log.index.interval.bytes").at_least(0),
     setting("leader.replication.throttled.replicas", ConfigType::List, ""),
-    setting("local.retention.bytes", ConfigType::Long, "-2"),
-    setting("local.retention.ms", ConfigType::Long, "-2"),
-    setting("max.compaction.lag.ms", ConfigType::Long, LONG_MAX),
-    setting("max.message.bytes", ConfigType::Int, "1048588"),
-    setting("message.timestamp.after.max.ms", ConfigType::Long, "3600000"),
-    setting("message.timestamp.before.max.ms", ConfigType::Long, LONG_MAX),
-    choice("message.timestamp.type", ConfigType::Text, "CreateTime", &["CreateTime", "LogAppendTime"]),
-    setting("min.cleanable.dirty.ratio", ConfigType::Double, "0.5"),
-    setting("min.compaction.lag.ms", ConfigType::Long, "0"),
-    setting("min.insync.replicas", ConfigType::Int, "1"),
-    setting("preallocate", ConfigType::Boolean, "false"),
+    setting("local.retention.bytes", ConfigType::Long, "-2").of_broker("log.local.retention.bytes").at_least(-2),
+    setting("local.retention.ms", ConfigType::Long, "-2").of_broker("log.local.retention.ms").at_least(-2),
+    setting("max.compaction.lag.ms", ConfigType::Long, LONG_MAX)
+        .of_broker("log.cleaner.max.compaction.lag.ms")
+        .at_least(1),
+    setting("max.message.bytes", ConfigType::Int, "1048588").of_broker("message.max.bytes").at_least(0),
+    setting("message.timestamp.after.max.ms", ConfigType::Long, "3600000")
+        .of_broker("log.message.timestamp.after.max.ms")
+        .at_least(0),
+    setting("message.timestamp.before.max.ms", ConfigType::Long, LONG_MAX)
+        .of_broker("log.message.timestamp.before.max.ms")
+        .at_least(0),
+    setting("message.timestamp.type", ConfigType::Text, "CreateTime")
+        .of_broker("log.message.timestamp.type")
+        .one_of(&["CreateTime", "LogAppendTime"]),
+    setting("min.cleanable.dirty.ratio", ConfigType::Double, "0.5").of_broker("log.cleaner.min.cleanable.ratio"),
+    setting("min.compaction.lag.ms", ConfigType::Long, "0").of_broker("log.cleaner.min.compaction.lag.ms").at_least(0),
+    setting("min.insync.replicas", ConfigType::Int, "1").of_broker("min.insync.replicas").at_least(1),
+    setting("preallocate", ConfigType::Boolean, "false").of_broker("log.preallocate"),
     setting("remote.log.copy.disable", ConfigType::Boolean, "false"),
     setting("remote.log.delete.on.disable", ConfigType::Boolean, "false"),
     setting("remote.storage.enable", ConfigType::Boolean, "false"),
-    setting("retention.bytes", ConfigType::Long, "-1"),
-    setting("retention.ms", ConfigType::Long, "604800000"),
-    setting("segment.bytes", ConfigType::Int, "1073741824"),
-    setting("segment.index.bytes", ConfigType::Int, "10485760"),
-    setting("segment.jitter.ms", ConfigType::Long, "0"),
-    setting("segment.ms", ConfigType::Long, "604800000"),
-    setting("unclean.leader.election.enable", ConfigType::Boolean, "false"),
+    setting("retention.bytes", ConfigType::Long, "-1").of_broker("log.retention.bytes"),
+    setting("retention.ms", ConfigType::Long, "604800000").at_least(-1),
+    setting("segment.bytes", ConfigType::Int, "1073741824").of_broker("log.segment.bytes").at_least(1_048_576),
+    setting("segment.index.bytes", ConfigType::Int, "10485760").of_broker("log.index.size.max.bytes").at_least(4),
+    setting("segment.jitter.ms", ConfigType::Long, "0").at_least(0),
+    setting("segment.ms", ConfigType::Long, "604800000").at_least(1),
+    setting("unclean.leader.election.enable", ConfigType::Boolean, "false").of_broker("unclean.leader.election.enable"),
 ];
 
 /// Whether a topic may set this to that.
@@ -100,15 +126,27 @@ pub fn validate(name: &str, value: &str) -> Result<(), ConfigError> {
         let known = SETTINGS.iter().map(|setting| setting.name).collect::<Vec<_>>().join(", ");
         return Err(ConfigError::Unknown { name: name.to_owned(), known });
     };
+    let least = setting.least;
+    let from = if least == i64::MIN { String::new() } else { format!(" from {least}") };
     let (fits, allowed) = match setting.kind {
-        ConfigType::Boolean => (matches!(value, "true" | "false"), "true or false"),
-        ConfigType::Int => (value.parse::<i32>().is_ok(), "a whole number of 32 bits"),
-        ConfigType::Long => (value.parse::<i64>().is_ok(), "a whole number of 64 bits"),
-        ConfigType::Double => (value.parse::<f64>().is_ok(), "a number"),
+        ConfigType::Boolean => {
+            (["true", "false"].iter().any(|word| word.eq_ignore_ascii_case(value)), "true or false".to_owned())
+        }
+        ConfigType::Int => (
+            value.trim().parse::<i32>().is_ok_and(|value| i64::from(value) >= least),
+            format!("a whole number of 32 bits{from}"),
+        ),
+        ConfigType::Long => {
+            (value.trim().parse::<i64>().is_ok_and(|value| value >= least), format!("a whole number of 64 bits{from}"))
+        }
+        ConfigType::Double => (
+            value.trim().parse::<f64>().is_ok_and(|value| (0.0..=1.0).contains(&value)),
+            "a number from 0 to 1".to_owned(),
+        ),
         ConfigType::Text | ConfigType::List => {
             let known = |word: &str| setting.allowed.is_empty() || setting.allowed.contains(&word.trim());
             let fits = if setting.kind == ConfigType::List { value.split(',').all(known) } else { known(value) };
-            (fits, "one of the values that Kafka documents for it")
+            (fits, format!("one of {}", setting.allowed.join(", ")))
         }
     };
     let invalid = || ConfigError::Invalid { name: name.to_owned(), value: value.to_owned(), allowed };
@@ -135,6 +173,7 @@ pub fn limits(settings: Option<&BTreeMap<String, String>>) -> Limits {
             .and_then(|value| value.parse().ok())
             .unwrap_or(3_600_000),
         log_append_time: get("message.timestamp.type") == Some("LogAppendTime"),
+        compacted: get("cleanup.policy").is_some_and(|policy| policy.split(',').any(|word| word.trim() == "compact")),
     }
 }
 
@@ -155,9 +194,12 @@ mod tests {
         let unknown = validate("retention.days", "3").expect_err("no such config").to_string();
         assert!(unknown.contains("\"retention.days\"") && unknown.contains("retention.ms"), "{unknown}");
         let invalid = validate("retention.ms", "3 days").expect_err("not a number").to_string();
-        assert_eq!(invalid, "invalid value \"3 days\" for retention.ms: a whole number of 64 bits");
+        assert_eq!(invalid, "invalid value \"3 days\" for retention.ms: a whole number of 64 bits from -1");
         assert!(validate("cleanup.policy", "compact,delete").is_ok());
-        assert!(validate("cleanup.policy", "compact,shrink").is_err());
+        let shrink = validate("cleanup.policy", "compact,shrink").expect_err("no such policy").to_string();
+        assert_eq!(shrink, "invalid value \"compact,shrink\" for cleanup.policy: one of compact, delete");
+        assert!(validate("segment.bytes", "1").is_err() && validate("min.cleanable.dirty.ratio", "2").is_err());
+        assert!(validate("retention.ms", "-2").is_err() && validate("retention.ms", "-1").is_ok());
     }
 
     #[test]

@@ -61,14 +61,19 @@ pub fn partition_of(group: &str, partitions: i32) -> i32 {
 /// The partition that keeps a group's offsets, if this node leads it and so coordinates the group.
 ///
 /// # Errors
-/// `INVALID_GROUP_ID` for no name at all, `NOT_COORDINATOR` where another node coordinates the group.
+/// `NOT_COORDINATOR` where another node coordinates the group.
 pub(crate) fn own(node: &Node, group: &str) -> Result<PartitionId, ResponseError> {
-    if group.is_empty() {
-        return Err(ResponseError::InvalidGroupId);
-    }
     let topic = node.image.topics.get(CONSUMER_OFFSETS.as_bytes()).ok_or(ResponseError::NotCoordinator)?;
     let id = PartitionId { topic: topic.id, index: partition_of(group, node.config.offsets_partitions) };
     if node.partitions.contains_key(&id) { Ok(id) } else { Err(ResponseError::NotCoordinator) }
+}
+
+/// As [`own`], for what only members ask. A group without a name can keep offsets, but have no members.
+///
+/// # Errors
+/// `INVALID_GROUP_ID` for no name at all, and those of [`own`].
+pub(crate) fn own_members(node: &Node, group: &str) -> Result<PartitionId, ResponseError> {
+    if group.is_empty() { Err(ResponseError::InvalidGroupId) } else { own(node, group) }
 }
 
 #[cfg(test)]

@@ -101,7 +101,8 @@ impl Partition {
                 Err(error) => return Err(self.sequence_refusal(&header, error)),
             }
         }
-        self.write(store, BytesMut::from(&batch[..]), &header, now)
+        let size = header.size().unwrap_or(batch.len()).min(batch.len());
+        self.write(store, BytesMut::from(&batch[..size]), &header, now)
     }
 
     /// Appends a batch of a coordinator's own.
@@ -133,7 +134,7 @@ impl Partition {
             .append(self.log, StoredBatch { base, last, max_timestamp, bytes: batch.freeze() })
             .map_err(|error| Refusal { error: ResponseError::KafkaStorageError, message: error.to_string() })?;
         if header.has_producer() {
-            self.producers.appended(header, base, log_append_time_ms);
+            self.producers.appended(header, base, max_timestamp);
         }
         self.log_end = last.plus(1);
         self.high_watermark = self.log_end;
@@ -246,8 +247,12 @@ mod tests {
     use crate::batch::build::BatchBuilder;
 
     const NOW: Now = Now { monotonic_ns: 0, wall_ms: 50_000 };
-    const LIMITS: Limits =
-        Limits { max_message_bytes: 1 << 20, timestamp_after_max_ms: 3_600_000, log_append_time: false };
+    const LIMITS: Limits = Limits {
+        max_message_bytes: 1 << 20,
+        timestamp_after_max_ms: 3_600_000,
+        log_append_time: false,
+        compacted: false,
+    };
 
     fn two_records(timestamp_ms: i64) -> Bytes {
         BatchBuilder::new(timestamp_ms).record(b"k", b"v").record(b"k", b"w").finish().freeze()

@@ -20,10 +20,8 @@ pub struct SeenBatch {
     pub last_sequence: i32,
     /// First offset of the batch.
     pub base: Offset,
-    /// Timestamp that was answered.
+    /// The largest timestamp of its records as they lie in the log; a retry is answered with it, as in Kafka.
     pub timestamp: i64,
-    /// The largest timestamp of its records, as they lie in the log.
-    pub max_timestamp: i64,
 }
 
 #[derive(Debug, Clone)]
@@ -100,7 +98,6 @@ impl ProducerStates {
             last_sequence: header.last_sequence(),
             base,
             timestamp,
-            max_timestamp: if timestamp < 0 { header.max_timestamp } else { timestamp },
         });
     }
 }

@@ -82,6 +82,13 @@ impl Cluster {
         token
     }
 
+    /// As [`Self::send_frame`], for a frame whose correlation id may be any.
+    pub(crate) fn send_frame_of_any(&mut self, node: usize, frame: &Bytes) -> RequestToken {
+        let mut frame = frame.to_vec();
+        frame[4..8].copy_from_slice(&17_i32.to_be_bytes());
+        self.send_frame(node, frame.into())
+    }
+
     /// Takes the answer to a request, if there is one by now.
     pub(crate) fn reply(&mut self, token: RequestToken) -> Option<Reply> {
         self.replies.remove(&token)

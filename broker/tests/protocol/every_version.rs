@@ -13,7 +13,7 @@ fn text(text: &'static str) -> StrBytes {
 
 /// A request that touches a real topic or group, as far as the version can express it.
 #[expect(clippy::too_many_lines, reason = "one arm for each API")]
-fn sample(key: ApiKey, version: i16, id: uuid::Uuid) -> RequestKind {
+pub(crate) fn sample(key: ApiKey, version: i16, id: uuid::Uuid) -> RequestKind {
     let by_id = |from: i16| version >= from;
     match key {
         ApiKey::Produce => {
@@ -94,6 +94,37 @@ fn sample(key: ApiKey, version: i16, id: uuid::Uuid) -> RequestKind {
             let resource = resource.with_resource_name(text("orders")).with_configs(vec![config]);
             IncrementalAlterConfigsRequest::default().with_resources(vec![resource]).into()
         }
+        ApiKey::DeleteRecords => {
+            let partition = delete_records_request::DeleteRecordsPartition::default().with_offset(0);
+            let topic = delete_records_request::DeleteRecordsTopic::default();
+            let topic = topic.with_name(name("orders")).with_partitions(vec![partition]);
+            DeleteRecordsRequest::default().with_topics(vec![topic]).into()
+        }
+        ApiKey::AlterConfigs => {
+            let config = alter_configs_request::AlterableConfig::default();
+            let config = config.with_name(text("retention.ms")).with_value(Some(text("1000")));
+            let resource = alter_configs_request::AlterConfigsResource::default().with_resource_type(2);
+            let resource = resource.with_resource_name(text("orders")).with_configs(vec![config]);
+            AlterConfigsRequest::default().with_resources(vec![resource]).into()
+        }
+        ApiKey::DescribeLogDirs => {
+            let topic = describe_log_dirs_request::DescribableLogDirTopic::default();
+            let topic = topic.with_topic(name("orders")).with_partitions(vec![0]);
+            DescribeLogDirsRequest::default().with_topics(Some(vec![topic])).into()
+        }
+        ApiKey::ElectLeaders => {
+            let topic = elect_leaders_request::TopicPartitions::default();
+            let topic = topic.with_topic(name("orders")).with_partitions(vec![0]);
+            ElectLeadersRequest::default().with_topic_partitions(Some(vec![topic])).into()
+        }
+        ApiKey::ListPartitionReassignments => ListPartitionReassignmentsRequest::default().with_topics(None).into(),
+        ApiKey::DescribeProducers => {
+            let topic = describe_producers_request::TopicRequest::default();
+            let topic = topic.with_name(name("orders")).with_partition_indexes(vec![0]);
+            DescribeProducersRequest::default().with_topics(vec![topic]).into()
+        }
+        ApiKey::ListConfigResources => ListConfigResourcesRequest::default().into(),
+        ApiKey::DescribeTopicPartitions => DescribeTopicPartitionsRequest::default().with_cursor(None).into(),
         ApiKey::OffsetDelete => OffsetDeleteRequest::default().with_group_id(text("tool").into()).into(),
         ApiKey::DescribeCluster => DescribeClusterRequest::default().into(),
         other => panic!("{other:?} is in the table, but this test has no sample of it"),

@@ -218,3 +218,43 @@ fn only_members_of_the_generation_commit() {
     let other = (node + 1) % 3;
     assert_eq!(commit(&mut cluster, other, Some(&members[1]), 9), ResponseError::NotCoordinator.code());
 }
+
+/// Joins as the static member "till-1" without an id.
+fn join_as_till(cluster: &mut Cluster, node: usize, version: i16) -> JoinGroupResponse {
+    let protocol = JoinGroupRequestProtocol::default().with_name(StrBytes::from_static_str("range"));
+    let request = JoinGroupRequest::default()
+        .with_group_id(group())
+        .with_session_timeout_ms(SESSION_MS)
+        .with_rebalance_timeout_ms(3000)
+        .with_group_instance_id(Some(StrBytes::from_static_str("till-1")))
+        .with_protocol_type(StrBytes::from_static_str("consumer"))
+        .with_protocols(vec![protocol]);
+    expect_kind!(JoinGroup, cluster.ask(node, ApiKey::JoinGroup, version, &RequestKind::JoinGroup(request)))
+}
+
+#[test]
+fn a_leader_that_comes_back_does_not_assign_again() {
+    let (mut cluster, node) = coordinated(1);
+    let first = join_as_till(&mut cluster, node, 5);
+    let token = send_sync(&mut cluster, node, &first);
+    assert!(!assignment(&mut cluster, token).is_empty());
+    // Before version 9 it cannot be told to skip the assignment, so it is told that another leads.
+    let second = join_as_till(&mut cluster, node, 5);
+    assert_eq!((&second.leader, second.generation_id), (&first.member_id, first.generation_id));
+    assert!(second.member_id != first.member_id && second.members.is_empty());
+    let third = join_as_till(&mut cluster, node, 9);
+    assert_eq!((&third.leader, third.skip_assignment, third.members.len()), (&third.member_id, true, 1));
+    assert_eq!(heartbeat(&mut cluster, node, &third), 0);
+}
+
+#[test]
+fn a_member_must_say_from_version_5_on_what_protocol_it_synchronises() {
+    let (mut cluster, node) = coordinated(1);
+    let joined = join_as_till(&mut cluster, node, 9);
+    let request = SyncGroupRequest::default()
+        .with_group_id(group())
+        .with_generation_id(joined.generation_id)
+        .with_member_id(joined.member_id);
+    let response = cluster.ask(node, ApiKey::SyncGroup, 5, &RequestKind::SyncGroup(request));
+    assert_eq!(expect_kind!(SyncGroup, response).error_code, ResponseError::InconsistentGroupProtocol.code());
+}

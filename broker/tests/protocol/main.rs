@@ -1,7 +1,9 @@
 //! A node behind its wire format: bytes in, bytes out, no socket.
 
+mod admin;
 mod client;
 mod every_version;
 mod groups;
+mod hostile;
 mod produce_fetch;
 mod topics;
