@@ -3,12 +3,13 @@
 use crate::{conserved, duplicated, latency, lost, phantom, reordered};
 use shakedown_reports::expectation::Expectations;
 use shakedown_reports::record::{Record, RecordError};
-use shakedown_reports::verdict::Verdict;
+use shakedown_reports::verdict::{Finding, Outcome, Verdict};
 
 /// Judges a record by what was expected of it.
 ///
 /// Phantoms are looked for wherever losses or duplicates are: an identity that nobody offered would make both counts
-/// meaningless. What the record is known to lack becomes a reason why the run cannot pass.
+/// meaningless. What the record is known to lack becomes a reason why the run cannot pass, and what such a record lacks
+/// proves nothing either: see [`excuse`].
 ///
 /// # Errors
 /// When the record cannot be read to its end.
@@ -29,9 +30,23 @@ pub fn judge(record: &dyn Record, expectations: &Expectations) -> Result<Verdict
     findings.extend(conserved::check(record, &expectations.conserved)?);
     findings.extend(latency::check(record, &expectations.latency)?);
 
+    if !record.defects().is_empty() {
+        findings.iter_mut().for_each(excuse);
+    }
     let mut reasons = record.defects().to_vec();
     if findings.is_empty() {
         reasons.push("the scenario expects nothing, so nothing was checked".to_owned());
     }
     Ok(Verdict::new(findings, reasons))
+}
+
+/// Takes a conviction back that rests on something being absent from a record that is known to be incomplete: a message
+/// that nobody saw, one that nobody offered, totals that differ. What is there twice or in the wrong order stays proven.
+fn excuse(finding: &mut Finding) {
+    let by_absence = [lost::NAME, phantom::NAME, conserved::NAME].contains(&finding.check.as_str());
+    if by_absence && finding.outcome == Outcome::Fail {
+        finding.outcome = Outcome::Inconclusive;
+        finding.detail = format!("{}; the record is incomplete", finding.detail);
+        finding.evidence.clear();
+    }
 }

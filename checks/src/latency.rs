@@ -6,6 +6,9 @@
 //! flow's source is asked for it. A metric without a flow is measured from the load's own intended instants to its
 //! acknowledgements.
 //!
+//! A budget passes only if every message that arrived could be measured. Where some have no intended instant, or one
+//! after their arrival, the rest says nothing of them: the finding is inconclusive, unless the rest convicts already.
+//!
 //! Budgets are decided by counting the samples within them, exactly; the percentiles beside them are for people and come
 //! from an `HdrHistogram` with three digits.
 
@@ -121,7 +124,8 @@ struct Samples<'a> {
     bounds: Vec<Bound<'a>>,
     histogram: Histogram<u64>,
     count: u64,
-    /// Received before they were intended: clocks of two machines, or an intended instant that is none. Taken as 0.
+    /// Received before they were intended: clocks of two machines, or an intended instant that is none. Taken as 0,
+    /// which convicts nobody.
     negative: u64,
     /// Nobody knows when they were intended; not measured.
     unknown: u64,
@@ -159,6 +163,7 @@ impl<'a> Samples<'a> {
         let broken = self.bounds.iter().filter(|bound| !bound.holds(self.count)).count() as u64;
         let outcome = match (self.count, broken) {
             (0, _) => Outcome::Inconclusive,
+            (_, 0) if self.negative > 0 || self.unknown > 0 => Outcome::Inconclusive,
             (_, 0) => Outcome::Pass,
             _ => Outcome::Fail,
         };
@@ -182,10 +187,10 @@ impl<'a> Samples<'a> {
         };
         let mut parts: Vec<String> = self.bounds.iter().map(figure).collect();
         if self.negative > 0 {
-            parts.push(format!("{} before their time", grouped(self.negative)));
+            parts.push(format!("{} arrived before their intended instant", grouped(self.negative)));
         }
         if self.unknown > 0 {
-            parts.push(format!("{} not measurable", grouped(self.unknown)));
+            parts.push(format!("{} without an intended instant", grouped(self.unknown)));
         }
         parts.join("  ")
     }

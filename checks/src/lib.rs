@@ -52,8 +52,9 @@ pub mod lost;
 pub mod mutate;
 mod paged;
 pub mod phantom;
-mod quantile;
+pub mod quantile;
 pub mod reordered;
 mod tally;
 
 pub use judge::judge;
+pub use quantile::Quantile;

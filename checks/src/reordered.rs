@@ -6,8 +6,9 @@
 //!
 //! At the sink only first deliveries count: a late surplus copy is [`crate::duplicated`]'s. Each first delivery is
 //! compared with the latest of its key that arrived before it; one that is behind is one violation. A message that
-//! arrives under another key than its source's is a violation too, since it has left the order it belonged to (a sink
-//! that knows no keys says so with [`Key::ABSENT`]).
+//! arrives under another key than its source's is a violation too, since it has left the order it belonged to: in a topic
+//! also one that arrives under no key at all, because Kafka then spreads it over partitions. A ledger may know no keys and
+//! says so with [`Key::ABSENT`].
 //!
 //! Eight bytes for each message (its key's group, its place there) and one bit, and 24 bytes for each key.
 
@@ -35,7 +36,8 @@ pub fn check(record: &dyn Record) -> Result<Vec<Finding>, RecordError> {
 }
 
 fn compare(record: &dyn Record, flow: Flow) -> Result<Finding, RecordError> {
-    let mut arrivals = Arrivals::new(source_order(record, flow.from)?);
+    let keys_matter = evidence::kind(record, flow.to) == StreamKind::Topic;
+    let mut arrivals = Arrivals::new(source_order(record, flow.from)?, keys_matter);
     record.deliveries(flow.to, &mut |delivery| arrivals.see(delivery))?;
     let found = arrivals.overtaken + arrivals.moved;
     Ok(Finding {
@@ -138,6 +140,8 @@ struct Latest {
 /// What the sink has seen so far.
 struct Arrivals {
     order: Order,
+    /// Whether a message without a key has left its key's order.
+    keys_matter: bool,
     seen: RoaringTreemap,
     latest: Vec<Latest>,
     compared: u64,
@@ -162,10 +166,10 @@ enum ViolationKind {
 }
 
 impl Arrivals {
-    fn new(order: Order) -> Self {
+    fn new(order: Order, keys_matter: bool) -> Self {
         let latest = vec![Latest { identity: 0, rank: 0, any: false }; order.groups.len()];
         let seen = RoaringTreemap::new();
-        Self { order, seen, latest, compared: 0, overtaken: 0, moved: 0, violations: Vec::new() }
+        Self { order, keys_matter, seen, latest, compared: 0, overtaken: 0, moved: 0, violations: Vec::new() }
     }
 
     fn see(&mut self, delivery: &Delivery) {
@@ -174,7 +178,8 @@ impl Arrivals {
         if place.group == NO_GROUP || !self.seen.insert(bits) {
             return;
         }
-        if delivery.key != Key::ABSENT && delivery.key != self.order.groups[place.group as usize].key {
+        let names_a_key = self.keys_matter || delivery.key != Key::ABSENT;
+        if names_a_key && delivery.key != self.order.groups[place.group as usize].key {
             self.moved += 1;
             self.convict(Violation { message: bits, place, kind: ViolationKind::MovedTo(delivery.key) });
         }
@@ -236,6 +241,9 @@ fn tell(record: &dyn Record, flow: Flow, arrivals: &Arrivals) -> Result<Vec<Stor
             ViolationKind::OvertakenBy { message, rank } => {
                 let name = record.identity_label(Identity::from_bits(message));
                 events.extend(arrival(message, &format!("message {name}, no. {rank} of the key, was")));
+            }
+            ViolationKind::MovedTo(Key::ABSENT) => {
+                events.push(StoryEvent { at_ns: None, text: "it arrived without a key".to_owned() });
             }
             ViolationKind::MovedTo(key) => {
                 let text = format!("it arrived under key {}", record.key_label(key));

@@ -16,14 +16,17 @@
 //! - [`builder`], [`handle`]: what users see.
 //! - [`shell`]: all nodes on one thread, their messages to each other, and their deadlines.
 //! - [`listener`], [`connection`]: sockets to frames and back.
+//! - [`settings`]: what may be configured.
 //! - [`store`]: batches in memory up to a budget, then in a temporary file.
 
 pub mod builder;
 mod connection;
 pub mod handle;
 mod listener;
+pub mod settings;
 mod shell;
 pub mod store;
 
 pub use builder::{ClusterBuilder, StartError};
 pub use handle::{Cluster, NodeAddress};
+pub use shakedown_broker::config::ConfigError;

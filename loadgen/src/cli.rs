@@ -18,7 +18,7 @@ use clap::{Args, ValueEnum};
 use hdrhistogram::Histogram;
 use shakedown_reports::numbers::{duration, grouped};
 use shakedown_reports::record::{Flow, StreamId, StreamInfo, StreamKind};
-use shakedown_reports::{DirectoryError, RunDirectory, RunInfo};
+use shakedown_reports::{DirectoryError, Ending, RunDirectory, RunInfo};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -127,8 +127,19 @@ pub struct CommandReport {
     pub load: LoadSummary,
     /// What the tap saw, if there was one.
     pub tap: Option<TapSummary>,
+    /// How it ended, as the run directory has it.
+    pub ending: Ending,
     /// Where it is recorded.
     pub directory: PathBuf,
+}
+
+impl CommandReport {
+    /// How many of the planned messages were not acknowledged: refused, unanswered, or never offered. Anything above zero
+    /// is a failure of the command.
+    #[must_use]
+    pub fn unacknowledged(&self) -> u64 {
+        self.plan.total().unwrap_or(u64::MAX).saturating_sub(self.load.progress.acknowledged)
+    }
 }
 
 impl LoadArguments {
@@ -150,7 +161,8 @@ impl LoadArguments {
     }
 }
 
-/// Offers the load to its end, with a line a second on standard error.
+/// Offers the load to its end, with a line a second on standard error. However it ends, the run directory says so; one
+/// that does not was killed.
 ///
 /// # Errors
 /// When the plan, the cluster or the record is not fit.
@@ -161,10 +173,32 @@ pub fn run(arguments: &LoadArguments) -> Result<CommandReport, CommandError> {
     let plan = arguments.plan(run);
     let digest = plan.digest().map_err(LoadError::from)?;
     let directory = RunDirectory::create(&arguments.out, &describe(arguments, &digest))?;
+    match offer(arguments, &plan, clock, &directory) {
+        Ok((load, tap, drained)) => {
+            let ending = ending(&load, drained);
+            directory.write_ending(&ending)?;
+            Ok(CommandReport { plan, digest, load, tap, ending, directory: directory.path().to_owned() })
+        }
+        Err(error) => {
+            let ending = Ending { reasons: vec![format!("the load failed: {error}")], ..Ending::default() };
+            // The first error is the one to tell.
+            drop(directory.write_ending(&ending));
+            Err(error)
+        }
+    }
+}
+
+/// Offers and reads back; also whether everything that the topic holds was read.
+fn offer(
+    arguments: &LoadArguments,
+    plan: &LoadPlan,
+    clock: RunClock,
+    directory: &RunDirectory,
+) -> Result<(LoadSummary, Option<TapSummary>, bool), CommandError> {
     let stop_tap = StopFlag::new();
-    let tap = arguments.tap.then(|| start_tap(arguments, &plan, clock, &directory, &stop_tap)).transpose()?;
+    let tap = arguments.tap.then(|| start_tap(arguments, plan, clock, directory, &stop_tap)).transpose()?;
     let load = Load::start(
-        &plan,
+        plan,
         &arguments.bootstrap,
         clock,
         directory.operation_writer()?,
@@ -173,17 +207,28 @@ pub fn run(arguments: &LoadArguments) -> Result<CommandReport, CommandError> {
     )?;
     watch(&load);
     let load = load.join()?;
-    let tap = match tap {
+    match tap {
         Some(tap) => {
             let drained = drain(&tap, &arguments.bootstrap, &arguments.topic, plan.flush_timeout);
             stop_tap.stop();
             let tap = tap.join()?;
-            drained?;
-            Some(tap)
+            Ok((load, Some(tap), drained?))
         }
-        None => None,
-    };
-    Ok(CommandReport { plan, digest, load, tap, directory: directory.path().to_owned() })
+        None => Ok((load, None, true)),
+    }
+}
+
+fn ending(load: &LoadSummary, drained: bool) -> Ending {
+    let progress = &load.progress;
+    let mut reasons = Vec::new();
+    if progress.offered < progress.planned {
+        let (offered, planned) = (grouped(progress.offered), grouped(progress.planned));
+        reasons.push(format!("only {offered} of {planned} messages were offered"));
+    }
+    if !drained {
+        reasons.push("the tap had not read all that the topic holds when its time was up".to_owned());
+    }
+    Ending { drained, interrupted: false, reasons, lateness_p99_ns: Some(progress.lateness_p99_ns) }
 }
 
 fn describe(arguments: &LoadArguments, digest: &str) -> RunInfo {
@@ -241,14 +286,14 @@ fn progress_line(progress: &Progress) -> String {
     )
 }
 
-/// Waits until the tap has seen what the topic holds, or the time is up; its summary then shows what is missing.
-fn drain(tap: &Tap, bootstrap: &str, topic: &str, timeout: Duration) -> Result<(), TapError> {
+/// Waits until the tap has seen what the topic holds, or the time is up; whether it has.
+fn drain(tap: &Tap, bootstrap: &str, topic: &str, timeout: Duration) -> Result<bool, TapError> {
     let deadline = Instant::now() + timeout;
     let high_watermarks = tap::high_watermarks(bootstrap, topic)?;
     while !tap.drained(&high_watermarks) && !tap.is_finished() && Instant::now() < deadline {
         thread::sleep(LOOK_EVERY);
     }
-    Ok(())
+    Ok(tap.drained(&high_watermarks))
 }
 
 impl fmt::Display for CommandReport {
@@ -268,9 +313,10 @@ impl fmt::Display for CommandReport {
         )?;
         writeln!(
             formatter,
-            "  offered       {:>14}   {:.1}/s{}",
+            "  offered       {:>14}   {:.1}/s, {:.1} % of the plan's rate{}",
             grouped(progress.offered),
             load.offered_per_second(),
+            load.achieved_ratio() * 100.0,
             if load.stopped_early { ", stopped early" } else { "" },
         )?;
         writeln!(
@@ -300,7 +346,8 @@ impl fmt::Display for CommandReport {
         if let Some(tap) = &self.tap {
             row(formatter, "consumed", &tap.latency)?;
         }
-        row(formatter, "sent (lateness)", &load.lateness)?;
+        row(formatter, "sent", &load.delay)?;
+        row(formatter, "sent (own lateness)", &load.lateness)?;
         row(formatter, "sent to acknowledged", &load.service)?;
         if let Some(error) = &load.last_error {
             writeln!(formatter, "\n  last error: {error}")?;

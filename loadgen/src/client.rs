@@ -71,9 +71,11 @@ impl ProducerContext for DeliveryContext {
     }
 }
 
-/// How many messages may be in flight: librdkafka's own bound, and never more than there are.
+/// How many messages may be in flight: librdkafka's own bound, and never more than there are. A client without a bound
+/// (librdkafka's meaning of 0) is bounded by the default: slots are allocated before the first message.
 pub(crate) fn slots_of(plan: &LoadPlan, total: u64) -> u32 {
-    let queue = plan.client.get(QUEUE_PROPERTY).and_then(|value| value.parse().ok()).unwrap_or(QUEUE_DEFAULT);
+    let asked = plan.client.get(QUEUE_PROPERTY).and_then(|value| value.parse().ok());
+    let queue = asked.filter(|queue| *queue > 0).unwrap_or(QUEUE_DEFAULT);
     u32::try_from(total).unwrap_or(u32::MAX).min(queue).max(1)
 }
 
@@ -84,22 +86,7 @@ pub(crate) fn connect(
     slots: Arc<Slots>,
     recorder: Arc<Recorder>,
 ) -> KafkaResult<LoadProducer> {
-    let mut properties = ClientConfig::new();
-    properties
-        .set("client.id", "shakedown-load")
-        .set("acks", "all")
-        .set("enable.idempotence", "true")
-        .set("linger.ms", "5")
-        // A misspelt topic must be an error, not a new topic.
-        .set("allow.auto.create.topics", "false")
-        .set(QUEUE_PROPERTY, QUEUE_DEFAULT.to_string());
-    if ["acks", "request.required.acks"].iter().any(|name| plan.client.contains_key(*name)) {
-        // librdkafka refuses idempotence with any other acks; a plan that says one thing means the other.
-        properties.set("enable.idempotence", "false");
-    }
-    for (name, value) in &plan.client {
-        properties.set(name, value);
-    }
+    let mut properties = properties(plan);
     properties.set("bootstrap.servers", bootstrap);
     let ready = properties.get("enable.idempotence") != Some("true");
     if !ready {
@@ -111,4 +98,79 @@ pub(crate) fn connect(
     }
     let ready = AtomicBool::new(ready);
     properties.create_with_context(DeliveryContext { slots, recorder, ready })
+}
+
+/// The plan's properties over the defaults.
+fn properties(plan: &LoadPlan) -> ClientConfig {
+    let mut properties = ClientConfig::new();
+    properties
+        .set("client.id", "shakedown-load")
+        .set("acks", "all")
+        .set("enable.idempotence", "true")
+        .set("linger.ms", "5")
+        // A misspelt topic must be an error, not a new topic.
+        .set("allow.auto.create.topics", "false")
+        .set(QUEUE_PROPERTY, QUEUE_DEFAULT.to_string());
+    let fewer_acks = |name: &&str| plan.client.get(*name).is_some_and(|acks| !is_all(acks));
+    if ["acks", "request.required.acks"].iter().any(fewer_acks) {
+        // librdkafka refuses idempotence with fewer acks than all; a plan that says one thing means the other.
+        properties.set("enable.idempotence", "false");
+    }
+    for (name, value) in &plan.client {
+        properties.set(name, value);
+    }
+    properties
+}
+
+/// librdkafka's two names for the acknowledgement of every replica in sync.
+fn is_all(acks: &str) -> bool {
+    acks == "-1" || acks.eq_ignore_ascii_case("all")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::KeySpace;
+    use crate::schedule::{Arrivals, Shape};
+
+    fn plan(client: &[(&str, &str)]) -> LoadPlan {
+        let rate = "500/s".parse().expect("a rate");
+        let arrivals = Arrivals { shape: Shape::Constant, rate, duration: std::time::Duration::from_secs(1) };
+        let mut plan = LoadPlan::new(1, 1, "orders", arrivals, KeySpace::uniform(10));
+        plan.client = client.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        plan
+    }
+
+    #[test]
+    fn only_fewer_acks_than_all_switch_idempotence_off() {
+        for (client, idempotence) in [
+            (&[][..], "true"),
+            (&[("acks", "all")], "true"),
+            (&[("acks", "-1")], "true"),
+            (&[("request.required.acks", "all")], "true"),
+            (&[("acks", "1")], "false"),
+            (&[("acks", "0")], "false"),
+            (&[("request.required.acks", "1")], "false"),
+            (&[("enable.idempotence", "false")], "false"),
+            // A contradiction is librdkafka's to refuse.
+            (&[("acks", "1"), ("enable.idempotence", "true")], "true"),
+        ] {
+            let properties = properties(&plan(client));
+            assert_eq!(properties.get("enable.idempotence"), Some(idempotence), "{client:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_without_a_bound_has_the_default_number_of_slots() {
+        for (queue, total, slots) in [
+            (None, 1_000_000, QUEUE_DEFAULT),
+            (Some("0"), 1_000_000, QUEUE_DEFAULT),
+            (Some("20"), 1_000_000, 20),
+            (Some("20"), 5, 5),
+            (Some("0"), 5, 5),
+        ] {
+            let client: Vec<_> = queue.map(|queue| (QUEUE_PROPERTY, queue)).into_iter().collect();
+            assert_eq!(slots_of(&plan(&client), total), slots, "{queue:?} for {total} messages");
+        }
+    }
 }

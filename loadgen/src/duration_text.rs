@@ -1,6 +1,6 @@
 //! Durations as people write them: `250us`, `20ms`, `10s`, `5m`, `2h`.
 //!
-//! Whole numbers only, so that every text has exactly one meaning and [`format`] gives back what [`parse`] reads. Serde
+//! Whole numbers only, so that every text has exactly one meaning and [`format()`] gives back what [`parse`] reads. Serde
 //! fields use the module with `#[serde(with = "...")]`.
 
 use serde::{Deserialize, Deserializer, Serializer};

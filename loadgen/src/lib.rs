@@ -3,7 +3,7 @@
 //!
 //! Reading order:
 //! - the plan, pure and fixed by its seed: [`rate`], [`schedule`] (when), [`keys`] and [`workload`] (what, for whom),
-//!   [`order_id`] and [`identity_header`] (how a message carries its name), [`plan`] (all of it, with a digest);
+//!   [`order_id`] and [`identity_header`] (how a message carries its name), [`plan`] (all of it, with a [`digest`]);
 //! - carrying it out: [`load`] starts the pacer, the client and the thread that takes its answers;
 //! - watching: [`tap`] reads a topic by an [`identity_rule`], which turns texts into dense [`names`];
 //! - both measure on one [`clock`] and end by a [`stop`] flag;
@@ -15,10 +15,12 @@ mod chance;
 pub mod cli;
 mod client;
 pub mod clock;
+pub mod digest;
 pub mod duration_text;
 pub mod identity_header;
 pub mod identity_rule;
 pub mod keys;
+mod lateness;
 pub mod load;
 mod meter;
 pub mod names;
@@ -39,6 +41,7 @@ pub mod topic;
 pub mod workload;
 
 pub use clock::RunClock;
+pub use digest::Digest;
 pub use identity_rule::{IdentityRule, JsonRule, ValueRule};
 pub use keys::KeySpace;
 pub use load::{Load, LoadError, LoadSummary, Progress};

@@ -6,6 +6,7 @@
 
 use crate::client::{self, LoadProducer};
 use crate::clock::RunClock;
+use crate::lateness::OwnLateness;
 use crate::meter::Reporter;
 use crate::pacer::{Cap, Pacer, PacerState};
 use crate::plan::{LoadPlan, PlanError};
@@ -92,10 +93,13 @@ pub struct Progress {
     pub queue_full: u64,
     /// How long the pacer waited for a full queue, in all.
     pub blocked_ns: u64,
-    /// Sent less intended, of what has ended, up to the last whole interval; so are the others.
+    /// How late messages were by the generator's own making, up to the last whole interval; so are the others. What the
+    /// system held back by a full queue is no part of it.
     pub lateness_p99_ns: u64,
-    /// The latest message.
+    /// As [`Self::lateness_p99_ns`], of the latest message.
     pub lateness_max_ns: u64,
+    /// Sent less intended, whoever made it late.
+    pub delay_p99_ns: u64,
     /// Acknowledged less intended.
     pub ack_p50_ns: u64,
     /// Acknowledged less intended.
@@ -109,6 +113,8 @@ pub struct LoadSummary {
     pub progress: Progress,
     /// The instant that offsets of the schedule count from.
     pub started_ns: u64,
+    /// The span of the plan's arrivals.
+    pub planned_span_ns: u64,
     /// When the last message was handed to the client.
     pub last_sent_ns: u64,
     /// When the last message ended.
@@ -117,7 +123,9 @@ pub struct LoadSummary {
     pub ack: Histogram<u64>,
     /// Acknowledged less sent.
     pub service: Histogram<u64>,
-    /// Sent less intended, of everything offered.
+    /// Sent less intended, of everything offered, whoever made it late.
+    pub delay: Histogram<u64>,
+    /// The generator's own part of [`Self::delay`]: without what a full queue held back.
     pub lateness: Histogram<u64>,
     /// What the client complained about last.
     pub last_error: Option<String>,
@@ -132,6 +140,17 @@ impl LoadSummary {
         per_second(self.progress.offered, self.last_sent_ns.saturating_sub(self.started_ns))
     }
 
+    /// The rate that was offered, of the rate that was planned: 1 when the whole plan was offered in its time, 0.5 when
+    /// it took twice as long or was stopped half-way. A little lateness of the last message is forgiven where it
+    /// stays within the plan's span.
+    #[must_use]
+    pub fn achieved_ratio(&self) -> f64 {
+        achieved_ratio(
+            (self.progress.offered, self.last_sent_ns.saturating_sub(self.started_ns)),
+            (self.progress.planned, self.planned_span_ns),
+        )
+    }
+
     /// Messages acknowledged in each second until the last one ended.
     #[must_use]
     pub fn acknowledged_per_second(&self) -> f64 {
@@ -143,10 +162,18 @@ fn per_second(count: u64, span_ns: u64) -> f64 {
     if span_ns == 0 { 0.0 } else { count as f64 * 1e9 / span_ns as f64 }
 }
 
+/// Both as messages in a span of nanoseconds. Nothing is offered faster than planned: an offering that was stopped, or
+/// whose last arrivals come before the end of the plan's span, is measured against the whole span.
+fn achieved_ratio(offered: (u64, u64), planned: (u64, u64)) -> f64 {
+    let planned_rate = per_second(planned.0, planned.1);
+    if planned_rate == 0.0 { 0.0 } else { per_second(offered.0, offered.1.max(planned.1)) / planned_rate }
+}
+
 /// A load that runs.
 #[derive(Debug)]
 pub struct Load {
     planned: u64,
+    planned_span_ns: u64,
     recorder: Arc<Recorder>,
     state: Arc<PacerState>,
     pacer: JoinHandle<()>,
@@ -170,7 +197,7 @@ impl Load {
     ) -> Result<Self, LoadError> {
         plan.validate()?;
         let schedule = plan.schedule()?;
-        let planned = schedule.total();
+        let (planned, planned_span_ns) = (schedule.total(), schedule.duration_ns());
         let workload = plan.workload()?;
         let slots = Arc::new(Slots::new(client::slots_of(plan, planned)));
         let recorder = Arc::new(Recorder::new(clock, operations));
@@ -182,7 +209,7 @@ impl Load {
         topic::partitions(producer.client(), bootstrap, &plan.topic)?;
         wait_until_ready(&producer, bootstrap, &recorder)?;
 
-        let meters = [&recorder.ack, &recorder.service, &recorder.lateness].map(Arc::clone).to_vec();
+        let meters = [&recorder.ack, &recorder.service, &recorder.delay, &recorder.lateness].map(Arc::clone).to_vec();
         let reporter = Reporter::start("load-reporter", clock, intervals, meters)
             .map_err(|source| LoadError::Spawn { thread: "reporter", source })?;
         let pacer = Pacer {
@@ -200,6 +227,7 @@ impl Load {
             key: Vec::with_capacity(32),
             payload: Vec::with_capacity(256),
             held: None,
+            own_lateness: OwnLateness::default(),
         };
         let answers = Answers {
             producer,
@@ -210,7 +238,7 @@ impl Load {
         };
         let delivery = spawn("delivery", move || answers.run())?;
         let pacer = spawn("pacer", move || pacer.run())?;
-        Ok(Self { planned, recorder, state, pacer, delivery, reporter })
+        Ok(Self { planned, planned_span_ns, recorder, state, pacer, delivery, reporter })
     }
 
     /// Where the load stands; cheap enough to ask ten times a second.
@@ -231,6 +259,7 @@ impl Load {
             blocked_ns: self.state.blocked_ns.load(Ordering::Relaxed),
             lateness_p99_ns: recorder.lateness.p99_ns(),
             lateness_max_ns: recorder.lateness.max_ns(),
+            delay_p99_ns: recorder.delay.p99_ns(),
             ack_p50_ns: recorder.ack.p50_ns(),
             ack_p99_ns: recorder.ack.p99_ns(),
         }
@@ -252,7 +281,7 @@ impl Load {
         let totals = self.reporter.finish().ok_or(LoadError::Panicked { thread: "reporter" })??;
         paced.map_err(|_| LoadError::Panicked { thread: "pacer" })?;
         delivered.map_err(|_| LoadError::Panicked { thread: "delivery" })??;
-        let [ack, service, lateness] = totals.try_into().expect("three meters were started");
+        let [ack, service, delay, lateness] = totals.try_into().expect("four meters were started");
 
         let ended = self.recorder.ended();
         let progress = Progress {
@@ -266,16 +295,19 @@ impl Load {
             blocked_ns: self.state.blocked_ns.load(Ordering::Relaxed),
             lateness_p99_ns: lateness.value_at_quantile(0.99),
             lateness_max_ns: lateness.max(),
+            delay_p99_ns: delay.value_at_quantile(0.99),
             ack_p50_ns: ack.value_at_quantile(0.5),
             ack_p99_ns: ack.value_at_quantile(0.99),
         };
         Ok(LoadSummary {
             progress,
             started_ns: self.state.started_ns.load(Ordering::Acquire),
+            planned_span_ns: self.planned_span_ns,
             last_sent_ns: self.state.last_sent_ns.load(Ordering::Relaxed),
             finished_ns: self.recorder.last_completed_ns.load(Ordering::Acquire),
             ack,
             service,
+            delay,
             lateness,
             last_error: self.recorder.last_error(),
             stopped_early: self.state.stopped_early.load(Ordering::Acquire),
@@ -347,5 +379,27 @@ impl Answers {
 
     fn unanswered(&self) -> bool {
         self.recorder.ended() < self.state.offered.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_achieved_ratio_compares_rates() {
+        const SECOND: u64 = 1_000_000_000;
+        for (offered, planned, ratio) in [
+            ((1_000, SECOND - 1_000_000), (1_000, SECOND), 1.0),
+            ((1, 20_000), (1, SECOND), 1.0),
+            ((1_000, 2 * SECOND), (1_000, SECOND), 0.5),
+            ((500, SECOND / 2), (1_000, SECOND), 0.5),
+            ((5_000, 10 * SECOND + SECOND / 10), (5_000, 10 * SECOND), 1.0 / 1.01),
+            ((0, 0), (1_000, SECOND), 0.0),
+            ((0, 0), (0, 0), 0.0),
+        ] {
+            let achieved = achieved_ratio(offered, planned);
+            assert!((achieved - ratio).abs() < 1e-9, "{offered:?} of {planned:?} is {achieved}, not {ratio}");
+        }
     }
 }

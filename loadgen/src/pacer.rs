@@ -7,6 +7,7 @@
 use crate::client::LoadProducer;
 use crate::clock::RunClock;
 use crate::identity_header::{self, IdentityHeader};
+use crate::lateness::OwnLateness;
 use crate::outcome;
 use crate::rate::Rate;
 use crate::recorder::{End, Recorder};
@@ -69,6 +70,7 @@ pub(crate) struct Pacer {
     pub(crate) payload: Vec<u8>,
     /// A claimed slot that no message took.
     pub(crate) held: Option<usize>,
+    pub(crate) own_lateness: OwnLateness,
 }
 
 /// The message was never offered: the run was stopped.
@@ -89,7 +91,7 @@ impl Pacer {
         }
     }
 
-    fn wait_until(&self, due_ns: u64) -> Result<(), Stopped> {
+    fn wait_until(&mut self, due_ns: u64) -> Result<(), Stopped> {
         loop {
             if self.stop.is_stopped() {
                 return Err(Stopped);
@@ -98,6 +100,7 @@ impl Pacer {
             if now_ns >= due_ns {
                 return Ok(());
             }
+            self.own_lateness.caught_up();
             thread::sleep(Duration::from_nanos(pause_ns(now_ns, due_ns)));
         }
     }
@@ -106,6 +109,7 @@ impl Pacer {
         if let Some(cap) = &self.cap {
             cap.wait(&self.stop)?;
         }
+        let own_ns = self.own_lateness.of(intended_ns, self.clock.now_ns());
         let message = self.workload.next_message();
         let slot = match self.held.take() {
             Some(slot) => slot,
@@ -117,19 +121,27 @@ impl Pacer {
         if !matches!(result, Ok(Handed::Accepted)) {
             self.held = Some(slot);
         }
+        if result.is_ok() {
+            self.recorder.lateness.record(own_ns);
+        }
         result.map(drop)
     }
 
-    fn claim(&self) -> Result<usize, Stopped> {
+    fn claim(&mut self) -> Result<usize, Stopped> {
+        if let Some(slot) = self.slots.claim() {
+            return Ok(slot);
+        }
+        let refused_ns = self.clock.now_ns();
         loop {
+            self.pause_for_queue()?;
             if let Some(slot) = self.slots.claim() {
+                self.own_lateness.blocked(self.clock.now_ns() - refused_ns);
                 return Ok(slot);
             }
-            self.pause_for_queue()?;
         }
     }
 
-    fn hand_over(&self, message: &PlannedMessage, intended_ns: u64, slot: usize) -> Result<Handed, Stopped> {
+    fn hand_over(&mut self, message: &PlannedMessage, intended_ns: u64, slot: usize) -> Result<Handed, Stopped> {
         let header = IdentityHeader {
             run: self.run,
             producer: 0,
@@ -146,6 +158,7 @@ impl Pacer {
             .key(&self.key[..])
             .payload(&self.payload[..])
             .headers(headers);
+        let mut first_ns = None;
         loop {
             let in_flight = InFlight {
                 sequence: message.sequence,
@@ -155,10 +168,12 @@ impl Pacer {
                 intended_ns,
                 sent_ns: self.clock.now_ns(),
             };
+            let first_ns = *first_ns.get_or_insert(in_flight.sent_ns);
             // Before the message is sent: its answer may come before `send` returns.
             self.slots.occupy(slot, &in_flight);
             match self.producer.send(record) {
                 Ok(()) => {
+                    self.own_lateness.blocked(in_flight.sent_ns - first_ns);
                     self.count(in_flight.sent_ns);
                     return Ok(Handed::Accepted);
                 }

@@ -3,10 +3,12 @@
 //! Owns validation and the digest by which two runs are known to have offered the same. Does not own the cluster to
 //! offer it to: the same plan runs against any.
 
+use crate::digest::Digest;
 use crate::duration_text;
 use crate::keys::{KeySpace, KeySpaceError};
 use crate::rate::Rate;
 use crate::schedule::{Arrivals, Schedule, ScheduleError, Shape};
+use crate::topic::{self, NAME_LENGTH_MAX};
 use crate::workload::{PlannedMessage, Workload};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -14,8 +16,6 @@ use std::time::Duration;
 
 /// How long unanswered messages are waited for at the end, unless the plan says otherwise.
 pub const FLUSH_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
-/// Kafka's own limit on names of topics (`org.apache.kafka.common.internals.Topic`).
-const TOPIC_LENGTH_MAX: usize = 249;
 /// The messages of each end of the plan that go into its digest one by one.
 const DIGEST_MESSAGES: u64 = 1_000;
 
@@ -48,7 +48,7 @@ pub struct LoadPlan {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PlanError {
     /// Not a topic's name.
-    #[error("topic {received:?}: allowed are 1 to {TOPIC_LENGTH_MAX} of a-z, A-Z, 0-9, '.', '_' and '-'")]
+    #[error("topic {received:?}: allowed are 1 to {NAME_LENGTH_MAX} of a-z, A-Z, 0-9, '.', '_' and '-'")]
     Topic {
         /// The name received.
         received: String,
@@ -92,11 +92,7 @@ impl LoadPlan {
     /// # Errors
     /// Names the part that cannot, the value received and the values allowed.
     pub fn validate(&self) -> Result<(), PlanError> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        if !(1..=TOPIC_LENGTH_MAX).contains(&self.topic.len())
-            || !self.topic.bytes().all(allowed)
-            || [".", ".."].contains(&self.topic.as_str())
-        {
+        if !topic::is_name(&self.topic) {
             return Err(PlanError::Topic { received: self.topic.clone() });
         }
         for name in ["bootstrap.servers", "metadata.broker.list"] {
@@ -164,53 +160,27 @@ impl LoadPlan {
         let mut buffer = Vec::with_capacity(256);
         for sequence in total.saturating_sub(DIGEST_MESSAGES)..total {
             let message = workload.message_at(sequence);
-            digest.message(&workload, &message, &mut buffer);
+            add_message(&mut digest, &workload, &message, &mut buffer);
         }
         digest.number(schedule.offset_ns(total - 1));
         let mut cursor = schedule.cursor();
         for _ in 0..total.min(DIGEST_MESSAGES) {
             let message = workload.next_message();
-            digest.message(&workload, &message, &mut buffer);
+            add_message(&mut digest, &workload, &message, &mut buffer);
             digest.number(cursor.peek().expect("the schedule has that many messages"));
             cursor.advance();
         }
-        Ok(format!("{:016x}", digest.0))
+        Ok(digest.to_string())
     }
 }
 
-/// FNV-1a with 64 bits (Fowler, Noll, Vo; draft-eastlake-fnv): no secret is protected, only equality is told, and it
-/// is the same in every release of every library.
-struct Digest(u64);
-
-impl Digest {
-    const fn new() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-
-    fn number(&mut self, number: u64) {
-        self.bytes(&number.to_le_bytes());
-    }
-
-    /// With its length, so that no two lists of texts run into the same bytes.
-    fn text(&mut self, text: &str) {
-        self.number(text.len() as u64);
-        self.bytes(text.as_bytes());
-    }
-
-    fn message(&mut self, workload: &Workload, message: &PlannedMessage, buffer: &mut Vec<u8>) {
-        self.number(message.sequence);
-        self.number(u64::from(message.key));
-        self.number(u64::from(message.key_sequence));
-        self.bytes(&message.value.to_le_bytes());
-        workload.write_payload(message, buffer);
-        self.bytes(buffer);
-    }
+fn add_message(digest: &mut Digest, workload: &Workload, message: &PlannedMessage, buffer: &mut Vec<u8>) {
+    digest.number(message.sequence);
+    digest.number(u64::from(message.key));
+    digest.number(u64::from(message.key_sequence));
+    digest.bytes(&message.value.to_le_bytes());
+    workload.write_payload(message, buffer);
+    digest.bytes(buffer);
 }
 
 #[cfg(test)]

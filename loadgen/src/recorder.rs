@@ -40,7 +40,9 @@ pub(crate) struct Recorder {
     pub(crate) ack: Arc<Meter>,
     /// Completed less sent, of what was acknowledged.
     pub(crate) service: Arc<Meter>,
-    /// Sent less intended, of everything that was offered.
+    /// Sent less intended, of everything that ended: what a full queue held back is in it.
+    pub(crate) delay: Arc<Meter>,
+    /// The generator's own part of that, of everything that was offered; the pacer records it.
     pub(crate) lateness: Arc<Meter>,
 }
 
@@ -56,6 +58,7 @@ impl Recorder {
             last_completed_ns: AtomicU64::new(0),
             ack: Meter::new("ack"),
             service: Meter::new("service"),
+            delay: Meter::new("delay"),
             lateness: Meter::new("lateness"),
         }
     }
@@ -63,7 +66,7 @@ impl Recorder {
     /// Records how a message ended, now.
     pub(crate) fn record(&self, message: &InFlight, end: End) {
         let completed_ns = self.clock.now_ns();
-        self.lateness.record(message.sent_ns.saturating_sub(message.intended_ns));
+        self.delay.record(message.sent_ns.saturating_sub(message.intended_ns));
         let counter = match end.outcome {
             Outcome::Ok => {
                 self.ack.record(completed_ns.saturating_sub(message.intended_ns));

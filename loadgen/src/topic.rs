@@ -1,4 +1,5 @@
-//! What the cluster knows of a topic: whether it exists, its partitions, their high watermarks.
+//! Topics: what one may be called, and what the cluster knows of it (whether it exists, its partitions, their high
+//! watermarks).
 
 use rdkafka::ClientContext;
 use rdkafka::client::Client;
@@ -12,6 +13,17 @@ const CLUSTER_TIMEOUT: Duration = Duration::from_secs(30);
 const CREATION_TIMEOUT: Duration = Duration::from_secs(3);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// Kafka's own limit on names of topics (`org.apache.kafka.common.internals.Topic.MAX_NAME_LENGTH`).
+pub const NAME_LENGTH_MAX: usize = 249;
+
+/// Whether Kafka takes this as a topic's name: 1 to [`NAME_LENGTH_MAX`] of a-z, A-Z, 0-9, `.`, `_` and `-`, but neither
+/// `.` nor `..` (`org.apache.kafka.common.internals.Topic.validate`).
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=NAME_LENGTH_MAX).contains(&name.len()) && name.bytes().all(allowed) && ![".", ".."].contains(&name)
+}
 
 /// A topic that nothing can be done with.
 #[derive(Debug, thiserror::Error)]
@@ -101,4 +113,21 @@ pub(crate) fn watermarks<C: ClientContext>(
         }
     };
     (0..partitions).map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_kafka_takes() {
+        let longest = "t".repeat(NAME_LENGTH_MAX);
+        for name in ["orders", "order-details", "Order_created.v2", "...", "0", &longest] {
+            assert!(is_name(name), "{name:?}");
+        }
+        let too_long = "t".repeat(NAME_LENGTH_MAX + 1);
+        for name in ["", ".", "..", "a/b", "orders ", "\u{fc}ber", &too_long] {
+            assert!(!is_name(name), "{name:?}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! Reading is [`crate::run_record`]'s part.
 
+use crate::ending::{self, Ending};
 use crate::event::Event;
 use crate::info::RunInfo;
 use crate::interner::Interner;
@@ -179,6 +180,14 @@ impl RunDirectory {
         write_json(self.path(), SUMMARY_FILE, summary)
     }
 
+    /// Writes how the run ended. Without it, whoever reads the directory takes the run for a killed one.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_ending(&self, ending: &Ending) -> Result<(), DirectoryError> {
+        write_json(self.path(), ending::FILE, ending)
+    }
+
     /// Writes the judgement.
     ///
     /// # Errors
@@ -200,10 +209,16 @@ impl RunDirectory {
     }
 }
 
-/// Lower case, digits and single hyphens: a scenario's name as the name of a directory.
+/// The longest name of a scenario's directory, in bytes: file systems end at 255, and whole paths sooner.
+const SLUG_LENGTH_MAX: usize = 100;
+
+/// Lower case, digits and single hyphens: a scenario's name as the name of a directory, cut where it is too long.
 pub(crate) fn slug(name: &str) -> String {
     let mut slug = String::new();
     for character in name.chars().flat_map(char::to_lowercase) {
+        if slug.len() + character.len_utf8() > SLUG_LENGTH_MAX {
+            break;
+        }
         if character.is_alphanumeric() {
             slug.push(character);
         } else if !slug.is_empty() && !slug.ends_with('-') {
@@ -262,6 +277,17 @@ mod tests {
         assert_eq!(slug("A leader dies, while orders flow!"), "a-leader-dies-while-orders-flow");
         assert_eq!(slug("../../etc"), "etc");
         assert_eq!(slug("?"), "scenario");
+    }
+
+    #[test]
+    fn a_long_name_is_cut_between_characters() {
+        assert_eq!(slug(&"a".repeat(100)), "a".repeat(100));
+        assert_eq!(slug(&"a".repeat(101)), "a".repeat(100));
+        assert_eq!(slug(&format!("{} b", "a".repeat(99))), "a".repeat(99), "no hyphen at the end");
+        // Three bytes each: the 34th would end at 102.
+        assert_eq!(slug(&"\u{6ce8}".repeat(200)), "\u{6ce8}".repeat(33));
+        let root = tempfile::tempdir().expect("a temporary directory");
+        RunDirectory::create(root.path(), &RunInfo::new(&"an order ".repeat(500), 1)).expect("a directory");
     }
 
     #[test]

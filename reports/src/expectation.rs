@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 pub struct Expectations {
     /// Exactly how many acknowledged messages may be missing, over all flows.
     pub lost: Option<u64>,
-    /// Exactly how many surplus copies there may be, over all flows.
+    /// Exactly how many surplus copies there may be, over all sinks: copies belong to a sink, and one at the end of two
+    /// flows counts them once.
     pub duplicated: Option<u64>,
     /// Whether each key's messages must arrive in the order of the source.
     pub order_per_key: bool,

@@ -2,13 +2,14 @@
 //!
 //! Reading order: [`identity`] (what a message is called), [`record`] (what happened to it), [`expectation`] (what
 //! must hold), [`verdict`] (what was found). Then how a run is written ([`directory`] with [`info`], [`event`],
-//! [`summary`], [`interner`], [`intervals`], [`stream`]) and read again ([`run_record`], or [`memory`] in tests). Last, how it is shown ([`text`], [`snapshot`],
+//! [`summary`], [`ending`], [`interner`], [`intervals`], [`stream`]) and read again ([`run_record`], or [`memory`] in tests). Last, how it is shown ([`text`], [`snapshot`],
 //! [`numbers`]).
 //!
 //! This crate runs nothing: it never talks to a cluster, never offers load and never judges.
 
 mod dictionary;
 pub mod directory;
+pub mod ending;
 pub mod event;
 pub mod expectation;
 pub mod identity;
@@ -27,6 +28,7 @@ mod utc;
 pub mod verdict;
 
 pub use directory::{DirectoryError, RunDirectory};
+pub use ending::Ending;
 pub use event::{Event, EventKind};
 pub use info::{Environment, RunInfo};
 pub use interner::Interner;

@@ -5,6 +5,7 @@ use crate::directory::{
     EVENTS_FILE, FIGURES_FILE, IDENTITIES_FILE, INFO_FILE, KEYS_FILE, OPERATIONS_FILE, SUMMARY_FILE, VERDICT_FILE,
     deliveries_file,
 };
+use crate::ending::{self, Ending};
 use crate::event::Event;
 use crate::identity::{Identity, Key, Namespace};
 use crate::info::{FORMAT_VERSION, RunInfo};
@@ -82,6 +83,14 @@ impl RunRecord {
     /// When the file is damaged.
     pub fn summary(&self) -> Result<Option<Summary>, RecordError> {
         read_json(&self.path, SUMMARY_FILE)
+    }
+
+    /// How the run ended; `None` if it was killed before.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub fn ending(&self) -> Result<Option<Ending>, RecordError> {
+        read_json(&self.path, ending::FILE)
     }
 
     /// The judgement that was written with the run; `None` if it was killed before.

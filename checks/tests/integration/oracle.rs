@@ -91,7 +91,8 @@ pub(crate) fn reordered(record: &MemoryRecord, flow: Flow) -> usize {
         let Some((key, partition, rank)) = place(late) else {
             continue;
         };
-        violations += usize::from(late.key != Key::ABSENT && late.key != key);
+        let names_a_key = late.key != Key::ABSENT || kind(record, flow.to) == StreamKind::Topic;
+        violations += usize::from(names_a_key && late.key != key);
         let overtaken = firsts[..index].iter().filter_map(place).any(|(other_key, other_partition, other_rank)| {
             other_key == key && other_partition == partition && other_rank > rank
         });

@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use shakedown_loadgen::cli::{self, LoadArguments};
+use std::process::ExitCode;
 
 /// Offers a load to a topic of any Kafka cluster, open loop, and records when each message was wanted, sent and
 /// acknowledged.
@@ -12,8 +13,8 @@ struct Command {
     load: LoadArguments,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     let report = cli::run(&Command::parse().load)?;
     println!("{report}");
-    Ok(())
+    Ok(if report.unacknowledged() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,5 +1,6 @@
 //! What a tap promises: every message of the topic is recorded once, under the name that its source gave it.
 
+use crate::Test;
 use crate::bench::{Bench, PARTITIONS, RUN, TOPIC, plan};
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -10,6 +11,16 @@ use shakedown_loadgen::{IdentityRule, JsonRule, StopFlag, Tap, TapError, TopicEr
 use shakedown_reports::record::{Delivery, Operation};
 use std::collections::HashMap;
 use std::time::Duration;
+
+pub(crate) const TESTS: &[Test] = &[
+    ("tap::headers_bring_every_message_back_under_its_name", headers_bring_every_message_back_under_its_name),
+    ("tap::json_brings_every_message_back_under_the_same_name", json_brings_every_message_back_under_the_same_name),
+    (
+        "tap::strange_messages_are_counted_and_never_taken_for_ours",
+        strange_messages_are_counted_and_never_taken_for_ours,
+    ),
+    ("tap::a_topic_that_is_not_there_cannot_be_tapped", a_topic_that_is_not_there_cannot_be_tapped),
+];
 
 fn by_identity(deliveries: &[Delivery]) -> HashMap<u64, Delivery> {
     deliveries.iter().map(|delivery| (delivery.identity.to_bits(), *delivery)).collect()
@@ -28,7 +39,6 @@ fn compare(operations: &[Operation], deliveries: &[Delivery], also: impl Fn(&Ope
     }
 }
 
-#[test]
 fn headers_bring_every_message_back_under_its_name() {
     let bench = Bench::new();
     let plan = plan("2000/s", Duration::from_millis(400));
@@ -46,7 +56,6 @@ fn headers_bring_every_message_back_under_its_name() {
     assert!(bench.interval_tags().contains(&format!("deliver:{TOPIC}")));
 }
 
-#[test]
 fn json_brings_every_message_back_under_the_same_name() {
     let bench = Bench::new();
     let stop = StopFlag::new();
@@ -69,7 +78,6 @@ fn json_brings_every_message_back_under_the_same_name() {
     });
 }
 
-#[test]
 fn strange_messages_are_counted_and_never_taken_for_ours() {
     let bench = Bench::new();
     let stop = StopFlag::new();
@@ -107,7 +115,6 @@ fn strange_messages_are_counted_and_never_taken_for_ours() {
     assert_eq!((deliveries[0].identity.index(), deliveries[0].offset), (2, 3));
 }
 
-#[test]
 fn a_topic_that_is_not_there_cannot_be_tapped() {
     let bench = Bench::new();
     let deliveries = bench.directory.delivery_writer(1).expect("one tap a stream");

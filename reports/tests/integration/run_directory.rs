@@ -4,7 +4,7 @@ use crate::sample::{self, STARTED_NS};
 use shakedown_reports::identity::{Identity, Key};
 use shakedown_reports::record::{Delivery, Figure, Record, RecordError};
 use shakedown_reports::verdict::{Outcome, Verdict};
-use shakedown_reports::{Event, EventKind, RunDirectory, RunRecord, Summary};
+use shakedown_reports::{Ending, Event, EventKind, RunDirectory, RunRecord, Summary};
 use std::fs;
 use std::io::Write;
 
@@ -34,6 +34,8 @@ fn a_finished_run_is_read_as_it_was_written() {
     run.write_verdict(&verdict).expect("the verdict is written");
     let summary = Summary { elapsed_ms: 7, ..Summary::default() };
     run.write_summary(&summary).expect("the summary is written");
+    let ending = Ending { drained: true, lateness_p99_ns: Some(9), ..Ending::default() };
+    run.write_ending(&ending).expect("the ending is written");
 
     let record = RunRecord::open(run.path()).expect("the run is readable");
     assert_eq!(record.info(), &info);
@@ -59,6 +61,7 @@ fn a_finished_run_is_read_as_it_was_written() {
     assert_eq!(record.events().expect("events are readable"), [event]);
     assert_eq!(record.verdict().expect("the verdict is readable"), Some(verdict));
     assert_eq!(record.summary().expect("the summary is readable"), Some(summary));
+    assert_eq!(record.ending().expect("the ending is readable"), Some(ending));
 }
 
 #[test]
@@ -112,6 +115,7 @@ fn a_killed_run_says_what_it_lacks() {
     assert_eq!(sample::operations(&record).expect("what is there is readable").len(), 1);
     assert_eq!(record.events().expect("whole lines are readable").len(), 1);
     assert_eq!(record.verdict().expect("no verdict is no error"), None);
+    assert_eq!(record.ending().expect("no ending is no error"), None);
 }
 
 #[test]
