@@ -30,7 +30,11 @@ demo:
 
 # kcat against a cluster of its own.
 kcat:
-    cargo test --locked --package shakedown --test kcat
+    cargo test --locked --package shakedown --test scenarios -- kcat
+
+# A minute at 20,000 messages/s: the report against an independent reader, and memory flat.
+soak:
+    SHAKEDOWN_SOAK=1 cargo test --release --locked --package shakedown --test scenarios -- agreement
 
 # Licences and sources of everything we depend on.
 deny:

@@ -4,9 +4,10 @@
 
 use crate::language::reference::{StreamReference, TermReference};
 use crate::scenario::model::{LoadRule, MessageRule, Scenario, StandIn, Target, Topic, ValueRule};
-use shakedown_loadgen::{Arrivals, IdentityRule, JsonRule, KeySpace, LoadPlan, Rate, Shape};
+use shakedown_loadgen::{Arrivals, Digest, IdentityRule, JsonRule, KeySpace, LoadPlan, Rate, Shape};
 use shakedown_reports::expectation::{ConservationRule, Expectations, LatencyBudget, Term};
 use shakedown_reports::record::{Flow, StreamId, StreamInfo, StreamKind};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Why a valid scenario cannot be planned.
@@ -45,7 +46,7 @@ impl Plan {
     /// # Errors
     /// When the load generator cannot offer such a load.
     pub fn new(scenario: Scenario) -> Result<Self, PlanError> {
-        let load = load_plan(&scenario)?;
+        let load = load_plan(scenario.seed, &scenario.load)?;
         let total = load.total()?;
         let streams = streams(&scenario);
         let find = |reference: &StreamReference| position(&streams, reference);
@@ -86,14 +87,18 @@ impl Plan {
     }
 }
 
-fn load_plan(scenario: &Scenario) -> Result<LoadPlan, PlanError> {
-    let LoadRule { target, poisson, messages, per, duration, users, zipf, client } = &scenario.load;
+/// The load generator's plan of this load, if it can carry it out.
+///
+/// # Errors
+/// When it cannot.
+pub fn load_plan(seed: u64, load: &LoadRule) -> Result<LoadPlan, PlanError> {
+    let LoadRule { target, poisson, messages, per, duration, users, zipf, client } = load;
     let shape = if *poisson { Shape::Poisson } else { Shape::Constant };
     let arrivals = Arrivals { shape, rate: Rate::new(*messages, *per)?, duration: *duration };
     let (Target::Topic(name) | Target::Service(name)) = target;
     let keys = KeySpace { users: *users, zipf: *zipf };
     // A run number tells the messages of two runs on one cluster apart; the embedded cluster has only this run's.
-    let mut plan = LoadPlan::new(scenario.seed, 1, name.clone(), arrivals, keys);
+    let mut plan = LoadPlan::new(seed, 1, name.clone(), arrivals, keys);
     plan.client.clone_from(client);
     plan.validate()?;
     Ok(plan)
@@ -149,7 +154,7 @@ fn expectations(scenario: &Scenario, find: &impl Fn(&StreamReference) -> Option<
         .iter()
         .map(|rule| ConservationRule { name: rule.name.clone(), equal: rule.equal.iter().map(term).collect() })
         .collect();
-    let mut latency = std::collections::BTreeMap::new();
+    let mut latency = BTreeMap::new();
     for (name, bounds) in &scenario.expect.latency {
         let flow = scenario.flows.iter().find(|flow| flow.name == *name);
         let flow = flow.and_then(|flow| Some(Flow { from: find(&flow.from)?, to: find(&flow.to)? }));
@@ -180,31 +185,131 @@ pub fn identity_rule(message: Option<&MessageRule>) -> IdentityRule {
     IdentityRule::Json(JsonRule { identity: message.identity.clone(), value, intended_us: message.intended_us.clone() })
 }
 
-/// FNV-1a over a canonical text of what decides the run: written by hand, so that a renamed field in the harness does
+/// Over a canonical text of what decides the run: written by hand, so that a renamed field in the harness does
 /// not change the name of a plan. Commands are left out: their paths belong to a machine.
 fn digest(scenario: &Scenario, load: &str) -> String {
-    let mut text = format!("seed {}\nbrokers {}\nload {load}\n", scenario.seed, scenario.brokers);
-    let pairs = |map: &std::collections::BTreeMap<String, String>| {
-        map.iter().fold(String::new(), |mut text, (name, value)| {
-            let _ = write!(text, " {name:?}={value:?}");
-            text
-        })
+    let mut text = Canonical::default();
+    text.line("seed", [&scenario.seed.to_string()]);
+    text.line("brokers", [&scenario.brokers.to_string()]);
+    text.line("memory", scenario.memory.map(|bytes| bytes.to_string()).iter());
+    text.pairs("broker config", &scenario.broker_config);
+    let (kind, target) = match &scenario.load.target {
+        Target::Topic(name) => ("topic", name),
+        Target::Service(name) => ("service", name),
     };
-    let _ = writeln!(text, "broker config{}", pairs(&scenario.broker_config));
-    let _ = writeln!(text, "target {:?}", scenario.load.target);
+    text.line("load", [load, kind, target]);
     for topic in &scenario.topics {
-        let _ = writeln!(text, "topic {} {}{}", topic.name, topic.partitions, pairs(&topic.config));
+        text.line("topic", [&topic.name, &topic.partitions.to_string()]);
+        text.pairs("config", &topic.config);
     }
     for service in &scenario.services {
-        let _ = writeln!(text, "service {} {}{}", service.name, service.instances, pairs(&service.env));
+        text.line("service", [&service.name, &service.instances.to_string()]);
+        text.line("group", service.group.iter());
+        text.line("consumes", service.consumes.iter());
+        text.line("calls", service.calls.iter().map(|stand_in| stand_in_name(*stand_in)));
+        text.pairs("environment", &service.env);
     }
     for fault in &scenario.faults {
-        let heal = fault.heal_after.map(|after| after.as_nanos());
-        let (word, at) = (fault.action.word(), fault.at.as_nanos());
-        let _ = writeln!(text, "fault {word} {} {:?} at {at} heal {heal:?}", fault.service, fault.instance);
+        text.line("fault", [fault.action.word(), &fault.service]);
+        text.line("instance", fault.instance.map(|number| number.to_string()).iter());
+        text.line("at", [&fault.at.as_nanos().to_string()]);
+        text.line("heal", fault.heal_after.map(|after| after.as_nanos().to_string()).iter());
     }
-    let hash = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    format!("{hash:016x}")
+    let mut digest = Digest::new();
+    digest.bytes(text.0.as_bytes());
+    digest.to_string()
+}
+
+/// Lines of words, each with its length, so that no two lists of words make one text.
+#[derive(Default)]
+struct Canonical(String);
+
+impl Canonical {
+    fn line<T: AsRef<str>>(&mut self, what: &str, words: impl IntoIterator<Item = T>) {
+        self.0 += what;
+        for word in words {
+            let word = word.as_ref();
+            let _ = write!(self.0, " {}:{word}", word.len());
+        }
+        self.0.push('\n');
+    }
+
+    fn pairs(&mut self, what: &str, pairs: &BTreeMap<String, String>) {
+        self.line(what, pairs.iter().flat_map(|(name, value)| [name, value]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Runner;
+
+    const SCENARIO: &str = r#"
+name = "a plan"
+seed = 1
+
+[cluster]
+memory = "64MiB"
+
+[topics.orders]
+
+[services.tracker]
+group = "order-tracker"
+consumes = ["orders"]
+calls = ["mailbox"]
+env = { A = "b c", D = "e" }
+
+[flows.end-to-end]
+from = "load"
+to = "topic orders"
+
+[load]
+target = "topic orders"
+arrivals = { shape = "constant", rate = "100/s", for = "1s" }
+
+[[fault]]
+at = "200ms"
+do = { kill = "service(tracker)" }
+
+[expect]
+lost = 0
+"#;
+
+    fn digest(text: &str) -> String {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("plan.toml");
+        std::fs::write(&file, text).expect("a file");
+        Runner::new(&file).plan().unwrap_or_else(|error| panic!("{error}")).digest
+    }
+
+    #[test]
+    fn the_digest_is_the_same_for_ever() {
+        assert_eq!(digest(SCENARIO), GOLDEN, "the same plan must stay the same plan");
+    }
+
+    /// The digest of the scenario above.
+    const GOLDEN: &str = "0291541f25c2cf7a";
+
+    #[test]
+    fn the_digest_tells_everything_that_decides_the_run() {
+        let original = digest(SCENARIO);
+        for (part, change) in [
+            ("seed = 1", "seed = 2"),
+            ("64MiB", "65MiB"),
+            ("[topics.orders]", "[topics.orders]\npartitions = 2"),
+            ("[topics.orders]", "[topics.orders]\nconfig = { \"retention.ms\" = 1000 }"),
+            ("group = \"order-tracker\"", "group = \"tracker\""),
+            ("consumes = [\"orders\"]\n", ""),
+            ("calls = [\"mailbox\"]\n", ""),
+            ("{ A = \"b c\", D = \"e\" }", "{ A = \"b\", \"c D\" = \"e\" }"),
+            ("rate = \"100/s\"", "rate = \"101/s\""),
+            ("at = \"200ms\"", "at = \"201ms\""),
+            ("service(tracker)", "instance(tracker, 1)"),
+            ("kill = \"service(tracker)\" }", "kill = \"service(tracker)\" }\nheal = { after = \"1ms\" }"),
+            ("[services.tracker]", "[services.tracker]\ninstances = 2"),
+        ] {
+            assert!(SCENARIO.contains(part), "the scenario has no {part:?}");
+            assert_ne!(digest(&SCENARIO.replacen(part, change, 1)), original, "{change} went unnoticed");
+        }
+        assert_eq!(digest(&SCENARIO.replacen("a plan", "another name", 1)), original, "a name decides nothing");
+    }
 }

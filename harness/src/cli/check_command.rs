@@ -1,6 +1,7 @@
 //! `shakedown check RUN`: the same checks over a record that is already there. Changes nothing in it.
 
 use super::arguments::CheckArguments;
+use super::output;
 use super::run_command::complain;
 use crate::exit::Exit;
 use crate::report::Report;
@@ -17,8 +18,8 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
     }
     match check(&arguments.run) {
         Ok(report) => {
-            print!("{}", report.text(std::io::stdout().is_terminal()));
-            report.exit()
+            let printed = output::print(&report.text(std::io::stdout().is_terminal()));
+            report.exit().worst(printed)
         }
         Err(error) => complain(&error),
     }

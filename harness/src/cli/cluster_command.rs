@@ -18,6 +18,16 @@ pub(super) fn run(arguments: &ClusterArguments) -> Exit {
         eprintln!("error: cannot handle signals: {error}");
         return Exit::Broken;
     }
+    // What the brokers refuse is told on standard error, so that nobody wonders why a connection was closed.
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::builder()
+                .with_default_directive(tracing_subscriber::filter::LevelFilter::WARN.into())
+                .from_env_lossy(),
+        )
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
     let mut builder = Cluster::builder().brokers(arguments.brokers);
     if let Some(port) = arguments.port {
         builder = builder.base_port(port);

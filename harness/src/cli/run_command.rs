@@ -1,6 +1,7 @@
 //! `shakedown run FILE...`
 
 use super::arguments::{BackendArgument, RunArguments};
+use super::output;
 use super::progress::Progress;
 use super::signals;
 use crate::exit::Exit;
@@ -32,7 +33,7 @@ pub(super) fn run(arguments: &RunArguments) -> Exit {
     }
     for (index, (file, runner)) in runners.iter().enumerate() {
         if index > 0 {
-            println!();
+            exit = exit.worst(output::print("\n"));
         }
         exit = exit.worst(run_one(file, runner));
         if interrupt.is_stopped() {
@@ -63,10 +64,7 @@ fn run_one(file: &Path, runner: &Runner) -> Exit {
     let result = runner.clone().observer(Arc::<Progress>::clone(&progress)).run();
     progress.clear();
     match result {
-        Ok(report) => {
-            print!("{}", report.text(std::io::stdout().is_terminal()));
-            report.exit()
-        }
+        Ok(report) => report.exit().worst(output::print(&report.text(std::io::stdout().is_terminal()))),
         Err(error) => complain(&error),
     }
 }

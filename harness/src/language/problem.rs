@@ -95,6 +95,12 @@ impl<'a> Problems<'a> {
         self.found.push(problem);
     }
 
+    /// The line of a place, counted from 1.
+    #[must_use]
+    pub fn line(&self, place: Place) -> usize {
+        self.sources.text(place.file).bytes().take(place.start).filter(|byte| *byte == b'\n').count() + 1
+    }
+
     /// Ends the stage.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use super::names;
 use super::problem::Problems;
 use super::setting::{Setting, wrong_type};
 use serde_json::{Value as Json, json};
+use shakedown_checks::Quantile;
 use std::time::Duration;
 
 /// Units of time with their length in nanoseconds, shortest first.
@@ -154,11 +155,10 @@ impl Setting for Skew {
     }
 }
 
-/// Whether this is the name of a percentile: `p50`, `p99.9`, `max`.
+/// Whether this is the name of a percentile, as the check of latency reads it: `p50`, `p99.9`, `max`.
 #[must_use]
 pub fn is_percentile(name: &str) -> bool {
-    let number = name.strip_prefix('p').filter(|digits| digits.starts_with(|c: char| c.is_ascii_digit()));
-    name == "max" || number.and_then(|digits| digits.parse::<f64>().ok()).is_some_and(|n| n > 0.0 && n < 100.0)
+    Quantile::parse(name).is_some()
 }
 
 #[cfg(test)]
@@ -181,7 +181,9 @@ mod tests {
         for good in ["p50", "p99", "p99.9", "p0.1", "max"] {
             assert!(is_percentile(good), "{good}");
         }
-        for bad in ["p", "p0", "p100", "p-1", "50", "min", "pinf", "p+5"] {
+        for bad in
+            ["p", "p0", "p100", "p-1", "50", "min", "pinf", "p+5", "p99.", "p1e1", "p99.99999999999", "p.9", "P50"]
+        {
             assert!(!is_percentile(bad), "{bad}");
         }
     }

@@ -7,6 +7,7 @@ use super::setting::{Named, Scalar, Setting, Whole, choices, settings, wrong_typ
 use super::size::Size;
 use super::{document::Content, document::Node, problem::Problems};
 use serde_json::{Value as Json, json};
+use shakedown_loadgen::keys::USERS_MAX;
 
 settings! {
     /// One scenario: a system, the load on it, the faults, and what must hold.
@@ -275,7 +276,7 @@ settings! {
     /// Whose messages they are.
     pub struct RawKeys {
         /// How many users there are; a user is a key. Default 1000.
-        "users" => users: Option<Spanned<Whole<1, 100_000_000>>>,
+        "users" => users: Option<Spanned<Whole<1, { USERS_MAX as u64 }>>>,
         /// Skew of a Zipf distribution over the users. Default: all alike.
         "zipf" => zipf: Option<Spanned<Skew>>,
     }

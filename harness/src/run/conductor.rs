@@ -3,10 +3,10 @@
 use super::error::RunError;
 use super::fleet::{Fleet, LaunchSite, make_stores};
 use super::journal::Journal;
-use super::judgement::{ENDING_FILE, judge};
+use super::judgement::{ENDING_FILE, Stalled, judge};
 use super::ledger::LedgerPoller;
 use super::options::RunOptions;
-use super::parts::{Parts, short, thousands};
+use super::parts::{Parts, short};
 use super::session::Session;
 use super::stand_in::Mailbox;
 use super::{drain, executable, figures, http, offering, readiness, topics};
@@ -15,8 +15,9 @@ use crate::plan::{Plan, identity_rule, stand_in_name};
 use crate::report::Report;
 use crate::scenario::model::{Service, StandIn, Target};
 use shakedown_loadgen::{KEY_PREFIX, Names, RunClock, StopFlag, Tap, TapPlan};
+use shakedown_reports::numbers::grouped;
 use shakedown_reports::{RunDirectory, RunInfo, RunRecord};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,7 +52,12 @@ pub fn run(plan: Plan, backend: &dyn Backend, options: RunOptions) -> Result<Rep
         Err(error) => Err(error),
     };
     concluded.map_err(|error| {
-        session.journal.warning(format!("the run broke off: {error}"));
+        let reason = format!("the run broke off: {error}");
+        session.journal.warning(&reason);
+        parts.ending.drained = false;
+        parts.ending.reasons.push(reason);
+        // For `check`; the error itself goes to the caller, whether or not this can be written.
+        let _ = session.directory.write_text(ENDING_FILE, &parts.ending.to_json());
         RunError::InDirectory { directory: path, source: Box::new(error) }
     })
 }
@@ -93,13 +99,34 @@ fn perform(session: &Session, backend: &dyn Backend, parts: &mut Parts) -> Resul
     boot(session, backend, parts)?;
     watch_topics(session, parts)?;
     launch(session, parts)?;
-    offering::offer(session, parts)?;
-    drain_all(session, parts)?;
-    if let Some(fleet) = &parts.fleet {
-        parts.figures = figures::read(session, fleet)?;
-        session.directory.write_figures(&parts.figures)?;
+    match offering::offer(session, parts) {
+        Err(RunError::NotRecovered { service, source }) => {
+            parts.ending.reasons.push(format!("the run was broken off when {service} did not come back"));
+            parts.ending.stalled.push(Stalled { service, detail: source.to_string() });
+            return Ok(());
+        }
+        offered => offered?,
     }
-    Ok(())
+    drain_all(session, parts)?;
+    read_figures(session, parts)
+}
+
+/// Asks services for their figures, if everything has arrived: before that they would only be half of the truth.
+fn read_figures(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
+    let Some(fleet) = parts.fleet.as_ref().filter(|_| parts.ending.drained) else { return Ok(()) };
+    match figures::read(session, fleet) {
+        Ok(figures) => {
+            session.directory.write_figures(&figures)?;
+            parts.figures = figures;
+            Ok(())
+        }
+        // A service that died after the drain has no answer; its death is a reason when the fleet stops.
+        Err(_) if !fleet.deaths().is_empty() => {
+            parts.ending.drained = false;
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn boot(session: &Session, backend: &dyn Backend, parts: &mut Parts) -> Result<(), RunError> {
@@ -198,7 +225,7 @@ fn launch(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
         session.journal.service(&instance.service, format!("{} started", instance.label));
     }
     for instance in fleet.instances().iter().filter(|instance| Some(instance.service.as_str()) != target) {
-        readiness::wait(session, &bootstrap, instance, deadline)?;
+        readiness::wait(session, &bootstrap, instance, &BTreeSet::new(), deadline)?;
     }
     let shared_names = Arc::new(names(plan.planned_identities()));
     for service in services {
@@ -233,32 +260,33 @@ fn drain_all(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
     let limit = session.plan.scenario.limits.drain;
     session.journal.phase("drain", format!("for {} at most", short(limit)));
     let deadline = Instant::now() + limit;
-    let partitions: BTreeMap<&str, i32> =
-        session.plan.scenario.topics.iter().map(|topic| (topic.name.as_str(), topic.partitions)).collect();
-    let sized = |topic: &String| Some((topic.clone(), *partitions.get(topic.as_str())?));
-    let mut groups: BTreeMap<String, Vec<(String, i32)>> = BTreeMap::new();
-    for service in &session.plan.scenario.services {
+    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for service in session.plan.scenario.services.iter().filter(|service| !service.consumes.is_empty()) {
         if let Some(group) = &service.group {
-            groups.entry(group.clone()).or_default().extend(service.consumes.iter().filter_map(sized));
+            groups.entry(group.clone()).or_default().extend(service.consumes.iter().cloned());
         }
     }
-    groups.retain(|_, topics| !topics.is_empty());
-    let tapped: Vec<_> = parts.taps.iter().filter_map(|(topic, _)| sized(topic)).collect();
-    let gauge = drain::Gauge::new(&parts.bootstrap(), &groups, &tapped)?;
+    let tapped: Vec<_> = parts.taps.iter().map(|(topic, _)| topic.clone()).collect();
+    let bootstrap = parts.bootstrap();
+    let gauge = &*parts.gauge.insert(drain::Gauge::new(&bootstrap, &groups, &tapped)?);
 
     let mut previous = None;
     let mut marks = None;
     loop {
         session.go_on()?;
-        let deaths = parts.fleet.as_ref().map(|fleet| fleet.deaths()).unwrap_or_default();
-        if !deaths.is_empty() {
-            parts.ending.reasons.extend(deaths);
+        // Their deaths become reasons when the fleet stops.
+        if parts.fleet.as_ref().is_some_and(|fleet| !fleet.deaths().is_empty()) {
             return Ok(());
         }
         for (rule, poller) in &parts.pollers {
             poller.check(rule)?;
         }
         let look = gauge.look()?;
+        if let Some(reason) = drain::hopeless(&look.ends, &parts.taps) {
+            session.journal.warning(&reason);
+            parts.ending.reasons.push(reason);
+            return Ok(());
+        }
         let mut missing = drain::missing(&look, &parts.taps);
         if missing.is_empty() && previous.as_ref() == Some(&look.ends) {
             // Ledgers are asked once more after everything else stood still.
@@ -288,7 +316,7 @@ fn drain_all(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
 fn conclude(session: &Session, parts: &mut Parts, began: Instant) -> Result<Report, RunError> {
     let ending = &parts.ending;
     session.directory.write_text(ENDING_FILE, &ending.to_json())?;
-    session.journal.phase("judge", thousands(session.plan.total) + " messages");
+    session.journal.phase("judge", grouped(session.plan.total) + " messages");
     let record = RunRecord::open(session.directory.path())?;
     let verdict = judge(&record, ending)?;
     session.directory.write_verdict(&verdict)?;

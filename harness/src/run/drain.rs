@@ -7,28 +7,31 @@
 use super::error::RunError;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use shakedown_loadgen::Tap;
+use shakedown_loadgen::{StopFlag, Tap};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// For one question to the cluster.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A topic, with how many partitions it has.
-pub type SizedTopic = (String, i32);
+/// Between two looks at the taps.
+const READ_POLL: Duration = Duration::from_millis(10);
 
 /// Asks the cluster how far everybody is.
 pub struct Gauge {
     groups: Vec<WatchedGroup>,
-    topics: Vec<SizedTopic>,
+    topics: Vec<String>,
     client: BaseConsumer,
 }
+
+/// High watermarks by topic, then partition.
+pub type Ends = BTreeMap<String, Vec<i64>>;
 
 /// A group, with what it consumes.
 struct WatchedGroup {
     name: String,
-    topics: Vec<SizedTopic>,
+    topics: Vec<String>,
     /// Its own client: committed offsets are asked for as a member of the group would.
     client: BaseConsumer,
 }
@@ -37,7 +40,7 @@ struct WatchedGroup {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Look {
     /// High watermarks by topic, then partition.
-    pub ends: BTreeMap<String, Vec<i64>>,
+    pub ends: Ends,
     /// What each group still has to commit, by group and topic; only where there is something.
     pub lags: BTreeMap<(String, String), i64>,
 }
@@ -47,11 +50,7 @@ impl Gauge {
     ///
     /// # Errors
     /// When no client can be made.
-    pub fn new(
-        bootstrap: &str,
-        groups: &BTreeMap<String, Vec<SizedTopic>>,
-        tapped: &[SizedTopic],
-    ) -> Result<Self, RunError> {
+    pub fn new(bootstrap: &str, groups: &BTreeMap<String, Vec<String>>, tapped: &[String]) -> Result<Self, RunError> {
         let client = |group: &str| -> Result<BaseConsumer, RunError> {
             ClientConfig::new()
                 .set("bootstrap.servers", bootstrap)
@@ -77,26 +76,20 @@ impl Gauge {
     /// # Errors
     /// When the cluster does not answer.
     pub fn look(&self) -> Result<Look, RunError> {
+        let sizes = self.sizes()?;
         // Commits first: an end that is read afterwards can only be further, so a lag is never missed.
         let mut committed = Vec::new();
         for WatchedGroup { name, topics, client } in &self.groups {
             let mut list = TopicPartitionList::new();
-            for (topic, partitions) in topics {
-                list.add_partition_range(topic, 0, partitions - 1);
+            for topic in topics {
+                for partition in 0..sizes.get(topic).copied().unwrap_or(0) {
+                    list.add_partition(topic, partition);
+                }
             }
             let doing = format!("read the committed offsets of group {name}");
             committed.push((name, client.committed_offsets(list, TIMEOUT).map_err(RunError::kafka(doing))?));
         }
-        let mut ends = BTreeMap::new();
-        for (topic, partitions) in &self.topics {
-            let mut of_topic = Vec::new();
-            for partition in 0..*partitions {
-                let doing = format!("read the end of {topic}/{partition}");
-                let marks = self.client.fetch_watermarks(topic, partition, TIMEOUT).map_err(RunError::kafka(doing))?;
-                of_topic.push(marks.1);
-            }
-            ends.insert(topic.clone(), of_topic);
-        }
+        let ends = self.ends_of(&sizes)?;
         let mut lags = BTreeMap::new();
         for (group, list) in committed {
             for element in list.elements() {
@@ -113,6 +106,40 @@ impl Gauge {
         }
         Ok(Look { ends, lags })
     }
+
+    /// Where every topic ends now.
+    ///
+    /// # Errors
+    /// When the cluster does not answer.
+    pub fn ends(&self) -> Result<Ends, RunError> {
+        self.ends_of(&self.sizes()?)
+    }
+
+    /// How many partitions each topic has by now: somebody may have added some, or deleted it.
+    fn sizes(&self) -> Result<BTreeMap<String, i32>, RunError> {
+        let size = |topic: &String| {
+            let doing = format!("read the partitions of {topic}");
+            let metadata = self.client.fetch_metadata(Some(topic), TIMEOUT).map_err(RunError::kafka(doing))?;
+            let found = metadata.topics().iter().find(|found| found.name() == topic);
+            let partitions = found.map_or(0, |found| found.partitions().len());
+            Ok((topic.clone(), i32::try_from(partitions).unwrap_or(i32::MAX)))
+        };
+        self.topics.iter().map(size).collect()
+    }
+
+    fn ends_of(&self, sizes: &BTreeMap<String, i32>) -> Result<Ends, RunError> {
+        let mut ends = BTreeMap::new();
+        for (topic, partitions) in sizes {
+            let mut of_topic = Vec::new();
+            for partition in 0..*partitions {
+                let doing = format!("read the end of {topic}/{partition}");
+                let marks = self.client.fetch_watermarks(topic, partition, TIMEOUT).map_err(RunError::kafka(doing))?;
+                of_topic.push(marks.1);
+            }
+            ends.insert(topic.clone(), of_topic);
+        }
+        Ok(ends)
+    }
 }
 
 /// What is still missing at this look, in words; empty if nothing is.
@@ -122,11 +149,122 @@ pub fn missing(look: &Look, taps: &[(String, Tap)]) -> String {
     for ((group, topic), lag) in &look.lags {
         let _ = write!(text, "group {group} is {lag} behind on {topic}; ");
     }
+    text += &unread(&look.ends, taps);
+    text.trim_end_matches("; ").to_owned()
+}
+
+/// What the taps have not read below these ends, in words; empty if nothing.
+#[must_use]
+pub fn unread(ends: &Ends, taps: &[(String, Tap)]) -> String {
+    let mut text = String::new();
     for (topic, tap) in taps {
-        if let Some(ends) = look.ends.get(topic).filter(|ends| !tap.drained(ends)) {
+        if let Some(ends) = ends.get(topic).filter(|ends| !tap.drained(ends)) {
             let behind: i64 = ends.iter().zip(tap.positions()).map(|(end, at)| (end - at).max(0)).sum();
             let _ = write!(text, "the tap of {topic} is {behind} behind; ");
         }
     }
-    text.trim_end_matches("; ").to_owned()
+    text
+}
+
+/// Waits until the taps have read everything below these ends, or until somebody interrupts.
+///
+/// # Errors
+/// What is unread when the limit has passed or waiting is of no use, in words.
+pub fn read_to(ends: &Ends, taps: &[(String, Tap)], limit: Duration, interrupt: &StopFlag) -> Result<(), String> {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(reason) = hopeless(ends, taps) {
+            return Err(reason);
+        }
+        let unread = unread(ends, taps);
+        if unread.is_empty() || interrupt.is_stopped() {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return Err(unread.trim_end_matches("; ").to_owned());
+        }
+        std::thread::sleep(READ_POLL);
+    }
+}
+
+/// Why waiting for the taps is of no use, if so.
+#[must_use]
+pub fn hopeless(ends: &Ends, taps: &[(String, Tap)]) -> Option<String> {
+    taps.iter().find_map(|(topic, tap)| {
+        let partitions = ends.get(topic).map_or(0, Vec::len);
+        if tap.is_finished() {
+            Some(format!("the tap of {topic} ended before the drain"))
+        } else if tap.partitions() != partitions {
+            let read = tap.partitions();
+            Some(format!(
+                "topic {topic} now has {partitions} partitions, and its tap reads the {read} that it began with"
+            ))
+        } else {
+            None
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Gauge, hopeless, read_to, unread};
+    use rdkafka::ClientConfig;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+    use shakedown_loadgen::{IdentityRule, RunClock, StopFlag, Tap, TapPlan};
+    use shakedown_reports::record::{StreamInfo, StreamKind};
+    use shakedown_reports::{RunDirectory, RunInfo};
+    use std::collections::BTreeMap;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn taps_are_waited_for_unless_they_have_ended() {
+        let cluster = MockCluster::new(1).expect("a mock cluster");
+        cluster.create_topic("orders", 3, 1).expect("a topic");
+        let bootstrap = cluster.bootstrap_servers();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut info = RunInfo::new("a tap ends", 1);
+        info.streams = vec![StreamInfo { name: "orders".to_owned(), kind: StreamKind::Topic }];
+        let directory = RunDirectory::create(folder.path(), &info).expect("a run directory");
+        let stop = StopFlag::new();
+        let tap = Tap::start(
+            TapPlan::new(0, "orders", IdentityRule::Header, 1, 0),
+            &bootstrap,
+            RunClock::start(),
+            directory.delivery_writer(0).expect("a writer"),
+            directory.interner(),
+            directory.interval_log(),
+            stop.clone(),
+        )
+        .expect("a tap");
+        let taps = [("orders".to_owned(), tap)];
+        let gauge = Gauge::new(&bootstrap, &BTreeMap::new(), &["orders".to_owned()]).expect("a gauge");
+        let mut ends = gauge.ends().expect("an answer");
+        assert_eq!(ends["orders"], [0, 0, 0], "as many as the cluster says");
+        assert_eq!((hopeless(&ends, &taps), unread(&ends, &taps)), (None, String::new()));
+
+        // A message that is produced only after the wait for it has begun.
+        ends.insert("orders".to_owned(), vec![0, 0, 1]);
+        let (never, limit) = (StopFlag::new(), Duration::from_millis(50));
+        assert_eq!(read_to(&ends, &taps, limit, &never), Err("the tap of orders is 1 behind".to_owned()));
+        let late = std::thread::spawn(move || {
+            let producer: BaseProducer =
+                ClientConfig::new().set("bootstrap.servers", bootstrap).create().expect("a producer");
+            let record: BaseRecord<'_, (), str> = BaseRecord::to("orders").partition(2).payload("late");
+            producer.send(record).map_err(|(error, _)| error).expect("room in the queue");
+            producer.flush(Duration::from_secs(10)).expect("an acknowledgement");
+        });
+        assert_eq!(read_to(&ends, &taps, Duration::from_secs(10), &never), Ok(()));
+        assert_eq!(taps[0].1.positions(), [0, 0, 1], "it has been read when the wait is over");
+        late.join().expect("it is produced");
+
+        stop.stop();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !taps[0].1.is_finished() {
+            assert!(Instant::now() < deadline, "the tap does not end");
+            std::thread::yield_now();
+        }
+        assert_eq!(hopeless(&ends, &taps).as_deref(), Some("the tap of orders ended before the drain"));
+        assert_eq!(read_to(&ends, &taps, limit, &never), Err("the tap of orders ended before the drain".to_owned()));
+    }
 }

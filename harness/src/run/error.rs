@@ -99,6 +99,14 @@ pub enum RunError {
         /// The end of its log.
         last_lines: String,
     },
+    /// A service did not come back after a fault was healed. The conductor turns this into a failing verdict.
+    #[error("{service} did not come back after its fault was healed: {source}")]
+    NotRecovered {
+        /// The service, with its instance.
+        service: String,
+        /// What it did instead.
+        source: Box<RunError>,
+    },
     /// A service answered something that the run cannot use.
     #[error("{service} answers GET {path} with something unusable: {reason}")]
     Unusable {

@@ -9,6 +9,7 @@ use crate::scenario::model::{Readiness, Service};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -61,6 +62,30 @@ struct Life {
     down_on_purpose: bool,
 }
 
+/// What a fault met at an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Strike {
+    /// A running process, which was hit.
+    Hit,
+    /// Nothing: an earlier fault still holds it down, or it has not started.
+    Down,
+    /// A process that had ended on its own; how. Its end stays on the record, and nobody starts it again.
+    Died(String),
+}
+
+impl Life {
+    /// What a fault would meet now.
+    fn target(&mut self) -> Strike {
+        match &mut self.process {
+            Some(process) if !self.down_on_purpose => match process.ended() {
+                Some(status) => Strike::Died(describe(status)),
+                None => Strike::Hit,
+            },
+            _ => Strike::Down,
+        }
+    }
+}
+
 impl Instance {
     fn new(service: &Service, number: u32, site: &LaunchSite<'_>) -> Result<Self, RunError> {
         let name = &service.name;
@@ -101,11 +126,15 @@ impl Instance {
         self.log.address()
     }
 
-    /// Begins a life.
+    /// Begins a life, unless one is going on.
     ///
     /// # Errors
     /// When the system cannot start the command.
     pub fn start(&self, reaper: &Arc<Reaper>) -> Result<(), RunError> {
+        let mut life = self.life();
+        if life.target() == Strike::Hit {
+            return Ok(());
+        }
         self.log.begin(self.address.clone());
         let mut command = Command::new(&self.command[0]);
         command.args(&self.command[1..]).envs(&self.environment);
@@ -114,7 +143,6 @@ impl Instance {
             command: self.command.join(" "),
             source,
         })?;
-        let mut life = self.life();
         life.process = Some(process);
         life.down_on_purpose = false;
         Ok(())
@@ -123,41 +151,53 @@ impl Instance {
     /// How it ended, if it did so on its own.
     #[must_use]
     pub fn died(&self) -> Option<String> {
-        let mut life = self.life();
-        if life.down_on_purpose {
-            return None;
+        match self.life().target() {
+            Strike::Died(status) => Some(status),
+            Strike::Hit | Strike::Down => None,
         }
-        life.process.as_mut()?.ended().map(describe)
     }
 
     /// `kill -9`.
-    pub fn kill(&self) {
+    pub fn kill(&self) -> Strike {
         let mut life = self.life();
-        life.down_on_purpose = true;
-        if let Some(process) = &mut life.process {
-            process.kill();
+        let strike = life.target();
+        if strike != Strike::Hit {
+            return strike;
+        }
+        let status = life.process.as_mut().and_then(Process::kill);
+        match status.filter(|status| status.signal() != Some(Signal::KILL.as_raw())) {
+            // It was faster, by some microseconds.
+            Some(status) => Strike::Died(describe(status)),
+            None => {
+                life.down_on_purpose = true;
+                Strike::Hit
+            }
         }
     }
 
     /// Sends SIGSTOP or SIGCONT.
-    pub fn signal(&self, signal: Signal) {
-        if let Some(process) = &self.life().process {
+    pub fn signal(&self, signal: Signal) -> Strike {
+        let mut life = self.life();
+        let strike = life.target();
+        if let (Strike::Hit, Some(process)) = (&strike, &mut life.process) {
             process.signal(signal);
         }
+        strike
     }
 
-    /// Asks it to stop and waits; what is wrong with how it stopped, in words.
-    pub fn stop(&self, limit: Duration) -> Option<String> {
+    /// Asks it to stop and waits; what it met, and what is wrong with how it stopped, in words.
+    pub fn stop(&self, limit: Duration) -> (Strike, Option<String>) {
         let mut life = self.life();
-        if life.down_on_purpose {
-            life.process = None;
-            return None;
+        let strike = life.target();
+        if strike != Strike::Hit {
+            return (strike, None);
         }
         life.down_on_purpose = true;
-        let mut process = life.process.take()?;
-        if let Some(status) = process.ended() {
-            return Some(format!("{} {} before it was asked to stop", self.label, describe(status)));
-        }
+        let complaint = life.process.take().and_then(|process| self.stop_process(process, limit));
+        (strike, complaint)
+    }
+
+    fn stop_process(&self, mut process: Process, limit: Duration) -> Option<String> {
         // A paused process takes SIGTERM only once it goes on.
         process.signal(Signal::TERM);
         process.signal(Signal::CONT);
@@ -170,6 +210,18 @@ impl Instance {
             }
             None => Some(format!("{} had not stopped {limit:?} after SIGTERM, and was killed", self.label)),
         }
+    }
+
+    /// Stops it for good; what is wrong with its end, in words.
+    fn end(&self, limit: Duration) -> Option<String> {
+        match self.stop(limit) {
+            (Strike::Died(status), _) => Some(self.obituary(&status)),
+            (_, complaint) => complaint,
+        }
+    }
+
+    fn obituary(&self, status: &str) -> String {
+        format!("{} {status}; its last lines:\n{}", self.label, self.log.last_lines())
     }
 
     fn life(&self) -> MutexGuard<'_, Life> {
@@ -248,21 +300,15 @@ impl Fleet {
     /// Services that ended on their own, in words.
     #[must_use]
     pub fn deaths(&self) -> Vec<String> {
-        self.instances
-            .iter()
-            .filter_map(|instance| {
-                let status = instance.died()?;
-                Some(format!("{} {status}; its last lines:\n{}", instance.label, instance.log.last_lines()))
-            })
-            .collect()
+        self.instances.iter().filter_map(|instance| Some(instance.obituary(&instance.died()?))).collect()
     }
 
-    /// Asks every service to stop, all at once; what is wrong with how they did.
+    /// Asks every service to stop, all at once; what is wrong with how they did, and which had died before.
     #[must_use]
     pub fn stop(&self, limit: Duration) -> Vec<String> {
         let complaints: Vec<String> = std::thread::scope(|scope| {
             let stopping: Vec<_> =
-                self.instances.iter().map(|instance| scope.spawn(move || instance.stop(limit))).collect();
+                self.instances.iter().map(|instance| scope.spawn(move || instance.end(limit))).collect();
             stopping.into_iter().filter_map(|thread| thread.join().ok().flatten()).collect()
         });
         for complaint in &complaints {
@@ -280,4 +326,77 @@ pub fn make_stores(path: &Path) -> Result<PathBuf, RunError> {
     std::fs::create_dir_all(path)
         .and_then(|()| path.canonicalize())
         .map_err(RunError::io("create the folder for the services' stores"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Instance, LaunchSite, Reaper, Strike};
+    use crate::scenario::model::{Readiness, Service};
+    use rustix::process::Signal;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    fn instance(script: &str, folder: &std::path::Path) -> Instance {
+        let service = Service {
+            name: "mine".to_owned(),
+            command: Some(["sh", "-c", script].map(str::to_owned).to_vec()),
+            ready: Readiness::Log("up and running".to_owned()),
+            instances: 1,
+            group: None,
+            consumes: Vec::new(),
+            calls: Vec::new(),
+            env: BTreeMap::new(),
+            port: None,
+            figures: None,
+            ledger: None,
+        };
+        let site = LaunchSite {
+            directory: folder,
+            stores: folder,
+            bootstrap: "",
+            executable: None,
+            fixed_ports: false,
+            extra: BTreeMap::new(),
+        };
+        Instance::new(&service, 1, &site).expect("an instance")
+    }
+
+    fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !condition() {
+            assert!(Instant::now() < deadline, "{what}");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_fault_hits_what_is_running_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let reaper = Arc::new(Reaper::start().expect("sh exists"));
+        let instance = instance("echo up and running; sleep 600", folder.path());
+        assert_eq!((instance.signal(Signal::STOP), instance.kill()), (Strike::Down, Strike::Down), "before its start");
+        instance.start(&reaper).expect("it starts");
+        wait_for("it does not begin", || instance.log.awaited_seen());
+        instance.start(&reaper).expect("it goes on");
+        assert!(instance.log.awaited_seen(), "a second start began a new life over a running one");
+        assert_eq!((instance.signal(Signal::STOP), instance.kill()), (Strike::Hit, Strike::Hit));
+        assert_eq!((instance.signal(Signal::CONT), instance.kill()), (Strike::Down, Strike::Down), "killed before");
+        assert_eq!(instance.stop(Duration::from_secs(10)), (Strike::Down, None));
+        assert_eq!(instance.died(), None, "its end was planned");
+    }
+
+    #[test]
+    fn an_end_of_its_own_stays_on_the_record_whatever_strikes_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let reaper = Arc::new(Reaper::start().expect("sh exists"));
+        let instance = instance("echo oops; exit 7", folder.path());
+        instance.start(&reaper).expect("it starts");
+        wait_for("it does not end", || instance.died().is_some());
+        let died = Strike::Died("exited with code 7".to_owned());
+        assert_eq!((instance.signal(Signal::STOP), instance.kill()), (died.clone(), died.clone()));
+        assert_eq!(instance.stop(Duration::from_secs(10)), (died, None));
+        let end = instance.end(Duration::from_secs(10)).expect("something is wrong with its end");
+        assert_eq!(end, "mine exited with code 7; its last lines:\n    oops");
+    }
 }

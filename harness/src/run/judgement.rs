@@ -4,7 +4,7 @@ use super::error::RunError;
 use serde::{Deserialize, Serialize};
 use shakedown_reports::RunRecord;
 use shakedown_reports::expectation::Expectations;
-use shakedown_reports::verdict::{Outcome, Verdict};
+use shakedown_reports::verdict::{Finding, Outcome, Story, StoryEvent, Verdict};
 use std::path::Path;
 
 /// The file beside the record.
@@ -13,6 +13,9 @@ pub const ENDING_FILE: &str = "ending.json";
 /// The design's limit on the generator's lateness at p99: no later than this, and than a tenth of the tightest budget.
 const LATENESS_MAX_NS: u64 = 1_000_000;
 
+/// Why what was not found convicts nobody.
+const UNDRAINED: &str = "the drain did not finish";
+
 /// How a run came to its end: what the checks cannot see in the record. Kept as `ending.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
@@ -20,10 +23,42 @@ pub struct Ending {
     pub drained: bool,
     /// Whether somebody ended the run.
     pub interrupted: bool,
+    /// Services that did not come back after their fault was healed.
+    #[serde(default)]
+    pub stalled: Vec<Stalled>,
     /// Why the run cannot pass whatever the checks say.
     pub reasons: Vec<String>,
     /// How late the load generator was at p99; `None` where a service offered the load.
     pub lateness_p99_ns: Option<u64>,
+}
+
+/// A service that did not come back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stalled {
+    /// The service, with its instance.
+    pub service: String,
+    /// What it did instead, with its last lines.
+    pub detail: String,
+}
+
+impl Stalled {
+    /// The system's failure, not the run's: everything was healed, and no progress came of it.
+    fn finding(&self) -> Finding {
+        let mut lines = self.detail.lines();
+        let detail = lines.next().unwrap_or_default().to_owned();
+        let told = |line: &str| StoryEvent { at_ns: None, text: line.trim().to_owned() };
+        let events: Vec<StoryEvent> = lines.map(told).collect();
+        let evidence = if events.is_empty() { Vec::new() } else { vec![Story { title: self.service.clone(), events }] };
+        Finding {
+            check: "stalled".to_owned(),
+            subject: format!("service {}", self.service),
+            outcome: Outcome::Fail,
+            compared: 1,
+            found: 1,
+            detail,
+            evidence,
+        }
+    }
 }
 
 impl Ending {
@@ -76,11 +111,20 @@ pub fn judge(record: &RunRecord, ending: &Ending) -> Result<Verdict, RunError> {
 fn weigh(verdict: Verdict, ending: &Ending, expectations: &Expectations) -> Verdict {
     let Verdict { mut findings, mut reasons, .. } = verdict;
     reasons.extend(ending.reasons.iter().cloned());
+    findings.extend(ending.stalled.iter().map(Stalled::finding));
+    // What is allowed is allowed over all sinks together.
+    let copies: u64 =
+        findings.iter().filter(|finding| finding.check == "duplicated").map(|finding| finding.found).sum();
     let late = ending.lateness_p99_ns.filter(|late| *late > lateness_limit(expectations));
     for finding in findings.iter_mut().filter(|finding| finding.outcome == Outcome::Fail) {
         let excuse = match (finding.check.as_str(), late) {
-            // What had not arrived yet is not lost, and what was not added up yet is not missing.
-            ("lost" | "conserved", _) if !ending.drained => "the drain did not finish".to_owned(),
+            // What had not arrived yet is not lost, what was not added up yet is not missing, and whose source had not
+            // been read yet was not invented.
+            ("lost" | "conserved" | "phantom", _) if !ending.drained => UNDRAINED.to_owned(),
+            // Copies that are expected may still have been on their way; those that are too many were not.
+            ("duplicated", _) if !ending.drained && copies < expectations.duplicated.unwrap_or(0) => {
+                UNDRAINED.to_owned()
+            }
             ("latency", Some(late)) => {
                 format!("the load generator itself was {:.2} ms late at p99", late as f64 / 1e6)
             }
@@ -100,7 +144,7 @@ fn lateness_limit(expectations: &Expectations) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ending, weigh};
+    use super::{Ending, Stalled, weigh};
     use shakedown_reports::expectation::{Expectations, LatencyBudget};
     use shakedown_reports::verdict::{Finding, Outcome, Verdict};
     use std::collections::BTreeMap;
@@ -137,8 +181,35 @@ mod tests {
         let ending = Ending { drained: false, ..Ending::default() };
         assert_eq!(outcome("lost", &ending), Outcome::Inconclusive);
         assert_eq!(outcome("conserved", &ending), Outcome::Inconclusive);
+        assert_eq!(outcome("phantom", &ending), Outcome::Inconclusive);
         assert_eq!(outcome("duplicated", &ending), Outcome::Fail);
         assert_eq!(outcome("reordered", &ending), Outcome::Fail);
+    }
+
+    #[test]
+    fn copies_that_may_still_come_convict_nobody_and_too_many_do() {
+        let ending = Ending { drained: false, ..Ending::default() };
+        let outcome = |allowed| {
+            let expectations = Expectations { duplicated: Some(allowed), ..Expectations::default() };
+            // Two sinks, one copy each.
+            let verdict = Verdict::new(vec![failed("duplicated"), failed("duplicated")], Vec::new());
+            weigh(verdict, &ending, &expectations).outcome
+        };
+        assert_eq!(outcome(3), Outcome::Inconclusive);
+        assert_eq!(outcome(1), Outcome::Fail);
+        assert_eq!(outcome(0), Outcome::Fail);
+    }
+
+    #[test]
+    fn a_service_that_does_not_come_back_fails_the_run() {
+        let stalled = Stalled { service: "tracker".to_owned(), detail: "exited; its last lines:\n    oops".to_owned() };
+        let ending = Ending { stalled: vec![stalled], ..Ending::default() };
+        let verdict = weigh(Verdict::new(Vec::new(), Vec::new()), &ending, &Expectations::default());
+        assert_eq!(verdict.outcome, Outcome::Fail);
+        let [finding] = verdict.findings.as_slice() else { panic!("one finding, not {:?}", verdict.findings) };
+        assert_eq!((finding.check.as_str(), finding.subject.as_str()), ("stalled", "service tracker"));
+        assert_eq!(finding.detail, "exited; its last lines:");
+        assert_eq!(finding.evidence[0].events[0].text, "oops");
     }
 
     #[test]

@@ -168,7 +168,7 @@ impl Reader {
                 None => Err("it has not said where it listens".to_owned()),
             };
             // A service that is down or starting has no answer; it is asked again, and the drain waits for it.
-            let entries = match page.as_deref().map(|page| read_page(page, &self.rule, &self.names)) {
+            let entries = match page.as_deref().map(|page| read_page(page, position, &self.rule, &self.names)) {
                 Ok(Ok(entries)) => entries,
                 Ok(Err(reason)) => {
                     *lock(&self.progress.unusable) = Some(reason);
@@ -198,14 +198,24 @@ impl Reader {
     }
 }
 
-/// The entries of a page, with their positions.
-fn read_page(page: &str, rule: &LedgerRule, names: &Names) -> Result<Vec<(u64, Delivery)>, String> {
+/// The entries of the page behind a position, with their own. Positions must grow, or one entry would be read again and
+/// again by a service that ignores `after` or takes it as inclusive.
+fn read_page(page: &str, after: u64, rule: &LedgerRule, names: &Names) -> Result<Vec<(u64, Delivery)>, String> {
+    let mut last = after;
     page.lines()
         .filter(|line| !line.trim().is_empty())
         .map(|line| {
             let json: Json =
                 serde_json::from_str(line).map_err(|error| format!("not a line of JSON ({error}): {line}"))?;
-            read_entry(&json, rule, names).map_err(|what| format!("{what}: {line}"))
+            let (position, delivery) = read_entry(&json, rule, names).map_err(|what| format!("{what}: {line}"))?;
+            if position <= last {
+                return Err(format!(
+                    "asked for what is behind position {after}, it has position {position} behind {last}, but positions \
+                     must grow, from 1: {line}"
+                ));
+            }
+            last = position;
+            Ok((position, delivery))
         })
         .collect()
 }
@@ -273,7 +283,7 @@ mod tests {
         let page = format!(
             "{{\"position\":9,\"order_id\":\"{id}\",\"user\":\"user-3\",\"partition\":1,\"offset\":5,\"at_us\":1000}}\n\n"
         );
-        let entries = read_page(&page, &rule(), &names).expect("a good page");
+        let entries = read_page(&page, 8, &rule(), &names).expect("a good page");
         let [(9, delivery)] = entries.as_slice() else { panic!("one entry at position 9, not {entries:?}") };
         assert_eq!((delivery.identity, delivery.key), (Identity::planned(42), Key::planned(3)));
         assert_eq!((delivery.partition, delivery.offset, delivery.received_ns), (1, 5, 1_000_000));
@@ -282,8 +292,26 @@ mod tests {
     #[test]
     fn an_entry_without_its_fields_is_explained() {
         let names = Names::new(Arc::new(Interner::in_memory("user-")), 7, 100);
-        let error = read_page(r#"{"position":1,"user":"user-3"}"#, &rule(), &names).expect_err("no identity");
+        let error = read_page(r#"{"position":1,"user":"user-3"}"#, 0, &rule(), &names).expect_err("no identity");
         assert!(error.starts_with("`/order_id` is not a string: {"), "{error}");
-        assert!(read_page("<html>", &rule(), &names).expect_err("not JSON").starts_with("not a line of JSON"));
+        assert!(read_page("<html>", 0, &rule(), &names).expect_err("not JSON").starts_with("not a line of JSON"));
+    }
+
+    #[test]
+    fn positions_that_do_not_grow_are_refused_with_both() {
+        let names = Names::new(Arc::new(Interner::in_memory("user-")), 7, 100);
+        let entry = |position: &u64| {
+            format!("{{\"position\":{position},\"order_id\":\"a\",\"user\":\"user-1\",\"at_us\":1}}\n")
+        };
+        let refused = |after, positions: &[u64]| {
+            let page: String = positions.iter().map(entry).collect();
+            read_page(&page, after, &rule(), &names).expect_err("positions that do not grow")
+        };
+        assert!(refused(9, &[1, 2]).starts_with("asked for what is behind position 9, it has position 1 behind 9,"));
+        assert!(refused(9, &[9, 10]).contains("position 9 behind 9,"), "inclusive");
+        assert!(refused(9, &[10, 12, 11]).contains("position 11 behind 12,"), "not in order");
+        assert!(refused(0, &[0]).contains("position 0 behind 0,"), "the first position is 1");
+        let page: String = [10, 12].iter().map(entry).collect();
+        assert_eq!(read_page(&page, 9, &rule(), &names).expect("gaps are fine").len(), 2);
     }
 }

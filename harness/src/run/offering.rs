@@ -4,15 +4,15 @@ use super::error::RunError;
 use super::fleet::Fleet;
 use super::http;
 use super::nemesis::Nemesis;
-use super::parts::{Parts, thousands};
+use super::parts::Parts;
 use super::readiness;
 use super::session::Session;
 use crate::plan::Plan;
 use crate::scenario::model::{LoadRule, Target};
 use serde_json::Value as Json;
 use shakedown_loadgen::{Load, LoadSummary, Rate, StopFlag};
-use shakedown_reports::numbers;
-use std::collections::BTreeMap;
+use shakedown_reports::numbers::{self, grouped};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// Between two looks at the load's progress; the longest that a fault comes late.
@@ -30,7 +30,7 @@ const STATS: &str = "/stats";
 /// When the load generator breaks, a service cannot be healed, or the run is interrupted.
 pub fn offer(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
     session.go_on()?;
-    let total = thousands(session.plan.total);
+    let total = grouped(session.plan.total);
     let target = session.plan.scenario.load.target.clone();
     let whereto = match &target {
         Target::Topic(name) => format!("to topic {name}"),
@@ -87,7 +87,7 @@ fn offer_to_topic(session: &Session, parts: &mut Parts) -> Result<(), RunError> 
     with_faults(session, parts, &bootstrap, |parts| {
         let Some(load) = &parts.load else { return Ok(true) };
         let progress = load.progress();
-        let (offered, acknowledged) = (thousands(progress.offered), thousands(progress.acknowledged));
+        let (offered, acknowledged) = (grouped(progress.offered), grouped(progress.acknowledged));
         session.journal.progress(&format!("load: {offered} offered, {acknowledged} acknowledged"));
         Ok(load.is_finished())
     })?;
@@ -98,14 +98,14 @@ fn offer_to_topic(session: &Session, parts: &mut Parts) -> Result<(), RunError> 
     let rule = &plan.scenario.load;
     let mut text = format!(
         "{} messages offered at {} ({}), {} acknowledged",
-        thousands(progress.offered),
+        grouped(progress.offered),
         rate(rule),
         shape(rule),
-        thousands(progress.acknowledged)
+        grouped(progress.acknowledged)
     );
     for (number, word) in [(progress.failed, "failed"), (progress.unknown, "unknown")] {
         if number > 0 {
-            text = format!("{text}, {} {word}", thousands(number));
+            text = format!("{text}, {} {word}", grouped(number));
         }
     }
     parts.summary.line("load", text);
@@ -114,7 +114,7 @@ fn offer_to_topic(session: &Session, parts: &mut Parts) -> Result<(), RunError> 
     totals.insert("messages offered".to_owned(), signed(progress.offered));
     totals.insert("messages acknowledged".to_owned(), signed(progress.acknowledged));
     if progress.offered < plan.total {
-        let (offered, total) = (thousands(progress.offered), thousands(plan.total));
+        let (offered, total) = (grouped(progress.offered), grouped(plan.total));
         let cause = summary.last_error.map(|error| format!(": {error}")).unwrap_or_default();
         parts.ending.reasons.push(format!("only {offered} of {total} messages were offered{cause}"));
     }
@@ -135,7 +135,7 @@ fn offer_by_service(session: &Session, parts: &mut Parts, name: &str) -> Result<
     if let Some(fleet) = &parts.fleet {
         for instance in fleet.of(name) {
             instance.start(&fleet.reaper)?;
-            readiness::wait(session, &bootstrap, instance, deadline)?;
+            readiness::wait(session, &bootstrap, instance, &BTreeSet::new(), deadline)?;
         }
     }
     let give_up = Instant::now() + plan.scenario.load.duration + plan.scenario.limits.drain;
@@ -149,7 +149,7 @@ fn offer_by_service(session: &Session, parts: &mut Parts, name: &str) -> Result<
         let Some(fleet) = &parts.fleet else { return Ok(true) };
         if let Some(stats) = stats(session, fleet, name)? {
             last = stats;
-            session.journal.progress(&format!("load: {} accepted", thousands(last.accepted)));
+            session.journal.progress(&format!("load: {} accepted", grouped(last.accepted)));
         }
         let dead = fleet.of(name).any(|instance| instance.died().is_some());
         if !last.done && (dead || Instant::now() >= give_up) {
@@ -162,10 +162,10 @@ fn offer_by_service(session: &Session, parts: &mut Parts, name: &str) -> Result<
     let rule = &plan.scenario.load;
     let text = format!(
         "{} messages from {name} at {} ({}), {} acknowledged",
-        thousands(last.accepted),
+        grouped(last.accepted),
         rate(rule),
         shape(rule),
-        thousands(last.acknowledged)
+        grouped(last.acknowledged)
     );
     parts.summary.line("load", text);
     let totals = &mut parts.summary.totals;

@@ -1,5 +1,6 @@
 //! Everything alive in a run, and how it ends in good order however far the run came.
 
+use super::drain::{self, Gauge};
 use super::error::RunError;
 use super::fleet::Fleet;
 use super::judgement::Ending;
@@ -8,11 +9,14 @@ use super::session::Session;
 use super::stand_in::Mailbox;
 use crate::backend::RunningCluster;
 use crate::scenario::model::LedgerRule;
-use shakedown_loadgen::{Load, StopFlag, Tap};
-use shakedown_reports::Summary;
+use shakedown_loadgen::{Load, StopFlag, Tap, TapError};
 use shakedown_reports::record::Figure;
+use shakedown_reports::{Summary, numbers};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How long taps may take for what services produced while they stopped.
+const LAST_READ: Duration = Duration::from_secs(10);
 
 /// The live parts of a run. Fields are dropped in the order in which they stand here: services before the cluster that
 /// they talk to.
@@ -30,6 +34,8 @@ pub struct Parts {
     pub mailbox: Option<Mailbox>,
     /// Readers of topics.
     pub taps: Vec<(String, Tap)>,
+    /// Asks the cluster how far everybody is, from the drain on.
+    pub gauge: Option<Gauge>,
     /// Ends the taps.
     pub tap_stop: StopFlag,
     /// The cluster.
@@ -82,6 +88,12 @@ impl Parts {
                 .service("mailbox", format!("{} emails sent, {} requests repeated", totals.sent, totals.repeated));
             keep(mailbox.close());
         }
+        if let Err(reason) = self.read_last_words(session) {
+            session.journal.warning(&reason);
+            self.ending.drained = false;
+            self.ending.reasons.push(reason);
+        }
+        self.gauge = None;
         self.tap_stop.stop();
         for (topic, tap) in self.taps.drain(..) {
             match tap.join() {
@@ -92,6 +104,12 @@ impl Parts {
                     self.ending.reasons.push(text);
                 }
                 Ok(_) => {}
+                // The client of one tap gave up: what it read until then is recorded, and the rest nobody can judge.
+                Err(error @ TapError::Fatal { .. }) => {
+                    session.journal.warning(error.to_string());
+                    self.ending.drained = false;
+                    self.ending.reasons.push(error.to_string());
+                }
                 Err(error) => keep(Err(error.into())),
             }
         }
@@ -102,44 +120,18 @@ impl Parts {
         }
         first
     }
+
+    /// Waits until the taps have read what services produced while they stopped: it is part of what they did.
+    fn read_last_words(&self, session: &Session) -> Result<(), String> {
+        let Some(gauge) = self.gauge.as_ref().filter(|_| self.ending.drained) else { return Ok(()) };
+        let ends = gauge.ends().map_err(|error| error.to_string())?;
+        let waited = drain::read_to(&ends, &self.taps, LAST_READ, &session.options.interrupt);
+        waited.map_err(|reason| format!("what services produced while they stopped was not read: {reason}"))
+    }
 }
 
 /// `14 ms`, `1.25 s`.
 #[must_use]
 pub fn short(duration: Duration) -> String {
-    if duration < Duration::from_secs(1) {
-        format!("{} ms", duration.as_millis())
-    } else {
-        format!("{:.2} s", duration.as_secs_f64())
-    }
-}
-
-/// `5,000`.
-#[must_use]
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{short, thousands};
-    use std::time::Duration;
-
-    #[test]
-    fn figures_are_written_for_people() {
-        assert_eq!(thousands(0), "0");
-        assert_eq!(thousands(999), "999");
-        assert_eq!(thousands(1_000), "1,000");
-        assert_eq!(thousands(1_234_567), "1,234,567");
-        assert_eq!(short(Duration::from_millis(14)), "14 ms");
-        assert_eq!(short(Duration::from_millis(1_250)), "1.25 s");
-    }
+    numbers::duration(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
 }

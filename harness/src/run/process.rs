@@ -51,7 +51,7 @@ impl Process {
             self.status = self.child.try_wait().ok().flatten();
             if self.status.is_some() {
                 // Whatever it started and left behind goes with it.
-                self.signal(Signal::KILL);
+                self.signal_group(Signal::KILL);
                 self.reaper.stopped(self.child.id());
                 let deadline = Instant::now() + OUTPUT_WAIT;
                 while Instant::now() < deadline && !self.readers.iter().all(JoinHandle::is_finished) {
@@ -62,8 +62,17 @@ impl Process {
         self.status
     }
 
-    /// Sends a signal to the whole group.
-    pub fn signal(&self, signal: Signal) {
+    /// Sends a signal to the whole group; nothing once the end is known, since the number of the group may belong to
+    /// somebody else by then. Whether there was anybody to send it to.
+    pub fn signal(&mut self, signal: Signal) -> bool {
+        let running = self.ended().is_none();
+        if running {
+            self.signal_group(signal);
+        }
+        running
+    }
+
+    fn signal_group(&self, signal: Signal) {
         if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             // The group may have ended on its own in the meantime, which is what was wanted.
             let _ = kill_process_group(group, signal);
@@ -84,12 +93,13 @@ impl Process {
         }
     }
 
-    /// Kills the whole group and waits for the child.
-    pub fn kill(&mut self) {
+    /// Kills the whole group and waits for the child; how it ended, unless that takes too long.
+    pub fn kill(&mut self) -> Option<ExitStatus> {
         if self.status.is_none() {
-            self.signal(Signal::KILL);
+            self.signal_group(Signal::KILL);
             self.wait(Duration::from_secs(10));
         }
+        self.status
     }
 }
 
@@ -111,7 +121,7 @@ pub fn describe(status: ExitStatus) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Process, Reaper, ServiceLog, describe};
+    use super::{Process, Reaper, ServiceLog, Signal, describe};
     use std::process::Command;
     use std::sync::Arc;
     use std::time::Duration;
@@ -135,6 +145,18 @@ mod tests {
             "{}",
             log.last_lines()
         );
+    }
+
+    #[test]
+    fn a_signal_goes_to_nobody_once_the_end_is_known() {
+        let (mut process, _log, _folder) = shell("sleep 600");
+        assert!(process.signal(Signal::CONT), "it is running");
+        let status = process.kill().expect("it ends");
+        assert_eq!(describe(status), "was killed by signal 9");
+        assert!(!process.signal(Signal::CONT), "its number may be somebody else's");
+        let (mut process, _log, _folder) = shell("exit 3");
+        process.wait(Duration::from_secs(10)).expect("it ends");
+        assert_eq!(process.kill().map(describe).as_deref(), Some("exited with code 3"), "a kill does not hide the end");
     }
 
     #[test]

@@ -17,9 +17,13 @@ use shakedown_reports::record::Delivery;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
+
+/// How often the ledger is handed to the operating system: what a killed harness loses at most.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
 /// What the ledger keeps of an email.
 #[derive(Debug, Deserialize)]
@@ -42,6 +46,7 @@ pub struct Mailbox {
     url: String,
     ledger: Arc<Ledger>,
     server: JoinHandle<()>,
+    flusher: JoinHandle<()>,
 }
 
 struct Ledger {
@@ -92,7 +97,16 @@ impl Mailbox {
             // It serves until it is aborted; an error can only be the end of its socket.
             let _ = axum::serve(listener, router).await;
         });
-        Ok(Self { url: format!("http://{address}"), ledger, server })
+        let flushed = Arc::clone(&ledger);
+        let flusher = runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(FLUSH_EVERY).await;
+                if let Some(writer) = &mut flushed.lock().writer {
+                    writer.flush();
+                }
+            }
+        });
+        Ok(Self { url: format!("http://{address}"), ledger, server, flusher })
     }
 
     /// What services are given as `MAILBOX_URL`.
@@ -125,6 +139,7 @@ impl Mailbox {
 impl Drop for Mailbox {
     fn drop(&mut self) {
         self.server.abort();
+        self.flusher.abort();
     }
 }
 
@@ -181,12 +196,14 @@ async fn send(State(ledger): State<Arc<Ledger>>, headers: HeaderMap, body: Bytes
 
 #[cfg(test)]
 mod tests {
-    use super::{Ledger, LedgerState};
+    use super::{FLUSH_EVERY, Ledger, LedgerState, Mailbox};
     use axum::http::StatusCode;
     use shakedown_loadgen::{Names, RunClock};
-    use shakedown_reports::Interner;
+    use shakedown_reports::record::{Record, StreamInfo, StreamKind};
+    use shakedown_reports::{Interner, RunDirectory, RunInfo, RunRecord};
     use std::collections::HashMap;
     use std::sync::{Arc, Mutex};
+    use std::time::Instant;
 
     fn ledger() -> Ledger {
         let names = Names::new(Arc::new(Interner::in_memory("user-")), 1, 0);
@@ -203,6 +220,35 @@ mod tests {
         assert_eq!(ledger.take(Some("one"), br#"{"order_id":"two"}"#).0, StatusCode::UNPROCESSABLE_ENTITY);
         let state = ledger.lock();
         assert_eq!((state.sent, state.repeated, state.refused), (1, 1, 1));
+    }
+
+    #[test]
+    fn an_email_is_on_disk_soon_after_it_was_sent() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut info = RunInfo::new("a mailbox", 1);
+        info.streams = vec![StreamInfo { name: "mailbox".to_owned(), kind: StreamKind::Ledger }];
+        let directory = RunDirectory::create(folder.path(), &info).expect("a run directory");
+        let writer = directory.delivery_writer(0).expect("a writer");
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let names = Names::new(directory.interner(), 1, 0);
+        let mailbox = Mailbox::open(&runtime, RunClock::start(), names, Some(writer)).expect("a mailbox");
+        mailbox.ledger.take(None, br#"{"order_id":"one"}"#);
+        let deadline = Instant::now() + 10 * FLUSH_EVERY;
+        // As `check` would see it, were the harness killed now.
+        let on_disk = || {
+            let record = RunRecord::open(directory.path()).expect("a record");
+            let mut count = 0;
+            record.deliveries(0, &mut |_| count += 1).expect("readable");
+            count
+        };
+        while on_disk() == 0 {
+            assert!(Instant::now() < deadline, "the email is not on disk");
+            std::thread::yield_now();
+        }
+        assert_eq!(mailbox.totals().sent, 1);
+        mailbox.close().expect("a finished ledger");
+        assert_eq!(on_disk(), 1);
     }
 
     #[test]

@@ -1,14 +1,22 @@
 //! A service that copies `orders` to `forwarded`, but for one message: that one it drops, doubles or swaps with the next
-//! one of its key.
+//! one of its key. Or it adds a partition to `forwarded` at that message, or forwards its last message many times more
+//! when it is asked to stop.
 //!
-//! `MISCHIEF` is `none`, `drop`, `double` or `swap`; `MISCHIEF_AT` counts to the message it is done to.
+//! `MISCHIEF` is `none`, `drop`, `double`, `swap`, `grow` or `farewell`; `MISCHIEF_AT` counts to the message it is done to.
 
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::message::{BorrowedMessage, OwnedMessage};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::{ClientConfig, Message};
+use shakedown::StopFlag;
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How often the last message is forwarded again by a `farewell`.
+pub(crate) const FAREWELLS: u64 = 5_000;
 
 /// Messages between two commits while there is no pause.
 const COMMIT_EVERY: u64 = 5000;
@@ -16,6 +24,7 @@ const COMMIT_EVERY: u64 = 5000;
 pub(crate) fn run() -> ExitCode {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let bootstrap = variable("KAFKA_BOOTSTRAP_SERVERS");
+    let mischief = variable("MISCHIEF");
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", &bootstrap)
         .set("group.id", variable("GROUP_ID"))
@@ -30,11 +39,21 @@ pub(crate) fn run() -> ExitCode {
         .create()
         .expect("a producer");
     consumer.subscribe(&["orders"]).expect("a subscription");
-    let mischief = variable("MISCHIEF");
     let at: u64 = variable("MISCHIEF_AT").parse().unwrap_or(0);
     let mut count = 0;
     let mut held: Option<OwnedMessage> = None;
+    let mut last: Option<OwnedMessage> = None;
+    // Without a handler SIGTERM ends the process, which is good enough for everybody else.
+    let asked_to_stop = (mischief == "farewell").then(on_sigterm).unwrap_or_default();
     loop {
+        if asked_to_stop.is_stopped() {
+            for _ in 0..FAREWELLS {
+                forward(&producer, last.as_ref().expect("something was forwarded"));
+            }
+            producer.flush(Duration::from_secs(10)).expect("acknowledgements");
+            // At once: leaving the group and closing the clients would give taps the time that this is about.
+            std::process::exit(0);
+        }
         let Some(message) = consumer.poll(Duration::from_millis(50)) else {
             commit(&consumer, &producer);
             continue;
@@ -47,6 +66,10 @@ pub(crate) fn run() -> ExitCode {
                 forward(&producer, &message.detach());
                 forward(&producer, &message.detach());
             }
+            ("grow", true) => {
+                forward(&producer, &message.detach());
+                grow(&bootstrap);
+            }
             ("swap", true) => held = Some(message.detach()),
             _ => {
                 forward(&producer, &message.detach());
@@ -55,10 +78,39 @@ pub(crate) fn run() -> ExitCode {
                 }
             }
         }
+        last = Some(message.detach());
         if count % COMMIT_EVERY == 0 {
             commit(&consumer, &producer);
         }
     }
+}
+
+/// A flag that SIGTERM raises.
+fn on_sigterm() -> StopFlag {
+    let flag = StopFlag::new();
+    let raised = flag.clone();
+    let runtime = runtime();
+    let mut terminate = {
+        let _guard = runtime.enter();
+        signal(SignalKind::terminate()).expect("signals can be handled")
+    };
+    std::thread::spawn(move || {
+        runtime.block_on(terminate.recv());
+        raised.stop();
+    });
+    flag
+}
+
+fn grow(bootstrap: &str) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).create().expect("an admin client");
+    let more = [NewPartitions::new("forwarded", 5)];
+    let answers = runtime().block_on(admin.create_partitions(&more, &AdminOptions::new())).expect("an answer");
+    assert_eq!(answers, [Ok("forwarded".to_owned())]);
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
 fn same_key(earlier: &OwnedMessage, message: &BorrowedMessage<'_>) -> bool {

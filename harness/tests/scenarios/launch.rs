@@ -4,6 +4,7 @@ use crate::processes;
 use crate::trial;
 use libtest_mimic::Trial;
 use shakedown::run::journal::Observer;
+use shakedown::run::judgement::Ending;
 use shakedown::{RunError, Runner, StopFlag};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,9 +31,6 @@ to = "topic orders"
 target = "topic orders"
 arrivals = { shape = "constant", rate = "200/s", for = "30s" }
 
-[limits]
-start = "500ms"
-
 [expect]
 lost = 0
 "#;
@@ -45,7 +43,8 @@ pub(crate) fn trials() -> Vec<Trial> {
             assert!(text.contains("reading the settings") && text.contains("no such database"), "{text}");
         }),
         trial("launch::a_service_that_is_never_ready_shows_what_is_missing", || {
-            let text = failure("echo still thinking; sleep 600");
+            let impatient = format!("{SCENARIO}\n[limits]\nstart = \"500ms\"\n");
+            let text = failure_of(&impatient, "echo still thinking; sleep 600");
             assert!(text.contains("mine is not ready after 500ms: no line with \"up and running\" yet"), "{text}");
             assert!(text.contains("still thinking"), "{text}");
         }),
@@ -113,10 +112,20 @@ pub(crate) fn write(folder: &Path) -> PathBuf {
 }
 
 fn failure(script: &str) -> String {
+    failure_of(SCENARIO, script)
+}
+
+fn failure_of(scenario: &str, script: &str) -> String {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let runner = Runner::new(write(folder.path())).command("mine", ["sh", "-c", script]).output(folder.path());
+    let file = write(folder.path());
+    std::fs::write(&file, scenario).expect("a scenario file");
+    let runner = Runner::new(file).command("mine", ["sh", "-c", script]).output(folder.path());
     let error = runner.run().expect_err("the service does not start");
     assert!(matches!(error.cause(), RunError::DiedAtStart { .. } | RunError::NotReady { .. }), "{error}");
     processes::assert_none_of(folder.path());
+    let RunError::InDirectory { directory, .. } = &error else { panic!("no run directory: {error}") };
+    let ending = Ending::read(directory).expect("an ending");
+    let broke_off = format!("the run broke off: {}", error.cause());
+    assert_eq!(ending.reasons.last(), Some(&broke_off), "`check` tells the same");
     error.to_string()
 }

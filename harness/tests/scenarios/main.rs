@@ -4,6 +4,7 @@
 
 mod agreement;
 mod committed;
+mod deaths;
 mod forwarder;
 mod kcat;
 mod launch;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     let mut trials: Vec<Trial> = committed::trials();
     trials.extend(misbehaviour::trials());
     trials.extend(launch::trials());
+    trials.extend(deaths::trials());
     trials.extend(tool::trials());
     trials.extend(kcat::trials());
     trials.extend(agreement::trials());

@@ -27,6 +27,15 @@ pub(crate) fn trials() -> Vec<Trial> {
             let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/schema.json");
             assert!(output.stdout == std::fs::read(committed).expect("the schema"), "scenarios/schema.json is old");
         }),
+        trial("tool::a_reader_that_leaves_changes_no_exit_code", || {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/correctness/tracker.toml");
+            let runs = folder.path().join("runs").display().to_string();
+            let mut child = start(&["run", &file.display().to_string(), "--out", &runs]);
+            drop(child.stdout.take());
+            assert_eq!(wait(&mut child), Some(0));
+            assert!(run_of(folder.path()).join("verdict.json").is_file());
+        }),
         trial("tool::check_wants_a_run_directory", || {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let output = shakedown(&["check", &folder.path().display().to_string()]);

@@ -83,7 +83,7 @@ fn budgets(
         for (percentile, bound) in &bounds.value.0 {
             if !is_percentile(&percentile.value) {
                 let message = format!("`{}` is not a percentile", percentile.value);
-                let help = "allowed: `p` and a number between 0 and 100, as in `p50`, `p99`, `\"p99.9\"`, or `max`";
+                let help = format!("allowed: {}", shakedown_checks::quantile::NAMES);
                 problems.add(percentile.place, message, "no such percentile", help);
             }
             at_most.insert(percentile.value.clone(), bound.value.0);

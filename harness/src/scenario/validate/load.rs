@@ -1,16 +1,18 @@
-//! The load: its target, and that at least one message will be due.
+//! The load: its target, and that the load generator can carry it out.
 
 use super::scenario::top_of;
 use super::scope::Scope;
 use super::topics::scalars;
+use crate::language::document::Spanned;
 use crate::language::problem::Problems;
-use crate::language::raw::ShapeChoice;
+use crate::language::raw::{RawLoad, ShapeChoice};
 use crate::language::reference::TargetReference;
+use crate::plan::PlanError;
 use crate::scenario::merge::Merged;
 use crate::scenario::model::{LoadRule, Target};
-
-/// More messages than this in one run do not fit the record's dense arrays.
-const MESSAGES_MAX: u128 = 1 << 32;
+use shakedown_loadgen::PlanError as LoadError;
+use shakedown_loadgen::keys::KeySpaceError;
+use shakedown_loadgen::schedule::ScheduleError;
 
 /// Users when the scenario does not say.
 const USERS: u32 = 1_000;
@@ -48,25 +50,74 @@ pub(super) fn validate(merged: &Merged, scope: &Scope<'_>, problems: &mut Proble
             Target::Service(name.clone())
         }
     };
-    let arrivals = &load.value.arrivals;
-    let (rate, duration) = (arrivals.value.rate.value, arrivals.value.duration.value.0);
-    let total = u128::from(rate.messages) * duration.as_nanos() / rate.per.as_nanos().max(1);
-    if total == 0 || total > MESSAGES_MAX {
-        let message = format!("these arrivals come to {total} messages");
-        let help = format!("allowed: 1 to {MESSAGES_MAX} messages, which is the rate times the duration");
-        problems.add(arrivals.place, message, "nothing to run, or too much", help);
-    }
     let keys = load.value.keys.as_ref().map(|keys| &keys.value);
-    Some(LoadRule {
+    if matches!(target, Target::Service(_)) {
+        refuse_for_service(load, problems);
+    }
+    let arrivals = &load.value.arrivals.value;
+    let rule = LoadRule {
         target,
-        poisson: arrivals.value.shape.value == ShapeChoice::Poisson,
-        messages: rate.messages,
-        per: rate.per,
-        duration,
+        poisson: arrivals.shape.value == ShapeChoice::Poisson,
+        messages: arrivals.rate.value.messages,
+        per: arrivals.rate.value.per,
+        duration: arrivals.duration.value.0,
         users: keys
             .and_then(|keys| keys.users.as_ref())
             .map_or(USERS, |n| u32::try_from(n.value.0).unwrap_or(u32::MAX)),
         zipf: keys.and_then(|keys| keys.zipf.as_ref()).map(|zipf| zipf.value.0),
         client: load.value.client.as_ref().map(|client| scalars(&client.value)).unwrap_or_default(),
-    })
+    };
+    check_plan(load, &rule, problems);
+    Some(rule)
+}
+
+/// What only the load generator can do, and a service is not told.
+fn refuse_for_service(load: &Spanned<RawLoad>, problems: &mut Problems<'_>) {
+    let zipf = load.value.keys.as_ref().and_then(|keys| keys.value.zipf.as_ref());
+    let ignored = [
+        ("keys.zipf", zipf.map(|zipf| zipf.place), "leave it out: the service draws its users alike"),
+        (
+            "client",
+            load.value.client.as_ref().map(|client| client.place),
+            "configure its client by its own `env`: KAFKA_LINGER_MS and the like",
+        ),
+    ];
+    for (key, place, help) in ignored {
+        if let Some(place) = place {
+            let message = format!("`load.{key}` has no effect: a service offers the load");
+            problems.add(place, message, "never used", help);
+        }
+    }
+}
+
+/// Whether the load generator could carry this out, by its own arithmetic, at the place of what it refuses.
+fn check_plan(load: &Spanned<RawLoad>, rule: &LoadRule, problems: &mut Problems<'_>) {
+    let arrivals = &load.value.arrivals;
+    let Err(error) = crate::plan::load_plan(1, rule) else { return };
+    let keys = load.value.keys.as_ref().map(|keys| &keys.value);
+    let (place, help) = match &error {
+        // Said already, with the topic's own place.
+        PlanError::Load(LoadError::Topic { .. }) => return,
+        PlanError::Rate(_) => (arrivals.value.rate.place, "write a smaller rate"),
+        PlanError::Load(LoadError::Schedule(ScheduleError::Duration { .. })) => {
+            (arrivals.value.duration.place, "write how long the load lasts, such as \"10s\"")
+        }
+        PlanError::Load(LoadError::Keys(KeySpaceError::Users { .. })) => {
+            (keys.and_then(|keys| keys.users.as_ref()).map_or(load.place, |users| users.place), "write fewer users")
+        }
+        PlanError::Load(LoadError::Keys(KeySpaceError::Zipf { .. })) => {
+            (keys.and_then(|keys| keys.zipf.as_ref()).map_or(load.place, |zipf| zipf.place), "write a smaller exponent")
+        }
+        PlanError::Load(LoadError::Property { name }) => {
+            let client = load.value.client.iter().flat_map(|client| &client.value.0);
+            let place = client.filter(|(key, _)| key.value == *name).map(|(key, _)| key.place).next();
+            (place.unwrap_or(load.place), "leave it out: the harness knows where its cluster is")
+        }
+        PlanError::Load(_) => (arrivals.place, "the number of messages is the rate times the duration"),
+    };
+    let message = match &error {
+        PlanError::Load(inner) => inner.to_string(),
+        PlanError::Rate(inner) => inner.to_string(),
+    };
+    problems.add(place, message, "cannot be offered", help);
 }

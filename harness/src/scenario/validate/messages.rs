@@ -104,6 +104,9 @@ messages! {
     number_out_of_range: "partitions = 2" => "partitions = 0",
     negative_seed: "seed = 1" => "seed = -1",
     too_many_brokers: "seed = 1" => "seed = 1\ncluster = { brokers = 99 }",
+    unknown_topic_setting: "partitions = 2" => "partitions = 2\nconfig = { \"retention.mss\" = 1 }",
+    topic_setting_with_a_wrong_value: "partitions = 2" => "partitions = 2\nconfig = { \"retention.ms\" = \"soon\" }",
+    unknown_broker_setting: "seed = 1" => "seed = 1\ncluster = { config = { \"num.partition\" = 1 } }",
     size_with_an_unknown_unit: "seed = 1" => "seed = 1\ncluster = { memory = \"64MB\" }",
     size_with_a_bad_number: "seed = 1" => "seed = 1\ncluster = { memory = \"lots\" }",
     unknown_backend: "seed = 1" => "seed = 1\ncluster = { backend = \"embeded\" }",
@@ -118,7 +121,10 @@ messages! {
     rate_without_unit: "rate = \"100/s\"" => "rate = \"100\"",
     rate_with_an_unknown_unit: "rate = \"100/s\"" => "rate = \"100/sec\"",
     rate_with_a_bad_number: "rate = \"100/s\"" => "rate = \"a hundred/s\"",
-    arrivals_of_nothing: "for = \"1s\"" => "for = \"1ms\"",
+    arrivals_of_nothing: "for = \"1s\"" => "for = \"0s\"",
+    arrivals_of_too_many: "rate = \"100/s\", for = \"1s\"" => "rate = \"1000000000/s\", for = \"10s\"",
+    too_many_users: "[[fault]]" => "keys = { users = 16777217 }\n\n[[fault]]",
+    client_that_chooses_the_cluster: "[[fault]]" => "client = { \"bootstrap.servers\" = \"localhost:9092\" }\n\n[[fault]]",
     skew_out_of_range: "[[fault]]" => "keys = { users = 10, zipf = 9.5 }\n\n[[fault]]",
     unknown_system: "seed = 1" => "seed = 1\nsystem = \"traker\"",
     wrong_type_in_the_system: "seed = 1" => "seed = 1\nsystem = \"shop\"",
@@ -162,6 +168,8 @@ messages! {
     fault_that_does_nothing: "{ kill = \"service(tracker)\" }" => "{}",
     fault_that_does_two_things: "{ kill = \"service(tracker)\" }" => "{ kill = \"service(tracker)\", pause = \"service(tracker)\" }",
     fault_after_the_load: "at = \"200ms\"" => "at = \"2s\"",
+    faults_that_overlap: "[expect]" => "[[fault]]\nat = \"300ms\"\ndo = { pause = \"instance(tracker, 1)\" }\n\n[expect]",
+    faults_that_overlap_until_the_end: "heal = { after = \"100ms\" }" => "[[fault]]\nat = \"900ms\"\ndo = { restart = \"service(tracker)\" }",
     restart_that_heals_twice: "do = { kill =" => "do = { restart =",
 }
 
@@ -188,6 +196,46 @@ fn load_from_several_instances() {
 fn load_that_is_not_recorded_cannot_be_a_source() {
     let text = GOOD.replace("target = \"topic orders\"", "target = \"service tracker\"");
     insta::assert_snapshot!(read(&text).expect_err("no operations are recorded").render(false));
+}
+
+#[test]
+fn arrivals_of_a_single_message_are_enough() {
+    let text = GOOD.replace("rate = \"100/s\", for = \"1s\"", "rate = \"1/s\", for = \"500ms\"");
+    let scenario = read(&text).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    assert_eq!(crate::plan::Plan::new(scenario).expect("a plan").total, 1);
+}
+
+#[test]
+fn faults_one_after_another_do_not_overlap() {
+    let second = "[[fault]]\nat = \"301ms\"\ndo = { pause = \"service(tracker)\" }\nheal = { after = \"1ms\" }\n";
+    let third = "[[fault]]\nat = \"250ms\"\ndo = { pause = \"service(analytics)\" }\n\n[expect]";
+    let scenario = read(&GOOD.replace("[expect]", &format!("{second}\n{third}")));
+    assert_eq!(scenario.unwrap_or_else(|error| panic!("{}", error.render(false))).faults.len(), 3);
+}
+
+/// The good scenario with a service for its load.
+fn offered_by_a_service(replace: &str, by: &str) -> Result<Scenario, ScenarioError> {
+    let text = GOOD.replace("target = \"topic orders\"\n", "target = \"service order\"\n");
+    let text = text.replace("from = \"load\"", "from = \"topic orders\"").replace("count load", "count topic orders");
+    let text = text.replace("to = \"topic orders\"", "to = \"ledger tracker\"");
+    let text = text.replace("latency.\"end-to-end\" = { p99 = \"250ms\" }\n", "");
+    let text = text.replace("[flows.end-to-end]", "[services.order]\nproduces = [\"orders\"]\n\n[flows.end-to-end]");
+    assert!(text.contains(replace), "the scenario has no {replace:?}");
+    read(&text.replace(replace, by))
+}
+
+#[test]
+fn load_of_a_service_takes_nothing_meant_for_the_load_generator() {
+    let keys = "keys = { users = 10, zipf = 0.9 }\nclient = { \"linger.ms\" = 5 }\n\n[[fault]]";
+    insta::assert_snapshot!(offered_by_a_service("[[fault]]", keys).expect_err("never used").render(false));
+    offered_by_a_service("[[fault]]", "keys = { users = 10 }\n\n[[fault]]").expect("users are for both");
+}
+
+#[test]
+fn fault_that_ends_the_service_that_offers_the_load() {
+    let error = offered_by_a_service("kill = \"service(tracker)\"", "kill = \"service(order)\"");
+    insta::assert_snapshot!(error.expect_err("it would begin again").render(false));
+    offered_by_a_service("kill = \"service(tracker)\"", "pause = \"service(order)\"").expect("a pause is fine");
 }
 
 #[test]

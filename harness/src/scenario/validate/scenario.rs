@@ -8,6 +8,7 @@ use crate::language::problem::{Problems, ScenarioError};
 use crate::language::quantity::Span;
 use crate::scenario::files::ScenarioFiles;
 use crate::scenario::model::{Limits, Scenario};
+use shakedown_cluster::settings::check_broker;
 use std::time::Duration;
 
 /// What the chosen back end can do, so that a scenario that asks for more is refused before anything starts.
@@ -37,6 +38,9 @@ pub fn scenario(files: &ScenarioFiles, capabilities: Capabilities<'_>) -> Result
     let conserved = flows::validate_conserved(merged, &scope, &mut problems);
     let faults = faults::validate(merged, &scope, capabilities, &mut problems);
     let (expect, expected_rules) = expect::validate(merged, &scope, &mut problems);
+    if let Some(config) = &merged.cluster.config {
+        topics::settings(&config.value, check_broker, &mut problems);
+    }
     let name = match &merged.name {
         Some(name) if name.value.chars().any(char::is_alphanumeric) => name.value.clone(),
         Some(name) => {

@@ -1,10 +1,13 @@
 //! Topics: their names, and how to read their messages.
 
+use crate::language::names;
 use crate::language::problem::Problems;
 use crate::language::raw::{RawMessage, RawValue};
 use crate::language::setting::{Named, Scalar};
 use crate::scenario::merge::Merged;
 use crate::scenario::model::{MessageRule, Topic, ValueRule};
+use shakedown_cluster::ConfigError;
+use shakedown_cluster::settings::check_topic;
 use std::collections::BTreeMap;
 
 /// Kafka's own limit (`org.apache.kafka.common.internals.Topic.MAX_NAME_LENGTH`).
@@ -18,6 +21,9 @@ pub(super) fn validate(merged: &Merged, problems: &mut Problems<'_>) -> Vec<Topi
             problems.add(name.place, format!("`{}` cannot be a topic's name", name.value), "not a name", help);
         }
         let topic = &topic.value;
+        if let Some(config) = &topic.config {
+            settings(&config.value, check_topic, problems);
+        }
         topics.push(Topic {
             name: name.value.clone(),
             partitions: topic.partitions.as_ref().map_or(1, |n| i32::try_from(n.value.0).unwrap_or(i32::MAX)),
@@ -31,6 +37,27 @@ pub(super) fn validate(merged: &Merged, problems: &mut Problems<'_>) -> Vec<Topi
 fn is_topic_name(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     !name.is_empty() && name.len() <= NAME_LENGTH_MAX && name.chars().all(legal) && name != "." && name != ".."
+}
+
+/// Asks the cluster, before it is there, whether it knows each setting and can take its value.
+pub(super) fn settings(
+    config: &Named<Scalar>,
+    check: fn(&str, &str) -> Result<(), ConfigError>,
+    problems: &mut Problems<'_>,
+) {
+    for (name, value) in &config.0 {
+        match check(&name.value, &value.value.0) {
+            Ok(()) => {}
+            Err(ConfigError::Unknown { known, .. }) => {
+                let help = names::advice(&name.value, known.split(", "));
+                problems.add(name.place, format!("there is no setting `{}` here", name.value), "unknown setting", help);
+            }
+            Err(ConfigError::Invalid { allowed, .. }) => {
+                let message = format!("`{}` cannot be \"{}\"", name.value, value.value.0);
+                problems.add(value.place, message, "wrong value", format!("allowed: {allowed}"));
+            }
+        }
+    }
 }
 
 pub(super) fn scalars(map: &Named<Scalar>) -> BTreeMap<String, String> {
