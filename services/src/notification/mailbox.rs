@@ -76,7 +76,7 @@ impl Mailbox {
     pub(crate) fn provider(url: &Url, retry_total: Duration, metrics: &Metrics) -> Result<Self, reqwest::Error> {
         let client = Client::builder().timeout(REQUEST_TIMEOUT).build()?;
         let emails = format!("{}/emails", url.as_str().trim_end_matches('/'));
-        let retries = metrics.counter("email_retries", "Attempts at an e-mail after the first");
+        let retries = metrics.counter("email_retries", "Attempts at an e-mail that failed and are made again");
         Ok(Self::Provider(Provider { client, emails, retry_total, retries }))
     }
 
@@ -101,7 +101,6 @@ impl Mailbox {
             .retry(pauses)
             .when(MailboxError::is_transient)
             .notify(|failure, pause| {
-                provider.retries.inc();
                 warn!(%trace_id, order_id, error = %failure, ?pause, "failed to send an e-mail, trying again");
             })
             .await
@@ -109,7 +108,16 @@ impl Mailbox {
 }
 
 impl Provider {
+    /// Counts here and not where it pauses: the last failure of a round is made again, too, when its batch is read again.
     async fn attempt(&self, email: &Email, trace: &TraceContext) -> Result<(), MailboxError> {
+        let outcome = self.post(email, trace).await;
+        if outcome.as_ref().is_err_and(MailboxError::is_transient) {
+            self.retries.inc();
+        }
+        outcome
+    }
+
+    async fn post(&self, email: &Email, trace: &TraceContext) -> Result<(), MailboxError> {
         let response = self
             .client
             .post(&self.emails)
