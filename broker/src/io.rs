@@ -1,10 +1,9 @@
 //! What goes into a node and what comes out of it.
 
-use crate::metadata::record::{BrokerRegistration, MetadataRecord};
-use crate::types::{BrokerId, ConnectionId, Offset, ProducerId, TopicPartition};
+use crate::peer::PeerMessage;
+use crate::types::{BrokerId, ConnectionId, LeaderEpoch, Offset, TopicPartition};
 use crate::wire::request::Frame;
 use crate::wire::response::Response;
-use kafka_protocol::messages::{ApiKey, RequestKind, ResponseKind};
 use kafka_protocol::protocol::StrBytes;
 
 /// One request, by which its reply finds the way back.
@@ -44,7 +43,6 @@ pub enum Input {
 
 /// Something that a node wants done.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "moved once for each request and never kept for long")]
 pub enum Output {
     /// Answer a request. Each request gets at most one of [`Output::Reply`] and [`Output::NoReply`].
     Reply {
@@ -76,59 +74,52 @@ pub enum Output {
     Event(Event),
 }
 
-/// What nodes tell each other.
-#[derive(Debug, Clone)]
-pub enum PeerMessage {
-    /// To the controller: here I am.
-    Register(BrokerRegistration),
-    /// To the controller: metadata records from this offset on, now or once there are any.
-    FetchMetadata {
-        /// The first offset that the sender lacks.
-        from: Offset,
-    },
-    /// From the controller: metadata records.
-    Metadata {
-        /// The first record's offset.
-        base: Offset,
-        /// The records.
-        records: Vec<MetadataRecord>,
-    },
-    /// To the controller: a client's request that only it can serve.
-    Forward {
-        /// The sender's number for it.
-        id: u64,
-        /// Its API.
-        api: ApiKey,
-        /// The version it was sent in.
-        version: i16,
-        /// The request.
-        request: Box<RequestKind>,
-    },
-    /// From the controller: the answer.
-    Forwarded {
-        /// The number it was asked under.
-        id: u64,
-        /// The answer.
-        response: Box<ResponseKind>,
-    },
-    /// To the controller: a block of producer ids, please.
-    AllocateProducerIds,
-    /// From the controller: a block of producer ids.
-    ProducerIds {
-        /// The first.
-        first: ProducerId,
-        /// How many.
-        count: i64,
-    },
-}
-
 /// What observers see; never needed for the node's own work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The node has seen its own registration come back through the metadata log.
+    /// The node is registered and may serve clients.
     Registered(BrokerId),
     /// This node leads a partition.
-    Leads(TopicPartition),
+    Leads {
+        /// The partition.
+        partition: TopicPartition,
+        /// In which epoch.
+        epoch: LeaderEpoch,
+    },
+    /// A partition that this node leads has other replicas in sync.
+    IsrChanged {
+        /// The partition.
+        partition: TopicPartition,
+        /// Who is in sync now.
+        isr: Vec<BrokerId>,
+        /// The leader's epoch.
+        epoch: LeaderEpoch,
+    },
+    /// This node threw away what its leader does not have.
+    Truncated {
+        /// The partition.
+        partition: TopicPartition,
+        /// Where the log ended.
+        from: Offset,
+        /// Where it ends now.
+        to: Offset,
+    },
+    /// This node is the active controller.
+    ControllerElected {
+        /// In which epoch of the quorum.
+        epoch: LeaderEpoch,
+    },
+    /// Told by the active controller: a broker's heartbeats stopped, or it restarted.
+    Fenced(BrokerId),
+    /// Told by the active controller: a broker may lead again.
+    Unfenced(BrokerId),
+    /// This node coordinates the groups of a partition of `__consumer_offsets`, and knows them.
+    GroupsLoaded {
+        /// The partition.
+        partition: i32,
+        /// How many groups.
+        groups: usize,
+    },
     /// A group has a new generation.
     Rebalanced {
         /// The group.

@@ -1,30 +1,33 @@
 //! The state machine: one input in, effects out.
 //!
-//! Owns a node's state and the order in which things happen: an input is handled, due timers fire, partitions whose
-//! high watermark moved wake who waits for them. What each request means is in `api/`.
+//! Owns a node's state and the order in which things happen: an input is handled, due timers fire, and then whatever
+//! follows from it, until nothing more does: high watermarks move, who waits for them is woken, followers and leaders are
+//! answered. What each request means is in `api/`; what nodes tell each other in `quorum/`, `replica/` and `controller/`.
 
 use crate::api::{self, Call, Effect};
-use crate::config::{NodeConfig, topic};
+use crate::config::NodeConfig;
+use crate::controller::Controller;
+use crate::controller::requests::Unanswered;
 use crate::fetch_session::FetchSessions;
-use crate::group::Groups;
-use crate::io::{Event, Input, Output, PeerMessage, RequestToken};
-use crate::log::partition::{Partition, PartitionId};
+use crate::group::{self, Groups};
+use crate::io::{Event, Input, Output, RequestToken};
+use crate::lifecycle::Lifecycle;
+use crate::log::partition::Partition;
 use crate::log::store::LogStore;
-use crate::metadata::controller::Controller;
 use crate::metadata::image::Image;
-use crate::metadata::record::{BrokerRegistration, ConfigResource, MetadataRecord};
-use crate::purgatory::{Purgatory, Waiting};
+use crate::metadata::snapshot::Snapshot;
+use crate::peer::{ControllerRequest, IsrChange, PeerMessage};
+use crate::purgatory::{Purgatory, WaitId, Waiting, Wake};
+use crate::quorum::state::Quorum;
+use crate::replica::link::Link;
+use crate::replica::serving::Serving;
 use crate::timers::{Timer, Timers};
-use crate::types::{BrokerId, ConnectionId, Now, ProducerId, TopicPartition};
+use crate::types::{BrokerId, ConnectionId, Now, PartitionId};
 use crate::wire::response::Response;
-use kafka_protocol::messages::{RequestKind, ResponseKind};
-use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::messages::RequestKind;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
-use std::collections::{BTreeMap, VecDeque};
-
-/// How long a forwarded request may take, `request.timeout.ms` of the channel between broker and controller.
-const FORWARD_TIMEOUT_MS: i64 = 30_000;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Producer ids that this node may hand out.
 #[derive(Debug, Default)]
@@ -43,51 +46,101 @@ pub struct Node {
     pub(crate) rng: ChaCha8Rng,
     pub(crate) store: Box<dyn LogStore>,
     pub(crate) image: Image,
+    pub(crate) quorum: Quorum,
+    /// While this node is the active controller.
     pub(crate) controller: Option<Controller>,
+    pub(crate) lifecycle: Lifecycle,
+    /// Every replica of this node, leading or following.
     pub(crate) partitions: BTreeMap<PartitionId, Partition>,
+    /// Sessions of followers here, and this node's own with its leaders.
+    pub(crate) serving: BTreeMap<BrokerId, Serving>,
+    pub(crate) links: BTreeMap<BrokerId, Link>,
     pub(crate) purgatory: Purgatory,
     pub(crate) sessions: FetchSessions,
     pub(crate) groups: Groups,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) timers: Timers,
-    /// Partitions whose high watermark moved in this step.
+    /// Partitions that grew, or whose high watermark moved, in this step.
     pub(crate) moved: Vec<PartitionId>,
+    /// Partitions that this node leads no longer, or leads in a new epoch, since this step.
+    pub(crate) deposed: Vec<PartitionId>,
+    /// Followers whose held fetch may have an answer, leaders that may have to be asked again.
+    pub(crate) answerable: BTreeSet<BrokerId>,
+    pub(crate) pumpable: BTreeSet<BrokerId>,
+    /// ISR changes to ask the controller for.
+    pub(crate) isr_changes: Vec<IsrChange>,
+    /// ISR changes that a stale controller could not decide about: to be asked for again after a while.
+    pub(crate) isr_again: Vec<IsrChange>,
+    /// Whether committed metadata is being replayed: what is committed meanwhile waits its turn.
+    pub(crate) replaying: bool,
     /// Requests for a coordinator that wait for `__consumer_offsets` to exist.
     pub(crate) waiting_for_offsets_topic: Vec<(Call, RequestKind)>,
     pub(crate) offsets_topic_asked: bool,
-    /// Requests that the controller is to answer.
-    forwards: BTreeMap<u64, Call>,
-    forward_next: u64,
+    /// Requests that the controller has not answered.
+    pub(crate) requests: BTreeMap<u64, Unanswered>,
+    pub(crate) request_next: u64,
+    /// Requests to a controller that leads the quorum, but does not know yet what was decided before it.
+    pub(crate) early_requests: Vec<(BrokerId, u64, ControllerRequest)>,
+    /// Requests of clients that came before this broker had caught up with the metadata.
+    pub(crate) before_published: Vec<(Call, RequestKind)>,
+    /// Messages of this node to itself.
+    own_messages: VecDeque<PeerMessage>,
     outputs: VecDeque<Output>,
     started: bool,
 }
 
 impl Node {
-    /// A node that knows nothing yet; its first input makes it register.
+    /// A node with what it finds in its store; its first input makes it look for the others.
+    ///
+    /// # Panics
+    /// When the store cannot read the metadata log, its snapshot or what the node voted: it must not take part then.
     #[must_use]
-    pub fn new(config: NodeConfig, store: Box<dyn LogStore>, seed: u64) -> Self {
-        let controller = (config.controller() == config.id).then(Controller::default);
-        let sessions = FetchSessions::new(config.fetch_sessions_max);
+    pub fn new(config: NodeConfig, mut store: Box<dyn LogStore>, seed: u64) -> Self {
+        let quorum =
+            Quorum::open(&mut *store, &config).expect("a node whose metadata log cannot be read must not start");
+        let image = quorum.snapshot.as_ref().map_or(Ok(Image::default()), Snapshot::image);
+        let image = image.expect("a node whose metadata snapshot cannot be read must not start");
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ u64::from(config.id.0.unsigned_abs()));
+        let request_next = rng.next_u64() >> 1;
         Self {
-            rng: ChaCha8Rng::seed_from_u64(seed ^ u64::from(config.id.0.unsigned_abs())),
+            sessions: FetchSessions::new(config.fetch_sessions_max),
+            lifecycle: Lifecycle::new(&mut rng),
+            rng,
             store,
-            image: Image::default(),
-            controller,
+            image,
+            quorum,
+            controller: None,
             partitions: BTreeMap::new(),
+            serving: BTreeMap::new(),
+            links: BTreeMap::new(),
             purgatory: Purgatory::default(),
-            sessions,
             groups: Groups::default(),
             producer_ids: ProducerIds::default(),
             timers: Timers::default(),
             moved: Vec::new(),
+            deposed: Vec::new(),
+            answerable: BTreeSet::new(),
+            pumpable: BTreeSet::new(),
+            isr_changes: Vec::new(),
+            isr_again: Vec::new(),
+            replaying: false,
             waiting_for_offsets_topic: Vec::new(),
             offsets_topic_asked: false,
-            forwards: BTreeMap::new(),
-            forward_next: 0,
+            requests: BTreeMap::new(),
+            request_next,
+            early_requests: Vec::new(),
+            before_published: Vec::new(),
+            own_messages: VecDeque::new(),
             outputs: VecDeque::new(),
             started: false,
             config,
         }
+    }
+
+    /// Ends the node as a crash would: what it had in memory is gone, its store is what it finds when it starts again.
+    #[must_use]
+    pub fn into_store(self) -> Box<dyn LogStore> {
+        self.store
     }
 
     /// This node's id.
@@ -100,13 +153,18 @@ impl Node {
     pub fn receive(&mut self, now: Now, input: Input) {
         if !self.started {
             self.started = true;
-            self.start(now);
+            self.start_quorum(now);
+            self.start_lifecycle(now);
         }
         match input {
             Input::Request { token, client_host, frame } => {
                 let (api, version) = (frame.reply.key, frame.reply.version);
                 let call = Call { api, now, token, version, client_id: frame.client_id, client_host };
-                self.dispatch(call, frame.request);
+                if self.lifecycle.published {
+                    self.dispatch(call, frame.request);
+                } else {
+                    self.before_published.push((call, frame.request));
+                }
             }
             Input::Disconnected(connection) => self.forget(connection),
             Input::Peer { from, message } => self.peer(now, from, message),
@@ -115,7 +173,29 @@ impl Node {
         while let Some(timer) = self.timers.pop_due(now.monotonic_ns) {
             self.fire(now, timer);
         }
-        self.wake_watchers(now);
+        self.settle(now);
+    }
+
+    /// Everything that follows from what happened, until nothing more does.
+    fn settle(&mut self, now: Now) {
+        loop {
+            if let Some(id) = self.deposed.pop() {
+                self.wake_watchers(now, id, Wake::NotLeader);
+            } else if let Some(id) = self.moved.pop() {
+                self.offer_to_followers(id);
+                self.wake_watchers(now, id, Wake::Moved);
+            } else if let Some(message) = self.own_messages.pop_front() {
+                self.peer(now, self.config.id, message);
+            } else if let Some(follower) = self.answerable.pop_first() {
+                self.answer_replica(follower, false);
+            } else if !self.isr_changes.is_empty() {
+                self.send_isr_changes(now);
+            } else if let Some(leader) = self.pumpable.pop_first() {
+                self.pump_link(now, leader);
+            } else {
+                return;
+            }
+        }
     }
 
     /// The next effect, in order.
@@ -129,29 +209,17 @@ impl Node {
         self.timers.next()
     }
 
-    fn start(&mut self, now: Now) {
-        let registration = BrokerRegistration {
-            id: self.config.id,
-            host: StrBytes::from_string(self.config.host.clone()),
-            port: self.config.port,
-        };
-        self.send_to_controller(now, PeerMessage::Register(registration));
-        if self.controller.is_none() {
-            self.send_to_controller(now, PeerMessage::FetchMetadata { from: self.image.end });
-        }
-    }
-
-    pub(crate) fn send_to_controller(&mut self, now: Now, message: PeerMessage) {
-        let controller = self.config.controller();
-        if controller == self.config.id {
-            self.peer(now, controller, message);
-        } else {
-            self.send(controller, message);
-        }
+    /// The partition, where this node leads it.
+    pub(crate) fn led(&self, id: &PartitionId) -> Option<&Partition> {
+        self.partitions.get(id).filter(|partition| partition.leads())
     }
 
     pub(crate) fn send(&mut self, to: BrokerId, message: PeerMessage) {
-        self.outputs.push_back(Output::Send { to, message });
+        if to == self.config.id {
+            self.own_messages.push_back(message);
+        } else {
+            self.outputs.push_back(Output::Send { to, message });
+        }
     }
 
     pub(crate) fn event(&mut self, event: Event) {
@@ -166,25 +234,22 @@ impl Node {
         self.outputs.push_back(Output::Reply { token, response: response.into() });
     }
 
+    pub(crate) fn hang_up(&mut self, connection: ConnectionId, reason: String) {
+        self.outputs.push_back(Output::HangUp { connection, reason });
+    }
+
     /// Calls the handler of a request, or hands it to the controller.
     pub(crate) fn dispatch(&mut self, call: Call, request: RequestKind) {
         let Some(entry) = api::lookup(call.api as i16) else {
             let reason = format!("no handler for {:?}", call.api);
-            return self.outputs.push_back(Output::HangUp { connection: call.token.connection, reason });
+            return self.hang_up(call.token.connection, reason);
         };
         match entry.handler {
             api::Handler::Local(handle) => {
                 let effect = handle(self, &call, request);
                 self.apply(&call, effect);
             }
-            api::Handler::Controller(handle) => {
-                if self.controller.is_some() {
-                    let response = handle(self, call.now, call.version, request);
-                    self.reply(call.token, response);
-                } else {
-                    self.forward(call, request);
-                }
-            }
+            api::Handler::Controller(_) | api::Handler::QuorumLeader(_) => self.forward(call, request),
         }
     }
 
@@ -192,21 +257,9 @@ impl Node {
         match effect {
             Effect::Reply(response) => self.reply(call.token, response),
             Effect::NoReply => self.outputs.push_back(Output::NoReply { token: call.token }),
-            Effect::HangUp(reason) => {
-                self.outputs.push_back(Output::HangUp { connection: call.token.connection, reason });
-            }
+            Effect::HangUp(reason) => self.hang_up(call.token.connection, reason),
             Effect::Wait => {}
         }
-    }
-
-    fn forward(&mut self, call: Call, request: RequestKind) {
-        let id = self.forward_next;
-        self.forward_next += 1;
-        self.timers.set(Timer::Forward(id), call.now.after_ms(FORWARD_TIMEOUT_MS));
-        let (now, api, version) = (call.now, call.api, call.version);
-        let message = PeerMessage::Forward { id, api, version, request: Box::new(request) };
-        self.forwards.insert(id, call);
-        self.send_to_controller(now, message);
     }
 
     fn forget(&mut self, connection: ConnectionId) {
@@ -216,163 +269,70 @@ impl Node {
                 self.unwatch(id, &waiting);
             }
         }
+        self.before_published.retain(|(call, _)| call.token.connection != connection);
         self.waiting_for_offsets_topic.retain(|(call, _)| call.token.connection != connection);
         self.producer_ids.waiting.retain(|call| call.token.connection != connection);
+        self.forget_requests_of(connection);
     }
 
     fn peer(&mut self, now: Now, from: BrokerId, message: PeerMessage) {
         match message {
-            PeerMessage::Register(registration) => {
-                self.append_metadata(now, &[MetadataRecord::RegisterBroker(registration)]);
-            }
-            PeerMessage::FetchMetadata { from: offset } => {
-                if let Some(controller) = &mut self.controller
-                    && let Some(reply) = controller.fetch(from, offset)
-                {
-                    self.send(from, reply);
-                }
-            }
-            PeerMessage::Metadata { base, records } => {
-                if base == self.image.end {
-                    for record in &records {
-                        self.replay(now, record);
-                    }
-                }
-                self.send_to_controller(now, PeerMessage::FetchMetadata { from: self.image.end });
-            }
-            PeerMessage::Forward { id, api, version, request } => {
-                if self.controller.is_some()
-                    && let Some(api::Handler::Controller(handle)) = api::lookup(api as i16).map(|entry| entry.handler)
-                {
-                    let response = handle(self, now, version, *request);
-                    self.send(from, PeerMessage::Forwarded { id, response: Box::new(response) });
-                }
-            }
-            PeerMessage::Forwarded { id, response } => {
-                if let Some(call) = self.forwards.remove(&id) {
-                    self.timers.cancel(&Timer::Forward(id));
-                    self.reply(call.token, *response);
-                }
-            }
-            PeerMessage::AllocateProducerIds => {
-                let (first, count) = self.allocate_producer_ids(now);
-                let message = PeerMessage::ProducerIds { first: ProducerId(first), count };
-                if from == self.config.id {
-                    self.peer(now, from, message);
-                } else {
-                    self.send(from, message);
-                }
-            }
-            PeerMessage::ProducerIds { first, count } => {
-                self.producer_ids.next = first.0;
-                self.producer_ids.end = first.0 + count;
-                self.producer_ids.asked = false;
-                for call in std::mem::take(&mut self.producer_ids.waiting) {
-                    let response = api::init_producer_id::assign(self, call.now);
-                    if let Some(response) = response {
-                        self.reply(call.token, ResponseKind::from(response));
-                    } else {
-                        self.producer_ids.waiting.push(call);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Replays one metadata record and does what it means for this node.
-    pub(crate) fn replay(&mut self, now: Now, record: &MetadataRecord) {
-        let removed = match record {
-            MetadataRecord::RemoveTopic { id } => self.image.names.get(id).cloned(),
-            _ => None,
-        };
-        self.image.apply(record);
-        match record {
-            MetadataRecord::RegisterBroker(registration) if registration.id == self.config.id => {
-                self.event(Event::Registered(registration.id));
-            }
-            MetadataRecord::Partition { topic, index, state } if state.leader == Some(self.config.id) => {
-                let Some(name) = self.image.names.get(topic).cloned() else {
-                    return;
-                };
-                let limits = topic::limits(self.image.topic_settings(&name));
-                let partition = Partition::new(&mut *self.store, state.leader_epoch, limits);
-                self.partitions.insert(PartitionId { topic: *topic, index: *index }, partition);
-                self.event(Event::Leads(TopicPartition { topic: name, partition: *index }));
-            }
-            MetadataRecord::RemoveTopic { id } => {
-                self.remove_partitions(now, *id);
-                if let Some(name) = removed {
-                    self.groups.forget_topic(&name);
-                }
-            }
-            MetadataRecord::Config { resource: ConfigResource::Topic(name), .. } => {
-                let Some(topic) = self.image.topics.get(name) else {
-                    return;
-                };
-                let limits = topic::limits(self.image.topic_settings(name));
-                let all = PartitionId { topic: topic.id, index: 0 }..=PartitionId { topic: topic.id, index: i32::MAX };
-                self.partitions.range_mut(all).for_each(|(_, partition)| partition.limits = limits);
-            }
-            _ => {}
-        }
-        self.answer_waiting_for_offsets_topic();
-    }
-
-    fn remove_partitions(&mut self, now: Now, topic: uuid::Uuid) {
-        let all = PartitionId { topic, index: 0 }..=PartitionId { topic, index: i32::MAX };
-        let ids: Vec<PartitionId> = self.partitions.range(all).map(|(id, _)| *id).collect();
-        for id in ids {
-            let Some(mut partition) = self.partitions.remove(&id) else {
-                continue;
-            };
-            // Whoever waits for this partition learns now that it is gone.
-            for wait in std::mem::take(&mut partition.watchers) {
-                api::fetch::complete(self, now, wait, true);
-            }
-            partition.remove(&mut *self.store);
-        }
-    }
-
-    fn answer_waiting_for_offsets_topic(&mut self) {
-        if self.waiting_for_offsets_topic.is_empty() || !self.groups.coordinators_are_known(&self.image, &self.config) {
-            return;
-        }
-        for (call, request) in std::mem::take(&mut self.waiting_for_offsets_topic) {
-            self.dispatch(call, request);
+            PeerMessage::Vote(vote) => self.on_vote(now, from, vote),
+            PeerMessage::Voted(voted) => self.on_voted(now, from, voted),
+            PeerMessage::BeginEpoch(epoch) => self.on_begin_epoch(now, from, epoch),
+            PeerMessage::EndEpoch(epoch) => self.on_end_epoch(now, from, epoch),
+            PeerMessage::MetadataFetch(fetch) => self.on_metadata_fetch(now, from, fetch),
+            PeerMessage::MetadataFetched(answer) => self.on_metadata_fetched(now, from, answer),
+            PeerMessage::ReplicaFetch(fetch) => self.serve_replica(now, from, fetch),
+            PeerMessage::ReplicaFetched(answer) => self.replicate(now, from, answer),
+            PeerMessage::ToController { id, request } => self.on_controller_request(now, from, id, request),
+            PeerMessage::FromController { id, response } => self.on_controller_response(now, id, response),
         }
     }
 
     fn fire(&mut self, now: Now, timer: Timer) {
         match timer {
-            Timer::Wait(id) => match self.purgatory.get(id) {
-                Some(Waiting::Fetch(_)) => api::fetch::complete(self, now, id, true),
-                Some(Waiting::Produce(_)) => api::produce::complete(self, id, true),
-                None => {}
-            },
-            Timer::Forward(id) => {
-                if let Some(call) = self.forwards.remove(&id) {
-                    let reason = format!("the controller did not answer {:?} in {FORWARD_TIMEOUT_MS} ms", call.api);
-                    self.apply(&call, Effect::HangUp(reason));
-                }
-            }
+            Timer::Wait(id) => self.look_again(now, id, Wake::TimedOut),
+            Timer::Request(id) => self.give_up_request(id),
+            Timer::Resend => self.resend_to_controller(now),
+            Timer::Heartbeat => self.on_heartbeat_timer(now),
+            Timer::Sessions => self.on_sessions_timer(now),
+            Timer::Lag => self.on_lag_timer(now),
+            Timer::HeldFetch(follower) => self.answer_replica(follower, true),
+            Timer::Link(leader) => self.restart_link(leader),
+            Timer::LinkRetry(leader) => self.retry_link(leader),
+            Timer::Election => self.on_election_timer(now),
+            Timer::Majority => self.on_majority_timer(now),
+            Timer::HeldMetadata(follower) => self.answer_held_metadata(follower, true),
+            Timer::MetadataFetch => self.on_metadata_fetch_timer(now),
+            Timer::Load(_) => group::loading::on_timer(self, now, timer),
+            Timer::OffsetsTopic => api::find_coordinator::on_timer(self),
             Timer::Session { .. } | Timer::PendingMember { .. } | Timer::Join(_) | Timer::Sync(_) => {
-                crate::group::rebalance::on_timer(self, now, timer);
+                group::rebalance::on_timer(self, now, timer);
             }
         }
     }
 
-    fn wake_watchers(&mut self, now: Now) {
-        while let Some(id) = self.moved.pop() {
-            let Some(partition) = self.partitions.get_mut(&id) else {
-                continue;
-            };
-            for wait in std::mem::take(&mut partition.watchers) {
-                match self.purgatory.get(wait) {
-                    Some(Waiting::Fetch(_)) => api::fetch::complete(self, now, wait, false),
-                    Some(Waiting::Produce(_)) => api::produce::complete(self, wait, false),
-                    None => {}
-                }
-            }
+    fn look_again(&mut self, now: Now, id: WaitId, wake: Wake) {
+        match self.purgatory.get(id) {
+            Some(Waiting::Fetch(_)) => api::fetch::complete(self, now, id, wake),
+            Some(Waiting::Produce(_)) => api::produce::complete(self, now, id, wake),
+            Some(Waiting::Group(_)) => group::pending::complete(self, now, id, wake),
+            None => {}
+        }
+    }
+
+    fn wake_watchers(&mut self, now: Now, id: PartitionId, wake: Wake) {
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        for wait in std::mem::take(&mut partition.watchers) {
+            self.look_again(now, wait, wake);
+        }
+    }
+
+    /// Whoever waits for a partition that is gone learns it now.
+    pub(crate) fn wake_for_the_last_time(&mut self, now: Now, watchers: Vec<WaitId>) {
+        for wait in watchers {
+            self.look_again(now, wait, Wake::Gone);
         }
     }
 
@@ -384,7 +344,7 @@ impl Node {
         self.watch(id, &partitions);
     }
 
-    pub(crate) fn watch(&mut self, id: crate::purgatory::WaitId, partitions: &[PartitionId]) {
+    pub(crate) fn watch(&mut self, id: WaitId, partitions: &[PartitionId]) {
         for partition in partitions {
             if let Some(partition) = self.partitions.get_mut(partition)
                 && !partition.watchers.contains(&id)
@@ -394,7 +354,7 @@ impl Node {
         }
     }
 
-    pub(crate) fn unwatch(&mut self, id: crate::purgatory::WaitId, waiting: &Waiting) {
+    pub(crate) fn unwatch(&mut self, id: WaitId, waiting: &Waiting) {
         for partition in waiting.partitions() {
             if let Some(partition) = self.partitions.get_mut(&partition) {
                 partition.watchers.retain(|watcher| *watcher != id);

@@ -5,6 +5,7 @@
 
 use crate::api::fetch::WaitingFetch;
 use crate::api::produce::WaitingProduce;
+use crate::group::pending::WaitingGroup;
 use crate::log::partition::PartitionId;
 use crate::types::ConnectionId;
 use std::collections::BTreeMap;
@@ -20,15 +21,31 @@ pub enum Waiting {
     Fetch(WaitingFetch),
     /// A produce with acks=all for its offsets to pass below the high watermark.
     Produce(WaitingProduce),
+    /// What a group coordinator wrote to a partition, and the answers that depend on it.
+    Group(WaitingGroup),
+}
+
+/// Why a waiting request is looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// A high watermark moved, or there is more to read.
+    Moved,
+    /// It has waited as long as it may.
+    TimedOut,
+    /// This node does not lead a partition of it any more, or leads it in a new epoch.
+    NotLeader,
+    /// A partition of it was deleted.
+    Gone,
 }
 
 impl Waiting {
-    /// Whose connection it is.
+    /// Whose connection it is; nobody's for what a node does on its own account.
     #[must_use]
-    pub fn connection(&self) -> ConnectionId {
+    pub fn connection(&self) -> Option<ConnectionId> {
         match self {
-            Self::Fetch(fetch) => fetch.token.connection,
-            Self::Produce(produce) => produce.token.connection,
+            Self::Fetch(fetch) => Some(fetch.token.connection),
+            Self::Produce(produce) => Some(produce.token.connection),
+            Self::Group(_) => None,
         }
     }
 
@@ -38,6 +55,7 @@ impl Waiting {
         match self {
             Self::Fetch(fetch) => fetch.partitions(),
             Self::Produce(produce) => produce.required.iter().map(|(partition, _)| *partition).collect(),
+            Self::Group(group) => vec![group.partition()],
         }
     }
 }
@@ -77,7 +95,7 @@ impl Purgatory {
     /// Everything that waits on behalf of a connection.
     #[must_use]
     pub fn of_connection(&self, connection: ConnectionId) -> Vec<WaitId> {
-        let of_it = self.waiting.iter().filter(|(_, waiting)| waiting.connection() == connection);
+        let of_it = self.waiting.iter().filter(|(_, waiting)| waiting.connection() == Some(connection));
         of_it.map(|(id, _)| *id).collect()
     }
 }

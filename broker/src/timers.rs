@@ -1,6 +1,7 @@
 //! Everything a node waits for, by deadline. The kinds are an enumeration, so that a test can list what is pending.
 
 use crate::purgatory::WaitId;
+use crate::types::{BrokerId, PartitionId};
 use kafka_protocol::protocol::StrBytes;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,8 +28,34 @@ pub enum Timer {
     Join(StrBytes),
     /// Members have joined but not all have synchronised.
     Sync(StrBytes),
-    /// A request that was forwarded to the controller got no answer.
-    Forward(u64),
+    /// The groups of a partition of `__consumer_offsets` go on being loaded.
+    Load(PartitionId),
+    /// `__consumer_offsets` has not come into being.
+    OffsetsTopic,
+    /// A request to the controller got no answer in the time that its sender gave it.
+    Request(u64),
+    /// Requests that got no answer are sent to the controller again.
+    Resend,
+    /// The broker registers, or tells the controller that it is there.
+    Heartbeat,
+    /// The controller looks whose heartbeats stopped.
+    Sessions,
+    /// A leader looks which followers lag.
+    Lag,
+    /// A follower's fetch was held long enough.
+    HeldFetch(BrokerId),
+    /// A leader has not answered a fetch.
+    Link(BrokerId),
+    /// A leader could not answer for some partitions: they are asked for again.
+    LinkRetry(BrokerId),
+    /// The quorum's election or fetch time-out.
+    Election,
+    /// The quorum's leader looks whether a majority still fetches.
+    Majority,
+    /// A fetch of the metadata log was held long enough.
+    HeldMetadata(BrokerId),
+    /// A fetch of the metadata log was not answered.
+    MetadataFetch,
 }
 
 /// The pending deadlines; each timer is pending at most once.
@@ -57,6 +84,12 @@ impl Timers {
         }
     }
 
+    /// When a timer fires, if it is set.
+    #[must_use]
+    pub fn deadline(&self, timer: &Timer) -> Option<u64> {
+        self.deadlines.get(timer).copied()
+    }
+
     /// The next deadline, in monotonic nanoseconds.
     #[must_use]
     pub fn next(&self) -> Option<u64> {
@@ -81,15 +114,15 @@ mod tests {
     #[test]
     fn timers_fire_in_order_once_and_only_when_due() {
         let mut timers = Timers::default();
-        timers.set(Timer::Forward(1), 30);
-        timers.set(Timer::Forward(2), 10);
-        timers.set(Timer::Forward(3), 20);
-        timers.set(Timer::Forward(2), 25);
-        timers.cancel(&Timer::Forward(3));
+        timers.set(Timer::Request(1), 30);
+        timers.set(Timer::Request(2), 10);
+        timers.set(Timer::Request(3), 20);
+        timers.set(Timer::Request(2), 25);
+        timers.cancel(&Timer::Request(3));
         assert_eq!(timers.next(), Some(25));
         assert_eq!(timers.pop_due(24), None);
-        assert_eq!(timers.pop_due(40), Some(Timer::Forward(2)));
-        assert_eq!(timers.pop_due(40), Some(Timer::Forward(1)));
+        assert_eq!(timers.pop_due(40), Some(Timer::Request(2)));
+        assert_eq!(timers.pop_due(40), Some(Timer::Request(1)));
         assert_eq!(timers.pop_due(40), None);
     }
 }

@@ -79,3 +79,20 @@ pub struct TopicPartition {
     /// The partition's index, from 0.
     pub partition: i32,
 }
+
+/// Which partition, on every node alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartitionId {
+    /// The topic's id.
+    pub topic: uuid::Uuid,
+    /// The partition's index, from 0.
+    pub index: i32,
+}
+
+impl PartitionId {
+    /// Every partition that a topic can have, as a range of ids.
+    #[must_use]
+    pub fn all_of(topic: uuid::Uuid) -> std::ops::RangeInclusive<Self> {
+        Self { topic, index: 0 }..=Self { topic, index: i32::MAX }
+    }
+}

@@ -120,6 +120,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         order_per_key: true,
         conserved: vec![ConservationRule { name: "money".to_owned(), equal: terms.to_vec() }],
         latency: BTreeMap::from([("end-to-end".to_owned(), budget)]),
+        unavailable: Some(1_000_000_000),
     };
     let started = Instant::now();
     let verdict = judge(&record, &expectations)?;

@@ -1,9 +1,10 @@
 //! Runs every check that is expected and puts the findings together. The worst outcome wins.
 
-use crate::{conserved, duplicated, latency, lost, phantom, reordered};
+use crate::{conserved, duplicated, latency, lost, phantom, reordered, unavailable};
 use shakedown_reports::expectation::Expectations;
 use shakedown_reports::record::{Record, RecordError};
 use shakedown_reports::verdict::{Finding, Outcome, Verdict};
+use std::time::Duration;
 
 /// Judges a record by what was expected of it.
 ///
@@ -29,6 +30,9 @@ pub fn judge(record: &dyn Record, expectations: &Expectations) -> Result<Verdict
     }
     findings.extend(conserved::check(record, &expectations.conserved)?);
     findings.extend(latency::check(record, &expectations.latency)?);
+    if let Some(at_most_ns) = expectations.unavailable {
+        findings.push(unavailable::check(record, Duration::from_nanos(at_most_ns))?);
+    }
 
     if !record.defects().is_empty() {
         findings.iter_mut().for_each(excuse);
@@ -41,9 +45,10 @@ pub fn judge(record: &dyn Record, expectations: &Expectations) -> Result<Verdict
 }
 
 /// Takes a conviction back that rests on something being absent from a record that is known to be incomplete: a message
-/// that nobody saw, one that nobody offered, totals that differ. What is there twice or in the wrong order stays proven.
+/// that nobody saw, one that nobody offered, totals that differ, acknowledgements that did not come. What is there twice or
+/// in the wrong order stays proven.
 fn excuse(finding: &mut Finding) {
-    let by_absence = [lost::NAME, phantom::NAME, conserved::NAME].contains(&finding.check.as_str());
+    let by_absence = [lost::NAME, phantom::NAME, conserved::NAME, unavailable::NAME].contains(&finding.check.as_str());
     if by_absence && finding.outcome == Outcome::Fail {
         finding.outcome = Outcome::Inconclusive;
         finding.detail = format!("{}; the record is incomplete", finding.detail);

@@ -2,8 +2,8 @@
 //! to no cluster, reads no clock, and says the same of the same record wherever it runs.
 //!
 //! [`judge()`] runs what a scenario expects. Each check tells its anomaly in prose before its code; they share `paged`
-//! arrays, `tally` (what an exact count means) and `evidence` (the telling of what convicts). [`mutate`] alters clean
-//! records in the ways that checks must notice, and the tests use it to attack them.
+//! arrays, `tally` (what an exact count means), `gaps` (between acknowledgements) and `evidence` (the telling of what
+//! convicts). [`mutate`] alters clean records in the ways that checks must notice, and the tests use it to attack them.
 //!
 //! A check streams over the record and keeps at most 16 bytes for each message, so that ten million messages are
 //! judged in a few hundred megabytes (`examples/volume.rs` measures it). What it keeps of single messages is only what a
@@ -46,6 +46,7 @@
 pub mod conserved;
 pub mod duplicated;
 mod evidence;
+mod gaps;
 mod judge;
 pub mod latency;
 pub mod lost;
@@ -55,6 +56,7 @@ pub mod phantom;
 pub mod quantile;
 pub mod reordered;
 mod tally;
+pub mod unavailable;
 
 pub use judge::judge;
 pub use quantile::Quantile;

@@ -1,13 +1,24 @@
 //! How a cluster is set up and started.
 
+use crate::faults::Listed;
 use crate::handle::{Cluster, NodeAddress};
-use crate::shell;
+use crate::thread::{ClusterThread, Setup};
 use shakedown_broker::config::ConfigError;
 use shakedown_broker::{BrokerId, NodeConfig};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::Duration;
 
-/// Most nodes of one cluster; metadata is replicated to all of them.
+/// Most brokers of one cluster; metadata is replicated to all of them.
 pub const BROKERS_MAX: u32 = 15;
+
+/// Most dedicated controllers of one cluster; each change of metadata needs a majority of them.
+pub const CONTROLLERS_MAX: u32 = 7;
+
+/// How many copies a cluster keeps by itself of what is produced, where it has that many brokers.
+const REPLICAS: i16 = 3;
+
+/// How many of [`REPLICAS`] must have what is acknowledged: one of them may be missing.
+const REPLICAS_IN_SYNC: i32 = 2;
 
 /// Bytes of batches that are kept in memory before older ones go to a temporary file.
 pub const MEMORY_BUDGET: u64 = 256 * 1024 * 1024;
@@ -17,15 +28,18 @@ pub const MEMORY_BUDGET: u64 = 256 * 1024 * 1024;
 #[must_use = "a builder does nothing before `start`"]
 pub struct ClusterBuilder {
     brokers: u32,
+    controllers: u32,
     base_port: Option<u16>,
     seed: u64,
     memory_budget: u64,
+    racks: Vec<String>,
     config: Vec<(String, String)>,
 }
 
 impl Default for ClusterBuilder {
     fn default() -> Self {
-        Self { brokers: 3, base_port: None, seed: 0, memory_budget: MEMORY_BUDGET, config: Vec::new() }
+        let (racks, config) = Default::default();
+        Self { brokers: 3, controllers: 0, base_port: None, seed: 0, memory_budget: MEMORY_BUDGET, racks, config }
     }
 }
 
@@ -37,6 +51,12 @@ pub enum StartError {
     Brokers {
         /// What was asked for.
         brokers: u32,
+    },
+    /// A number of dedicated controllers that makes no quorum of ours.
+    #[error("a cluster has 0 to {CONTROLLERS_MAX} dedicated controllers, not {controllers}")]
+    Controllers {
+        /// What was asked for.
+        controllers: u32,
     },
     /// Not enough ports behind the first.
     #[error("{brokers} brokers from port {base_port} on reach past port 65535")]
@@ -59,6 +79,16 @@ pub enum StartError {
     /// A setting that does not exist or a value that it cannot take.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The nodes did not find each other in time.
+    #[error("node {node} does not see these brokers alive after {waited:?}: {}", Listed(missing))]
+    NotReady {
+        /// A node that was not ready.
+        node: i32,
+        /// The brokers that it missed.
+        missing: Vec<i32>,
+        /// How long that took.
+        waited: Duration,
+    },
     /// The thread of the cluster could not be set up.
     #[error("cannot set up the cluster's thread: {source}")]
     Thread {
@@ -68,9 +98,18 @@ pub enum StartError {
 }
 
 impl ClusterBuilder {
-    /// How many nodes, each broker and controller in one; ids count from 1. Default 3.
+    /// How many brokers; ids count from 1. Default 3. From three on, what does not say otherwise has three replicas of
+    /// which two must be in sync (`default.replication.factor`, `offsets.topic.replication.factor`,
+    /// `min.insync.replicas`); below that there is one of everything.
     pub fn brokers(mut self, count: u32) -> Self {
         self.brokers = count;
+        self
+    }
+
+    /// How many nodes that are controllers and nothing else; their ids follow those of the brokers. Default 0: every
+    /// broker is a controller, too.
+    pub fn controllers(mut self, count: u32) -> Self {
+        self.controllers = count;
         self
     }
 
@@ -92,36 +131,64 @@ impl ClusterBuilder {
         self
     }
 
+    /// Where the brokers stand (`broker.rack`), in their order; with fewer names than brokers they start over. Together with
+    /// `replica.selector.class` consumers that have a `client.rack` read from a replica there (KIP-392). Default: nowhere.
+    pub fn racks(mut self, racks: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.racks = racks.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Bytes of batches in memory over all nodes, before older ones go to a temporary file. Default 256 MiB.
     pub fn memory_budget(mut self, bytes: u64) -> Self {
         self.memory_budget = bytes;
         self
     }
 
-    /// Starts the cluster on a thread of its own and returns once every node knows all others.
+    /// Starts the cluster on a thread of its own and returns once every node knows all brokers to be alive.
     ///
     /// Blocks for some milliseconds; it may be called inside and outside of an async runtime.
     ///
     /// # Errors
     /// See [`StartError`]; nothing is left running.
     pub fn start(self) -> Result<Cluster, StartError> {
-        if !(1..=BROKERS_MAX).contains(&self.brokers) {
-            return Err(StartError::Brokers { brokers: self.brokers });
+        let (brokers, controllers) = (self.brokers, self.controllers);
+        if !(1..=BROKERS_MAX).contains(&brokers) {
+            return Err(StartError::Brokers { brokers });
         }
-        let mut listeners = Vec::new();
-        for n in 0..self.brokers {
-            listeners.push(self.listen(n)?);
+        if controllers > CONTROLLERS_MAX {
+            return Err(StartError::Controllers { controllers });
         }
-        let voters: Vec<BrokerId> = listeners.iter().map(|(address, _)| BrokerId(address.id)).collect();
+        let mut addresses = Vec::new();
         let mut nodes = Vec::new();
-        for (address, listener) in listeners {
-            let mut config = NodeConfig::new(BrokerId(address.id), voters.clone(), address.host.clone(), address.port);
-            for (name, value) in &self.config {
-                config.set(name, value)?;
-            }
-            nodes.push((address, config, listener));
+        for n in 0..brokers {
+            let (address, listener) = self.listen(n)?;
+            nodes.push((self.node(address.id, &address.host, address.port)?, Some(listener)));
+            addresses.push(address);
         }
-        shell::start(nodes, self.seed, self.memory_budget)
+        for n in brokers..brokers + controllers {
+            // Nobody but the other nodes talks to them, and links between nodes are no sockets.
+            nodes.push((self.node(node_id(n), &Ipv4Addr::LOCALHOST.to_string(), 0)?, None));
+        }
+        let thread = ClusterThread::start(Setup { nodes, seed: self.seed, memory_budget: self.memory_budget })?;
+        Ok(Cluster { nodes: addresses, thread })
+    }
+
+    fn node(&self, id: i32, host: &str, port: u16) -> Result<NodeConfig, ConfigError> {
+        let first_voter = if self.controllers == 0 { 0 } else { self.brokers };
+        let voters: Vec<BrokerId> =
+            (first_voter..self.brokers + self.controllers).map(|n| BrokerId(node_id(n))).collect();
+        let mut config = NodeConfig::new(BrokerId(id), voters, host, port);
+        config.is_broker = id <= node_id(self.brokers - 1);
+        config.rack = self.racks.iter().cycle().nth(usize::try_from(id - 1).unwrap_or(0)).cloned();
+        let replicated = self.brokers >= u32::from(REPLICAS.unsigned_abs());
+        let replicas = if replicated { REPLICAS } else { 1 };
+        config.replication_factor_default = replicas;
+        config.offsets_replication_factor = replicas;
+        config.min_insync_replicas = if replicated { REPLICAS_IN_SYNC } else { 1 };
+        for (name, value) in &self.config {
+            config.set(name, value)?;
+        }
+        Ok(config)
     }
 
     fn listen(&self, n: u32) -> Result<(NodeAddress, TcpListener), StartError> {
@@ -130,7 +197,7 @@ impl ClusterBuilder {
             None => 0,
             Some(base) => u16::try_from(u32::from(base) + n).map_err(|_| range(base))?,
         };
-        let id = i32::try_from(n + 1).unwrap_or(i32::MAX);
+        let id = node_id(n);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let failed = |source| StartError::Listen { id, address, source };
         let listener = TcpListener::bind(address).map_err(failed)?;
@@ -138,4 +205,9 @@ impl ClusterBuilder {
         let port = listener.local_addr().map_err(failed)?.port();
         Ok((NodeAddress { id, host: address.ip().to_string(), port }, listener))
     }
+}
+
+/// The id of the n-th node, from 0.
+fn node_id(n: u32) -> i32 {
+    i32::try_from(n + 1).unwrap_or(i32::MAX)
 }

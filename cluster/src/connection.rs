@@ -1,17 +1,20 @@
 //! One client's connection: bytes to frames, frames to requests, answers to bytes, in order.
 //!
 //! A connection has one request at a time at its node, as in Kafka; what the client has pipelined behind it waits in
-//! the buffer. Whatever cannot be understood closes this connection with a log line, and nothing else suffers.
+//! the buffer. Whatever cannot be understood closes this connection with a log line, and nothing else suffers. When the
+//! node is killed, what it had answered still goes out, as it would lie in the system's buffers already.
 
-use crate::shell::{Delivery, Mailbox, Shell};
+use crate::mailbox::{Delivery, Mailbox};
+use crate::shell::Shell;
 use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::protocol::StrBytes;
 use shakedown_broker::wire::request::{self, FrameError, ReplyHeader};
-use shakedown_broker::wire::response::{self, EncodeError, Outgoing};
+use shakedown_broker::wire::response::{self, EncodeError, Outgoing, Response};
 use shakedown_broker::{ConnectionId, Input, RequestToken};
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -20,6 +23,8 @@ const FRAME_MAX: usize = 104_857_600;
 const READ_AT_LEAST: usize = 64 * 1024;
 /// How much a client may pipeline behind a request that waits, before it has to wait with sending, too.
 const PIPELINE_MAX: usize = 1024 * 1024;
+/// How long a client may take for the last answers of a node that was killed: none at all, if it reads.
+const LAST_WORDS_MAX: Duration = Duration::from_millis(5);
 
 #[derive(Debug, thiserror::Error)]
 enum ConnectionError {
@@ -31,6 +36,8 @@ enum ConnectionError {
     Encode(#[from] EncodeError),
     #[error("{0}")]
     HungUp(String),
+    #[error("the node was killed")]
+    Killed,
     #[error("the client went away")]
     Gone,
     #[error("the client went away in the middle of a frame, {read} bytes of it had arrived")]
@@ -48,30 +55,46 @@ struct Connection {
     socket: TcpStream,
     input: BytesMut,
     output: Outgoing,
+    /// The request that the node has.
+    pending: Option<ReplyHeader>,
+    /// Whether some of the output may have gone out already, so that nothing can follow it but the rest of it.
+    writing: bool,
     requests: u64,
 }
 
-/// Serves a connection until either side has enough of it.
-pub(crate) async fn serve(shell: Rc<Shell>, node: usize, socket: TcpStream, host: StrBytes) {
-    let (id, mailbox) = shell.connect();
+/// Serves a connection until either side has enough of it, or its node is killed.
+pub(crate) async fn serve(
+    shell: Rc<Shell>,
+    node: usize,
+    socket: TcpStream,
+    host: StrBytes,
+    id: ConnectionId,
+    mailbox: Rc<Mailbox>,
+) {
     let mut connection = Connection {
         shell: Rc::clone(&shell),
         node,
         id,
-        mailbox,
+        mailbox: Rc::clone(&mailbox),
         host,
         socket,
         input: BytesMut::with_capacity(READ_AT_LEAST),
         output: Outgoing::default(),
+        pending: None,
+        writing: false,
         requests: 0,
     };
-    if let Err(error) = connection.run().await {
-        match error {
-            // A client that resets its connection is no news.
-            ConnectionError::Socket(error) => tracing::debug!(node, %error, "connection lost"),
-            ConnectionError::Gone => {}
-            error => tracing::warn!(node, %error, "connection closed"),
-        }
+    let ended = tokio::select! {
+        biased;
+        () = mailbox.killed() => None,
+        ended = connection.run() => Some(ended),
+    };
+    match ended {
+        None | Some(Err(ConnectionError::Killed)) => return connection.last_words().await,
+        // A client that resets its connection is no news.
+        Some(Err(ConnectionError::Socket(error))) => tracing::debug!(node, %error, "connection lost"),
+        Some(Ok(()) | Err(ConnectionError::Gone)) => {}
+        Some(Err(error)) => tracing::warn!(node, %error, "connection closed"),
     }
     shell.disconnect(node, id);
 }
@@ -120,30 +143,59 @@ impl Connection {
     }
 
     async fn request(&mut self, frame: Bytes) -> Result<(), ConnectionError> {
+        if self.mailbox.is_dead() {
+            // What the client has pipelined must not reach the node's next life.
+            return Err(ConnectionError::Killed);
+        }
         let frame = request::decode(frame)?;
-        let reply = frame.reply;
+        self.pending = Some(frame.reply);
         let token = RequestToken { connection: self.id, number: self.requests };
         self.requests += 1;
         self.shell.deliver(self.node, Input::Request { token, client_host: self.host.clone(), frame });
         loop {
             let delivery = self.mailbox.content.borrow_mut().pop_front();
             match delivery {
-                Some(delivery) => return self.answer(reply, delivery).await,
+                Some(delivery) => return self.answer(delivery).await,
                 None => self.wait().await?,
             }
         }
     }
 
-    async fn answer(&mut self, reply: ReplyHeader, delivery: Delivery) -> Result<(), ConnectionError> {
+    async fn answer(&mut self, delivery: Delivery) -> Result<(), ConnectionError> {
         match delivery {
-            Delivery::Reply(response) => Ok(response::encode(reply, &response, &mut self.output)?),
-            Delivery::NoReply => Ok(()),
+            Delivery::Reply(response) => self.encode(&response),
+            Delivery::NoReply => {
+                self.pending = None;
+                Ok(())
+            }
             Delivery::HangUp(reason) => {
                 // Earlier answers still reach the client.
                 self.flush().await?;
                 Err(ConnectionError::HungUp(reason))
             }
         }
+    }
+
+    fn encode(&mut self, response: &Response) -> Result<(), ConnectionError> {
+        if let Some(reply) = self.pending.take() {
+            response::encode(reply, response, &mut self.output)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what the node had answered before it was killed.
+    async fn last_words(&mut self) {
+        if self.writing {
+            return;
+        }
+        let delivery = self.mailbox.content.borrow_mut().pop_front();
+        if let Some(Delivery::Reply(response)) = delivery
+            && self.encode(&response).is_err()
+        {
+            return;
+        }
+        // A client that does not read at once does not get it, as if the machine had failed with the node.
+        drop(tokio::time::timeout(LAST_WORDS_MAX, self.flush()).await);
     }
 
     /// The node keeps the request waiting: earlier answers go out, and a client that leaves is noticed.
@@ -167,12 +219,14 @@ impl Connection {
         if self.output.is_empty() {
             return Ok(());
         }
+        self.writing = true;
         if let Some(buffer) = self.output.contiguous() {
             self.socket.write_all(buffer).await?;
             buffer.clear();
-            return Ok(());
+        } else {
+            write_pieces(&mut self.socket, self.output.take()).await?;
         }
-        write_pieces(&mut self.socket, self.output.take()).await?;
+        self.writing = false;
         Ok(())
     }
 }

@@ -10,23 +10,37 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! This crate moves bytes: listeners, connections, framing, the clock, and where batches are kept. What a request
-//! means is decided in `shakedown-broker`.
+//! This crate moves bytes: listeners, connections, framing, the clock, and where batches are kept; and it does to nodes
+//! what machines and networks do to them. What a request means is decided in `shakedown-broker`.
 //!
 //! - [`builder`], [`handle`]: what users see.
-//! - [`shell`]: all nodes on one thread, their messages to each other, and their deadlines.
-//! - [`listener`], [`connection`]: sockets to frames and back.
+//! - [`faults`], [`roles`], [`watch`]: what can be done to nodes, to which, and when.
+//! - [`thread`], [`shell`]: all nodes on one thread, their messages to each other, and their deadlines. A node over all
+//!   its lives is a [`slot`]; who hears whom is in [`links`]; how time goes on is in [`clock`].
+//! - [`listener`], [`connection`], [`mailbox`]: sockets to frames and back.
 //! - [`settings`]: what may be configured.
 //! - [`store`]: batches in memory up to a budget, then in a temporary file.
 
 pub mod builder;
+mod clock;
 mod connection;
+pub mod faults;
 pub mod handle;
+mod links;
 mod listener;
+mod mailbox;
+pub mod roles;
 pub mod settings;
 mod shell;
+mod slot;
 pub mod store;
+mod thread;
+pub mod watch;
 
 pub use builder::{ClusterBuilder, StartError};
-pub use handle::{Cluster, NodeAddress};
+pub use faults::{FaultError, NodeFault, Strike};
+pub use handle::{Cluster, ClusterEvent, NodeAddress};
+pub use roles::Role;
+pub use shakedown_broker::Event;
 pub use shakedown_broker::config::ConfigError;
+pub use watch::{Produced, Watch};

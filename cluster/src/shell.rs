@@ -1,46 +1,34 @@
 //! All nodes on one thread: a request is decoded, applied, answered without a hop between threads, and what nodes tell
 //! each other is handed over by reference.
 //!
-//! Owns the nodes, the queue between them, the clock and the one timer. Sockets are the connections' business.
+//! Owns the nodes, the queue between them and their deadlines. Sockets are the connections' business; what is done to
+//! nodes on purpose is in [`crate::faults`], what they are asked for in [`crate::roles`].
 
-use crate::builder::StartError;
-use crate::handle::{Cluster, NodeAddress};
-use crate::listener;
-use crate::store::{Budget, SpillingStore};
-use shakedown_broker::wire::response::Response;
-use shakedown_broker::{ConnectionId, Event, Input, Node, NodeConfig, Now, Output, RequestToken};
+use crate::clock::Clock;
+use crate::handle::ClusterEvent;
+use crate::links::Links;
+use crate::mailbox::{Delivery, Mailboxes};
+use crate::slot::Slot;
+use crate::watch::Watches;
+use shakedown_broker::{ConnectionId, Event, Input, Node, Now, Output};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
-use std::net::TcpListener;
-use std::rc::Rc;
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::{Notify, oneshot};
-
-/// What a connection gets from its node.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "taken out as soon as it is put in")]
-pub(crate) enum Delivery {
-    /// The answer to the request that the connection waits for.
-    Reply(Response),
-    /// The request is done and has no answer.
-    NoReply,
-    /// Close, for this reason.
-    HangUp(String),
-}
-
-/// Where a node puts what belongs to a connection. A connection has one request at a time at its node, as in Kafka.
-#[derive(Debug, Default)]
-pub(crate) struct Mailbox {
-    pub(crate) content: RefCell<VecDeque<Delivery>>,
-    pub(crate) filled: Notify,
-}
+use tokio::sync::Notify;
 
 /// The nodes and all that surrounds them.
 pub(crate) struct Shell {
-    nodes: RefCell<Vec<Node>>,
-    mailboxes: RefCell<BTreeMap<ConnectionId, Rc<Mailbox>>>,
-    connection_next: Cell<u64>,
+    me: Weak<Self>,
+    pub(crate) slots: RefCell<Vec<Slot>>,
+    /// What has been said and not been heard yet, by the listener's place. Empty between steps.
+    queue: RefCell<VecDeque<(usize, Input)>>,
+    pub(crate) links: RefCell<Links>,
+    pub(crate) mailboxes: Mailboxes,
+    pub(crate) watches: Watches,
+    observers: RefCell<Vec<mpsc::Sender<ClusterEvent>>>,
+    clock: RefCell<Clock>,
     started: Instant,
     /// Wall clock at `started`: from there on only the monotonic clock counts.
     wall_start_ms: i64,
@@ -48,168 +36,147 @@ pub(crate) struct Shell {
     deadline_moved: Notify,
 }
 
-/// Starts the thread and waits until every node knows all others.
-pub(crate) fn start(
-    nodes: Vec<(NodeAddress, NodeConfig, TcpListener)>,
-    seed: u64,
-    memory_budget: u64,
-) -> Result<Cluster, StartError> {
-    let addresses = nodes.iter().map(|(address, _, _)| address.clone()).collect();
-    let (stop, stopped) = oneshot::channel();
-    let (ready, readiness) = mpsc::sync_channel(1);
-    let run = move || {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => return drop(ready.send(Err(error))),
-        };
-        let local = tokio::task::LocalSet::new();
-        local.block_on(&runtime, serve(nodes, seed, memory_budget, ready, stopped));
-    };
-    let failed = |source| StartError::Thread { source };
-    let thread = std::thread::Builder::new().name(String::from("shakedown-cluster")).spawn(run).map_err(failed)?;
-    match readiness.recv() {
-        Ok(Ok(())) => Ok(Cluster { nodes: addresses, stop: Some(stop), thread: Some(thread) }),
-        Ok(Err(source)) => Err(failed(source)),
-        Err(_) => Err(failed(std::io::Error::other("it ended before it was ready"))),
-    }
-}
-
-async fn serve(
-    nodes: Vec<(NodeAddress, NodeConfig, TcpListener)>,
-    seed: u64,
-    memory_budget: u64,
-    ready: mpsc::SyncSender<std::io::Result<()>>,
-    stopped: oneshot::Receiver<()>,
-) {
-    let budget = Rc::new(RefCell::new(Budget::new(memory_budget)));
-    let mut cores = Vec::new();
-    let mut listeners = Vec::new();
-    for (_, config, listener) in nodes {
-        let store = SpillingStore::new(Rc::clone(&budget));
-        cores.push(Node::new(config, Box::new(store), seed));
-        listeners.push(listener);
-    }
-    let shell = Rc::new(Shell::new(cores));
-    for node in 0..listeners.len() {
-        shell.deliver(node, Input::Tick);
-    }
-    for (node, listener) in listeners.into_iter().enumerate() {
-        match tokio::net::TcpListener::from_std(listener) {
-            Ok(listener) => drop(tokio::task::spawn_local(listener::accept(Rc::clone(&shell), node, listener))),
-            Err(error) => return drop(ready.send(Err(error))),
-        }
-    }
-    // Nodes hand each other messages within `deliver`, so all of them are registered by now.
-    let _ = ready.send(Ok(()));
-    tokio::select! {
-        () = keep_time(&shell) => {}
-        _ = stopped => {}
-    }
-}
-
-/// Wakes nodes at their deadlines.
-async fn keep_time(shell: &Shell) {
-    loop {
-        let Some(deadline) = shell.deadline.get() else {
-            shell.deadline_moved.notified().await;
-            continue;
-        };
-        tokio::select! {
-            () = tokio::time::sleep_until((shell.started + Duration::from_nanos(deadline)).into()) => shell.tick(),
-            () = shell.deadline_moved.notified() => {}
-        }
-    }
-}
-
 impl Shell {
-    fn new(nodes: Vec<Node>) -> Self {
+    /// A cluster of nodes that are down.
+    pub(crate) fn new(slots: Vec<Slot>) -> Rc<Self> {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
-            nodes: RefCell::new(nodes),
-            mailboxes: RefCell::default(),
-            connection_next: Cell::new(0),
+        Rc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            links: RefCell::new(Links::new(slots.len())),
+            slots: RefCell::new(slots),
+            queue: RefCell::default(),
+            mailboxes: Mailboxes::default(),
+            watches: Watches::default(),
+            observers: RefCell::default(),
+            clock: RefCell::default(),
             started: Instant::now(),
             wall_start_ms: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX),
             deadline: Cell::new(None),
             deadline_moved: Notify::new(),
-        }
+        })
+    }
+
+    /// The shell itself, for a task of its own.
+    pub(crate) fn shared(&self) -> Option<Rc<Self>> {
+        self.me.upgrade()
+    }
+
+    /// From here on, everything that happens is told here as well.
+    pub(crate) fn observe(&self, observer: mpsc::Sender<ClusterEvent>) {
+        self.observers.borrow_mut().push(observer);
     }
 
     fn now(&self) -> Now {
-        let elapsed = self.started.elapsed();
+        let real = self.started.elapsed();
+        let real_ns = u64::try_from(real.as_nanos()).unwrap_or(u64::MAX);
         Now {
-            monotonic_ns: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
-            wall_ms: self.wall_start_ms.saturating_add(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)),
+            monotonic_ns: self.clock.borrow_mut().read(real_ns, self.deadline.get()),
+            wall_ms: self.wall_start_ms.saturating_add(i64::try_from(real.as_millis()).unwrap_or(i64::MAX)),
         }
-    }
-
-    /// A new connection's number and mailbox.
-    pub(crate) fn connect(&self) -> (ConnectionId, Rc<Mailbox>) {
-        let id = ConnectionId(self.connection_next.replace(self.connection_next.get() + 1));
-        let mailbox = Rc::new(Mailbox::default());
-        self.mailboxes.borrow_mut().insert(id, Rc::clone(&mailbox));
-        (id, mailbox)
     }
 
     /// The connection is closed.
     pub(crate) fn disconnect(&self, node: usize, connection: ConnectionId) {
-        self.mailboxes.borrow_mut().remove(&connection);
+        self.mailboxes.close(connection);
         self.deliver(node, Input::Disconnected(connection));
     }
 
     /// Lets something happen to a node, and everything that follows from it on all nodes.
     pub(crate) fn deliver(&self, node: usize, input: Input) {
-        let mut nodes = self.nodes.borrow_mut();
-        let mut queue = VecDeque::from([(node, input)]);
+        self.deliver_all(node, [input]);
+    }
+
+    /// As [`Self::deliver`], for several things in order.
+    pub(crate) fn deliver_all(&self, node: usize, inputs: impl IntoIterator<Item = Input>) {
+        self.queue.borrow_mut().extend(inputs.into_iter().map(|input| (node, input)));
+        self.settle();
+        if !self.watches.is_empty() {
+            self.look();
+        }
+    }
+
+    /// Hands over what is in the queue and what comes of it, until nobody has anything left to say.
+    fn settle(&self) {
+        let mut slots = self.slots.borrow_mut();
+        let mut queue = self.queue.borrow_mut();
         while let Some((at, input)) = queue.pop_front() {
-            let now = self.now();
-            let Some(node) = nodes.get_mut(at) else { continue };
-            node.receive(now, input);
+            let Some((node, input)) = slots.get_mut(at).and_then(|slot| slot.admit(input)) else { continue };
+            node.receive(self.now(), input);
             let from = node.id();
             while let Some(output) = node.poll_output() {
                 match output {
-                    Output::Reply { token, response } => self.post(token, Delivery::Reply(response)),
-                    Output::NoReply { token } => self.post(token, Delivery::NoReply),
+                    Output::Reply { token, response } => {
+                        self.mailboxes.post(token.connection, Delivery::Reply(response));
+                    }
+                    Output::NoReply { token } => self.mailboxes.post(token.connection, Delivery::NoReply),
                     Output::HangUp { connection, reason } => {
-                        self.post(RequestToken { connection, number: 0 }, Delivery::HangUp(reason));
+                        self.mailboxes.post(connection, Delivery::HangUp(reason));
                     }
                     Output::Send { to, message } => {
                         let to = usize::try_from(to.0 - 1).unwrap_or(usize::MAX);
-                        queue.push_back((to, Input::Peer { from, message }));
+                        if !self.links.borrow().is_cut(at, to) {
+                            queue.push_back((to, Input::Peer { from, message }));
+                        }
                     }
-                    Output::Event(event) => log(from.0, &event),
+                    Output::Event(event) => self.tell(from.0, event),
                 }
             }
         }
-        let deadline = nodes.iter().filter_map(Node::next_deadline).min();
+        self.reckon(&slots);
+    }
+
+    /// Finds the next deadline, after nodes have changed.
+    pub(crate) fn reckon(&self, slots: &[Slot]) {
+        let deadline = slots.iter().filter_map(Slot::deadline).min();
         let before = self.deadline.replace(deadline);
         if deadline.is_some_and(|at| before.is_none_or(|before| at < before)) {
             self.deadline_moved.notify_one();
         }
     }
 
+    fn tell(&self, node: i32, event: Event) {
+        match &event {
+            Event::Unsupported { what } => tracing::warn!(node, "{what} is not supported"),
+            other => tracing::debug!(node, event = ?other),
+        }
+        let mut observers = self.observers.borrow_mut();
+        if !observers.is_empty() {
+            let event = ClusterEvent { at: Instant::now(), node, event };
+            // Who has stopped listening is told nothing more.
+            observers.retain(|observer| observer.send(event.clone()).is_ok());
+        }
+    }
+
+    /// Waits for the next deadline, and wakes the nodes that wait for it.
+    pub(crate) async fn step(&self) {
+        let Some(deadline) = self.deadline.get() else {
+            return self.deadline_moved.notified().await;
+        };
+        let real = Duration::from_nanos(self.clock.borrow().real_ns(deadline));
+        tokio::select! {
+            () = tokio::time::sleep_until((self.started + real).into()) => self.tick(),
+            () = self.deadline_moved.notified() => {}
+        }
+    }
+
     fn tick(&self) {
         let due = self.now().monotonic_ns;
-        let is_due = |node: &Node| node.next_deadline().is_some_and(|at| at <= due);
-        let nodes: Vec<usize> =
-            self.nodes.borrow().iter().enumerate().filter(|(_, node)| is_due(node)).map(|(at, _)| at).collect();
-        for node in nodes {
-            self.deliver(node, Input::Tick);
+        let count = self.slots.borrow().len();
+        for at in 0..count {
+            if self.slots.borrow()[at].deadline().is_some_and(|deadline| deadline <= due) {
+                self.deliver(at, Input::Tick);
+            }
         }
     }
 
-    fn post(&self, token: RequestToken, delivery: Delivery) {
-        // A connection that is gone has no mailbox, and nobody misses the answer.
-        if let Some(mailbox) = self.mailboxes.borrow().get(&token.connection) {
-            mailbox.content.borrow_mut().push_back(delivery);
-            mailbox.filled.notify_one();
-        }
-    }
-}
-
-fn log(node: i32, event: &Event) {
-    match event {
-        Event::Unsupported { what } => tracing::warn!(node, "{what} is not supported"),
-        other => tracing::debug!(node, event = ?other),
+    /// A running node that does not know some running broker to be alive, and whom it misses.
+    pub(crate) fn unsettled(&self) -> Option<(i32, Vec<i32>)> {
+        let slots = self.slots.borrow();
+        let running = || slots.iter().filter(|slot| slot.running().is_some());
+        let brokers = || running().filter(|slot| slot.config.is_broker).map(|slot| slot.config.id);
+        let missed =
+            |node: &Node| brokers().filter(|id| !node.image().is_alive(*id)).map(|id| id.0).collect::<Vec<_>>();
+        let mut views = running().filter_map(|slot| Some((slot.id(), missed(slot.running()?))));
+        views.find(|(_, missed)| !missed.is_empty())
     }
 }

@@ -3,7 +3,9 @@
 //! Nothing in here depends on the machine, the time or a port, so that two runs of one plan may be compared.
 
 use crate::language::reference::{StreamReference, TermReference};
-use crate::scenario::model::{LoadRule, MessageRule, Scenario, StandIn, Target, Topic, ValueRule};
+use crate::scenario::model::{
+    Condition, FaultRule, FaultTarget, LoadRule, MessageRule, Scenario, StandIn, Target, Topic, ValueRule,
+};
 use shakedown_loadgen::{Arrivals, Digest, IdentityRule, JsonRule, KeySpace, LoadPlan, Rate, Shape};
 use shakedown_reports::expectation::{ConservationRule, Expectations, LatencyBudget, Term};
 use shakedown_reports::record::{Flow, StreamId, StreamInfo, StreamKind};
@@ -154,20 +156,22 @@ fn expectations(scenario: &Scenario, find: &impl Fn(&StreamReference) -> Option<
         .iter()
         .map(|rule| ConservationRule { name: rule.name.clone(), equal: rule.equal.iter().map(term).collect() })
         .collect();
+    let nanoseconds = |bound: &std::time::Duration| u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
     let mut latency = BTreeMap::new();
     for (name, bounds) in &scenario.expect.latency {
         let flow = scenario.flows.iter().find(|flow| flow.name == *name);
         let flow = flow.and_then(|flow| Some(Flow { from: find(&flow.from)?, to: find(&flow.to)? }));
-        let nanoseconds = |bound: &std::time::Duration| u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
         let at_most = bounds.iter().map(|(name, bound)| (name.clone(), nanoseconds(bound))).collect();
         latency.insert(name.clone(), LatencyBudget { flow, at_most });
     }
+    let unavailable = scenario.expect.unavailable.as_ref().map(nanoseconds);
     Expectations {
         lost: scenario.expect.lost,
         duplicated: scenario.expect.duplicated,
         order_per_key: scenario.expect.order_per_key,
         conserved,
         latency,
+        unavailable,
     }
 }
 
@@ -191,6 +195,9 @@ fn digest(scenario: &Scenario, load: &str) -> String {
     let mut text = Canonical::default();
     text.line("seed", [&scenario.seed.to_string()]);
     text.line("brokers", [&scenario.brokers.to_string()]);
+    if scenario.controllers > 0 {
+        text.line("controllers", [&scenario.controllers.to_string()]);
+    }
     text.line("memory", scenario.memory.map(|bytes| bytes.to_string()).iter());
     text.pairs("broker config", &scenario.broker_config);
     let (kind, target) = match &scenario.load.target {
@@ -200,6 +207,9 @@ fn digest(scenario: &Scenario, load: &str) -> String {
     text.line("load", [load, kind, target]);
     for topic in &scenario.topics {
         text.line("topic", [&topic.name, &topic.partitions.to_string()]);
+        if let Some(factor) = topic.replication_factor {
+            text.line("replicas", [&factor.to_string()]);
+        }
         text.pairs("config", &topic.config);
     }
     for service in &scenario.services {
@@ -210,10 +220,7 @@ fn digest(scenario: &Scenario, load: &str) -> String {
         text.pairs("environment", &service.env);
     }
     for fault in &scenario.faults {
-        text.line("fault", [fault.action.word(), &fault.service]);
-        text.line("instance", fault.instance.map(|number| number.to_string()).iter());
-        text.line("at", [&fault.at.as_nanos().to_string()]);
-        text.line("heal", fault.heal_after.map(|after| after.as_nanos().to_string()).iter());
+        text.fault(fault);
     }
     let mut digest = Digest::new();
     digest.bytes(text.0.as_bytes());
@@ -232,6 +239,30 @@ impl Canonical {
             let _ = write!(self.0, " {}:{word}", word.len());
         }
         self.0.push('\n');
+    }
+
+    fn fault(&mut self, fault: &FaultRule) {
+        match &fault.target {
+            FaultTarget::Service { name, instance } => {
+                self.line("fault", [fault.action.word(), name]);
+                self.line("instance", instance.map(|number| number.to_string()).iter());
+            }
+            FaultTarget::Broker(role) => self.line("fault on brokers", [fault.action.word(), &role.to_string()]),
+        }
+        let trigger = &fault.trigger;
+        self.line("at", trigger.at.map(|at| at.as_nanos().to_string()).iter());
+        match &trigger.when {
+            None => {}
+            Some(Condition::Produced { topic, nth }) => self.line("produced", [topic, &nth.to_string()]),
+            Some(Condition::Struck { fault, .. }) => self.line("struck", [&fault.to_string()]),
+        }
+        if !trigger.after.is_zero() {
+            self.line("after", [&trigger.after.as_nanos().to_string()]);
+        }
+        self.line("heal", fault.heal.map(|heal| heal.after.as_nanos().to_string()).iter());
+        if let Some(then) = fault.heal.and_then(|heal| heal.then) {
+            self.line("heal then", [&then.to_string()]);
+        }
     }
 
     fn pairs(&mut self, what: &str, pairs: &BTreeMap<String, String>) {

@@ -290,7 +290,17 @@ fn connect(bootstrap: &str, topic: &str, client: &BTreeMap<String, String>) -> R
         .set("auto.offset.reset", "earliest")
         // What the tap measures is when a message can be read, so a fetch waits for the first byte and no longer.
         .set("fetch.min.bytes", "1")
-        .set("fetch.wait.max.ms", "100");
+        .set("fetch.wait.max.ms", "100")
+        // A broker that dies must not cost the tap more time than it costs the system, or measured latencies are the
+        // tap's. A broker that stands still or is cut off refuses nothing: only metadata tells that another leads, and
+        // while it is told the old leader, librdkafka asks again only once a second or later.
+        .set("topic.metadata.refresh.interval.ms", "100")
+        .set("topic.metadata.refresh.fast.interval.ms", "50")
+        // After an error in a fetch (not the leader any more), librdkafka leaves the partition alone for half a second.
+        .set("fetch.error.backoff.ms", "10")
+        // A broker that comes back is tried at once, not after waits that double up to ten seconds.
+        .set("reconnect.backoff.ms", "10")
+        .set("reconnect.backoff.max.ms", "100");
     for (name, value) in client {
         properties.set(name, value);
     }

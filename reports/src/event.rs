@@ -23,10 +23,52 @@ pub enum EventKind {
         /// Which one.
         name: String,
     },
-    /// A node of the cluster started, stopped, was elected, ...
+    /// A node of the cluster was registered, fenced, became the controller, ...
     Cluster {
         /// Its number, where one node is meant.
         node: Option<u32>,
+    },
+    /// A partition has a leader.
+    Election {
+        /// The leader.
+        node: i32,
+        /// The partition's topic.
+        topic: String,
+        /// Its index.
+        partition: i32,
+        /// The leader's epoch.
+        epoch: i32,
+    },
+    /// A partition has other replicas in sync than before.
+    IsrChange {
+        /// The partition's topic.
+        topic: String,
+        /// Its index.
+        partition: i32,
+        /// Who is in sync now.
+        isr: Vec<i32>,
+    },
+    /// A replica threw away what its leader does not have.
+    Truncation {
+        /// The node of the replica.
+        node: i32,
+        /// The partition's topic.
+        topic: String,
+        /// Its index.
+        partition: i32,
+        /// Where its log ended.
+        from: i64,
+        /// Where it ends now.
+        to: i64,
+    },
+    /// A consumer group has a new generation.
+    Rebalance {
+        /// The group.
+        group: String,
+        /// Its generation.
+        generation: i32,
+        /// How many members it has.
+        members: u32,
     },
     /// A service started, became ready, ended, ...
     Service {
@@ -64,5 +106,9 @@ mod tests {
             Event { at_ns: 1, kind: EventKind::Service { service: "payment".to_owned() }, text: "ready".to_owned() };
         let json = serde_json::to_string(&event).expect("an event is plain data");
         assert_eq!(json, r#"{"at_ns":1,"kind":{"type":"service","service":"payment"},"text":"ready"}"#);
+        let kind = EventKind::IsrChange { topic: "orders".to_owned(), partition: 0, isr: vec![1, 3] };
+        let json = serde_json::to_string(&Event { kind, ..event }).expect("an event is plain data");
+        let expected = r#"{"type":"isr-change","topic":"orders","partition":0,"isr":[1,3]}"#;
+        assert!(json.contains(expected), "{json}");
     }
 }

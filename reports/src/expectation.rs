@@ -18,6 +18,9 @@ pub struct Expectations {
     pub conserved: Vec<ConservationRule>,
     /// Latency budgets by the metric's name.
     pub latency: BTreeMap<String, LatencyBudget>,
+    /// For how long, in nanoseconds, acknowledgements may be due at a partition without one coming.
+    #[serde(default)]
+    pub unavailable: Option<u64>,
 }
 
 /// All terms must agree; where two terms are streams, they must agree message by message first.

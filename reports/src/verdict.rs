@@ -17,7 +17,7 @@ pub enum Outcome {
 /// What one check says of one subject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// The check's name: `lost`, `duplicated`, `phantom`, `reordered`, `conserved`, `latency`.
+    /// The check's name: `lost`, `duplicated`, `phantom`, `reordered`, `conserved`, `latency`, `unavailable`.
     pub check: String,
     /// What it looked at: a flow (`load -> topic orders`), a sink (`topic orders`), a rule (`money`), a metric
     /// (`end-to-end`).

@@ -3,8 +3,8 @@
 
 use super::incremental_alter_configs::{Refused, check_resource, check_unique, not_unique, repeated};
 use crate::config::topic;
+use crate::controller::Controller;
 use crate::metadata::record::{ConfigResource, MetadataRecord};
-use crate::node::Node;
 use crate::types::Now;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::alter_configs_request::AlterConfigsResource;
@@ -13,7 +13,12 @@ use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 use kafka_protocol::protocol::StrBytes;
 use std::collections::BTreeMap;
 
-pub(super) fn apply(node: &mut Node, now: Now, _version: i16, request: AlterConfigsRequest) -> AlterConfigsResponse {
+pub(super) fn apply(
+    controller: &mut Controller,
+    _now: Now,
+    _version: i16,
+    request: AlterConfigsRequest,
+) -> AlterConfigsResponse {
     let repeated = repeated(request.resources.iter().map(|one| (one.resource_type, &one.resource_name)));
     let responses = request.resources.into_iter().map(|resource| {
         let response = AlterConfigsResourceResponse::default()
@@ -21,10 +26,10 @@ pub(super) fn apply(node: &mut Node, now: Now, _version: i16, request: AlterConf
             .with_resource_name(resource.resource_name.clone())
             .with_error_message(None);
         let twice = repeated.contains(&(resource.resource_type, resource.resource_name.clone()));
-        match if twice { Err(not_unique()) } else { changes(node, &resource) } {
+        match if twice { Err(not_unique()) } else { changes(controller, &resource) } {
             Ok(records) => {
                 if !request.validate_only {
-                    node.append_metadata(now, &records);
+                    records.into_iter().for_each(|record| controller.append(record));
                 }
                 response
             }
@@ -36,11 +41,11 @@ pub(super) fn apply(node: &mut Node, now: Now, _version: i16, request: AlterConf
     AlterConfigsResponse::default().with_responses(responses.collect())
 }
 
-fn changes(node: &Node, resource: &AlterConfigsResource) -> Result<Vec<MetadataRecord>, Refused> {
-    let name = check_resource(node, resource.resource_type, &resource.resource_name)?;
+fn changes(controller: &Controller, resource: &AlterConfigsResource) -> Result<Vec<MetadataRecord>, Refused> {
+    let name = check_resource(controller, resource.resource_type, &resource.resource_name)?;
     check_unique(resource.configs.iter().map(|config| &config.name))?;
     let mut wanted: BTreeMap<String, Option<String>> = BTreeMap::new();
-    for before in node.image.topic_settings(&name).into_iter().flat_map(BTreeMap::keys) {
+    for before in controller.image.topic_settings(&name).into_iter().flat_map(BTreeMap::keys) {
         wanted.insert(before.clone(), None);
     }
     for config in &resource.configs {

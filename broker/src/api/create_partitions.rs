@@ -1,9 +1,9 @@
 //! `CreatePartitions` 0–3, on the controller: a topic grows; it never shrinks.
 
-use super::create_topics::{PARTITIONS_MAX, check_replicas, first_state};
-use crate::metadata::placement;
-use crate::metadata::record::MetadataRecord;
-use crate::node::Node;
+use super::create_topics::{
+    PARTITIONS_MAX, add_partitions, check_equally_many, check_new_partitions, check_new_replicas, place,
+};
+use crate::controller::Controller;
 use crate::types::{BrokerId, Now};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
@@ -13,8 +13,8 @@ use kafka_protocol::protocol::StrBytes;
 use std::collections::BTreeSet;
 
 pub(super) fn apply(
-    node: &mut Node,
-    now: Now,
+    controller: &mut Controller,
+    _now: Now,
     _version: i16,
     request: CreatePartitionsRequest,
 ) -> CreatePartitionsResponse {
@@ -22,13 +22,21 @@ pub(super) fn apply(
     let names = request.topics.iter().map(|topic| topic.name.clone());
     let twice: BTreeSet<TopicName> = names.filter(|name| !seen.insert(name.clone())).collect();
     // A name that is given twice gets one answer.
-    let topics = request.topics.into_iter().filter(|topic| seen.remove(&topic.name));
-    let results = topics.map(|topic| {
+    let topics: Vec<CreatePartitionsTopic> =
+        request.topics.into_iter().filter(|topic| seen.remove(&topic.name)).collect();
+    let new = |topic: &CreatePartitionsTopic| {
+        let before = controller.image.topics.get(&topic.name.0).map_or(0, |topic| topic.partitions.len());
+        u64::try_from(topic.count).unwrap_or(0).saturating_sub(before as u64)
+    };
+    let too_many = check_new_partitions(topics.iter().map(new));
+    let results = topics.into_iter().map(|topic| {
         let result = CreatePartitionsTopicResult::default().with_name(topic.name.clone()).with_error_message(None);
         let grown = if twice.contains(&topic.name) {
             Err((ResponseError::InvalidRequest, String::from("Duplicate topic name.")))
+        } else if let Err(refused) = &too_many {
+            Err(refused.clone())
         } else {
-            grow(node, now, request.validate_only, &topic)
+            grow(controller, request.validate_only, &topic)
         };
         match grown {
             Ok(()) => result,
@@ -41,16 +49,16 @@ pub(super) fn apply(
 }
 
 fn grow(
-    node: &mut Node,
-    now: Now,
+    controller: &mut Controller,
     validate_only: bool,
     asked: &CreatePartitionsTopic,
 ) -> Result<(), (ResponseError, String)> {
-    let Some(topic) = node.image.topics.get(&asked.name.0) else {
+    let Some(topic) = controller.image.topics.get(&asked.name.0) else {
         let message = String::from("This server does not host this topic-partition.");
         return Err((ResponseError::UnknownTopicOrPartition, message));
     };
     let (id, before) = (topic.id, topic.partitions.len());
+    let factor = topic.partitions.first().map_or(1, |state| state.replicas.len());
     let wanted = usize::try_from(asked.count).unwrap_or(0);
     if wanted <= before {
         let message = format!(
@@ -64,7 +72,6 @@ fn grow(
         return Err((ResponseError::InvalidPartitions, message));
     }
     let added = wanted - before;
-    let brokers: Vec<BrokerId> = node.image.brokers.keys().copied().collect();
     let replicas = match &asked.assignments {
         Some(assignments) => {
             if assignments.len() != added {
@@ -78,17 +85,15 @@ fn grow(
                 .iter()
                 .map(|assignment| assignment.broker_ids.iter().map(|id| BrokerId(id.0)).collect())
                 .collect();
-            by_hand.iter().try_for_each(|replicas| check_replicas(&brokers, replicas))?;
+            by_hand.iter().try_for_each(|replicas| check_new_replicas(controller, replicas))?;
+            check_equally_many(&by_hand, factor)?;
             by_hand
         }
-        None => placement::place(&brokers, added, 1, before),
+        None => place(controller, added, i16::try_from(factor).unwrap_or(i16::MAX), before)?,
     };
     if !validate_only {
         let first = i32::try_from(before).unwrap_or(i32::MAX);
-        let partition =
-            |(replicas, index)| MetadataRecord::Partition { topic: id, index, state: first_state(replicas) };
-        let records: Vec<MetadataRecord> = replicas.into_iter().zip(first..).map(partition).collect();
-        node.append_metadata(now, &records);
+        add_partitions(controller, id, first, replicas);
     }
     Ok(())
 }

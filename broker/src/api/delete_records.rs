@@ -45,9 +45,10 @@ fn delete(node: &mut Node, name: &StrBytes, asked: &DeleteRecordsPartition) -> R
     if !topic::deletes(node.image.topic_settings(name)) {
         return Err(ResponseError::PolicyViolation);
     }
-    let partition = node.partitions.get_mut(&id).ok_or(ResponseError::NotLeaderOrFollower)?;
+    let partition =
+        node.partitions.get_mut(&id).filter(|partition| partition.leads()).ok_or(ResponseError::NotLeaderOrFollower)?;
     let before = match asked.offset {
-        HIGH_WATERMARK => partition.high_watermark,
+        HIGH_WATERMARK => partition.high_watermark(),
         offset => Offset(offset),
     };
     partition.delete_before(&mut *node.store, before)

@@ -1,8 +1,8 @@
 //! `DeleteTopics` 1–6, on the controller. Version 6 names topics by name or by id.
 
+use crate::controller::Controller;
 use crate::metadata::is_internal;
 use crate::metadata::record::MetadataRecord;
-use crate::node::Node;
 use crate::types::Now;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
@@ -11,7 +11,12 @@ use kafka_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse};
 use kafka_protocol::protocol::StrBytes;
 use std::collections::BTreeSet;
 
-pub(super) fn apply(node: &mut Node, now: Now, version: i16, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
+pub(super) fn apply(
+    controller: &mut Controller,
+    _now: Now,
+    version: i16,
+    request: DeleteTopicsRequest,
+) -> DeleteTopicsResponse {
     let asked = if version >= 6 {
         request.topics
     } else {
@@ -28,7 +33,7 @@ pub(super) fn apply(node: &mut Node, now: Now, version: i16, request: DeleteTopi
         let deleted = if twice.contains(&(name.clone(), id)) {
             Err((ResponseError::InvalidRequest, "Duplicate topic name."))
         } else {
-            delete(node, now, topic)
+            delete(controller, topic)
         };
         deleted.unwrap_or_else(|(error, message)| {
             DeletableTopicResult::default()
@@ -42,11 +47,10 @@ pub(super) fn apply(node: &mut Node, now: Now, version: i16, request: DeleteTopi
 }
 
 fn delete(
-    node: &mut Node,
-    now: Now,
+    controller: &mut Controller,
     asked: DeleteTopicState,
 ) -> Result<DeletableTopicResult, (ResponseError, &'static str)> {
-    if !node.config.delete_topics {
+    if !controller.config.delete_topics {
         return Err((ResponseError::TopicDeletionDisabled, "delete.topic.enable is false"));
     }
     let name = match asked.name {
@@ -58,15 +62,15 @@ fn delete(
             return Err((ResponseError::InvalidRequest, "Neither topic name nor id were specified."));
         }
         None => {
-            let known = node.image.names.get(&asked.topic_id).cloned();
+            let known = controller.image.names.get(&asked.topic_id).cloned();
             known.ok_or((ResponseError::UnknownTopicId, "This server does not host this topic ID."))?
         }
     };
     let unknown = (ResponseError::UnknownTopicOrPartition, "This server does not host this topic-partition.");
-    let id = node.image.topics.get(&name).map(|topic| topic.id).ok_or(unknown)?;
+    let id = controller.image.topics.get(&name).map(|topic| topic.id).ok_or(unknown)?;
     if is_internal(&name) {
         return Err((ResponseError::InvalidRequest, "internal topics cannot be deleted here"));
     }
-    node.append_metadata(now, &[MetadataRecord::RemoveTopic { id }]);
+    controller.append(MetadataRecord::RemoveTopic { id });
     Ok(DeletableTopicResult::default().with_name(Some(name.into())).with_topic_id(id))
 }

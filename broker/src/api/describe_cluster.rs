@@ -25,11 +25,12 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: DescribeClusterReque
             .with_error_message(Some(StrBytes::from_static_str("only broker endpoints (1) can be described here")))
             .into();
     }
-    let brokers = node.image.brokers.values().map(|broker| {
+    let brokers = node.image.alive().map(|broker| {
         DescribeClusterBroker::default()
             .with_broker_id(broker.id.0.into())
             .with_host(broker.host.clone())
             .with_port(broker.port.into())
+            .with_rack(broker.rack.clone())
     });
     response
         .with_endpoint_type(BROKERS)

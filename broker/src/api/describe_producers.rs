@@ -28,7 +28,7 @@ pub(super) fn handle(node: &mut Node, _call: &Call, request: DescribeProducersRe
 
 fn describe(node: &Node, topic: &TopicName, index: i32) -> Result<Vec<ProducerState>, ResponseError> {
     let id = node.image.topics.get(&topic.0).map(|topic| PartitionId { topic: topic.id, index });
-    let Some(partition) = id.and_then(|id| node.partitions.get(&id)) else {
+    let Some(partition) = id.and_then(|id| node.led(&id)) else {
         let known = node.image.partition(topic, index).is_some();
         return Err(if known { ResponseError::NotLeaderOrFollower } else { ResponseError::UnknownTopicOrPartition });
     };

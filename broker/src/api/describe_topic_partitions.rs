@@ -82,10 +82,9 @@ fn describe(
 ) -> DescribeTopicPartitionsResponseTopic {
     let ids = |brokers: &[crate::BrokerId]| brokers.iter().map(|id| BrokerId(id.0)).collect::<Vec<_>>();
     let partitions = topic.partitions.iter().zip(0..).skip(first).take(most).map(|(state, index)| {
-        let leader = state.leader.filter(|leader| image.brokers.contains_key(leader));
+        let leader = state.leader.filter(|leader| image.is_alive(*leader));
         let error = if leader.is_some() { 0 } else { ResponseError::LeaderNotAvailable.code() };
-        let offline: Vec<crate::BrokerId> =
-            state.replicas.iter().copied().filter(|id| !image.brokers.contains_key(id)).collect();
+        let offline: Vec<crate::BrokerId> = state.replicas.iter().copied().filter(|id| !image.is_alive(*id)).collect();
         DescribeTopicPartitionsResponsePartition::default()
             .with_error_code(error)
             .with_partition_index(index)
@@ -93,8 +92,8 @@ fn describe(
             .with_leader_epoch(state.leader_epoch.0)
             .with_replica_nodes(ids(&state.replicas))
             .with_isr_nodes(ids(&state.isr))
-            .with_eligible_leader_replicas(Some(Vec::new()))
-            .with_last_known_elr(Some(Vec::new()))
+            .with_eligible_leader_replicas(Some(ids(&state.elr)))
+            .with_last_known_elr(Some(ids(&state.last_known_elr)))
             .with_offline_replicas(ids(&offline))
     });
     DescribeTopicPartitionsResponseTopic::default()

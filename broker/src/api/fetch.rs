@@ -1,16 +1,16 @@
 //! `Fetch` 4–18: record batches below the high watermark, at once or when `min_bytes` are there.
 //!
 //! Version steps: 7 sessions (KIP-227); 9 current leader epoch (KIP-320); 12 flexible; 13 topic ids (KIP-516); 15
-//! replica state, for followers only; 16 node endpoints (KIP-951); 18 high
-//! watermark, for followers only. A fetch with a replica id comes from a follower,
-//! which speaks to its leader by peer messages here, so such a fetch is refused.
+//! replica state, for followers only; 16 node endpoints (KIP-951); 18 high watermark, for followers only. A fetch with a
+//! replica id comes from a follower, which speaks to its leader by peer messages here, so such a fetch is refused.
 
 use super::{Call, Effect};
 use crate::fetch_session::{FetchTarget, Told};
 use crate::io::RequestToken;
 use crate::log::partition::PartitionId;
 use crate::node::Node;
-use crate::purgatory::{WaitId, Waiting};
+use crate::purgatory::{WaitId, Waiting, Wake};
+use crate::replica::selector;
 use crate::timers::Timer;
 use crate::types::{BrokerId, Now, Offset};
 use crate::wire::fetch::{Endpoint, FetchResponse, FetchedPartition, FetchedTopic};
@@ -21,6 +21,9 @@ use kafka_protocol::messages::fetch_request::FetchTopic;
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
+/// The first version in which a consumer may be served by a follower.
+const FOLLOWERS_FROM: i16 = 11;
+
 /// A fetch that waits for more bytes.
 #[derive(Debug)]
 pub struct WaitingFetch {
@@ -30,6 +33,8 @@ pub struct WaitingFetch {
     session_id: i32,
     incremental: bool,
     targets: Vec<FetchTarget>,
+    /// Where the consumer stands (`client.rack`).
+    rack: StrBytes,
     min_bytes: usize,
     max_bytes: usize,
 }
@@ -46,7 +51,8 @@ impl WaitingFetch {
 struct Collected {
     partitions: Vec<FetchedPartition>,
     bytes: usize,
-    failed: bool,
+    /// Something other than records has to be told at once: an error, or a replica that is nearer.
+    urgent: bool,
 }
 
 pub(super) fn handle(node: &mut Node, call: &Call, request: FetchRequest) -> Effect {
@@ -81,24 +87,26 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: FetchRequest) -> Eff
         session_id: resolved.session_id,
         incremental: resolved.incremental,
         targets: resolved.targets,
+        // A copy of its own: the request's would keep the whole frame in memory.
+        rack: StrBytes::from_string(request.rack_id.to_string()),
         min_bytes: usize::try_from(request.min_bytes).unwrap_or(0),
         max_bytes: usize::try_from(request.max_bytes).unwrap_or(0),
     };
     let collected = collect(node, &fetch);
-    if collected.failed || collected.bytes >= fetch.min_bytes || request.max_wait_ms <= 0 || fetch.targets.is_empty() {
+    if collected.urgent || collected.bytes >= fetch.min_bytes || request.max_wait_ms <= 0 || fetch.targets.is_empty() {
         return Effect::Reply(Response::Fetch(respond(node, &fetch, collected)));
     }
     node.wait(Waiting::Fetch(fetch), call.now.after_ms(request.max_wait_ms.into()));
     Effect::Wait
 }
 
-/// Looks at a waiting fetch again, because a partition grew or, with `out_of_time`, because it may wait no longer.
-pub(crate) fn complete(node: &mut Node, _: Now, id: WaitId, out_of_time: bool) {
+/// Looks at a waiting fetch again: a partition grew or changed its leader, or it may wait no longer.
+pub(crate) fn complete(node: &mut Node, _: Now, id: WaitId, wake: Wake) {
     let Some(Waiting::Fetch(fetch)) = node.purgatory.take(id) else {
         return;
     };
     let collected = collect(node, &fetch);
-    if !out_of_time && !collected.failed && collected.bytes < fetch.min_bytes {
+    if wake == Wake::Moved && !collected.urgent && collected.bytes < fetch.min_bytes {
         let partitions = fetch.partitions();
         node.purgatory.put_back(id, Waiting::Fetch(fetch));
         return node.watch(id, &partitions);
@@ -138,12 +146,12 @@ fn targets(node: &Node, version: i16, topic: FetchTopic) -> impl Iterator<Item =
 }
 
 fn collect(node: &mut Node, fetch: &WaitingFetch) -> Collected {
-    let mut collected = Collected { partitions: Vec::with_capacity(fetch.targets.len()), bytes: 0, failed: false };
+    let mut collected = Collected { partitions: Vec::with_capacity(fetch.targets.len()), bytes: 0, urgent: false };
     for target in &fetch.targets {
         let left = fetch.max_bytes.saturating_sub(collected.bytes);
-        let partition = read(node, fetch.version, target, left, collected.bytes == 0);
+        let partition = read(node, fetch, target, left, collected.bytes == 0);
         collected.bytes += partition.size();
-        collected.failed |= partition.error != 0;
+        collected.urgent |= partition.error != 0 || partition.preferred_read_replica.is_some();
         collected.partitions.push(partition);
     }
     collected
@@ -159,29 +167,48 @@ pub(super) fn check_epoch(believed: i32, actual: i32) -> Result<(), ResponseErro
     }
 }
 
-fn read(node: &mut Node, version: i16, target: &FetchTarget, left: usize, at_least_one: bool) -> FetchedPartition {
+fn read(
+    node: &mut Node,
+    fetch: &WaitingFetch,
+    target: &FetchTarget,
+    left: usize,
+    at_least_one: bool,
+) -> FetchedPartition {
+    let version = fetch.version;
     let id = PartitionId { topic: target.topic_id, index: target.partition };
-    let Some(partition) = node.partitions.get(&id) else {
+    // From version 11 on a consumer may read from a follower (KIP-392), up to the high watermark that it knows.
+    let readable = node.partitions.get(&id).filter(|partition| partition.leads() || version >= FOLLOWERS_FROM);
+    let Some(partition) = readable else {
         return absent(node, version, target);
     };
     let fail = |error: ResponseError| FetchedPartition::failed(target.partition, error.code());
-    if let Err(error) = check_epoch(target.leader_epoch, partition.leader_epoch.0) {
+    if let Err(error) = check_epoch(target.leader_epoch, partition.leader_epoch().0) {
         return fail(error);
     }
     if !partition.contains(Offset(target.offset)) {
+        // Also of a follower that is behind: the consumer then asks the leader.
         return fail(ResponseError::OffsetOutOfRange);
+    }
+    let found = |records, preferred: Option<BrokerId>| FetchedPartition {
+        index: target.partition,
+        error: 0,
+        high_watermark: partition.high_watermark().0,
+        last_stable_offset: partition.high_watermark().0,
+        log_start_offset: partition.log_start().0,
+        current_leader: None,
+        preferred_read_replica: preferred.map(|id| id.0),
+        records,
+    };
+    if node.config.rack_aware_reads
+        && let Some(leadership) = partition.leadership()
+        && let Some(nearer) =
+            selector::preferred(&node.image, node.config.id, leadership, &fetch.rack, Offset(target.offset))
+    {
+        return found(Vec::new(), Some(nearer));
     }
     let most = left.min(usize::try_from(target.max_bytes).unwrap_or(0));
     match partition.read(&mut *node.store, Offset(target.offset), most, at_least_one) {
-        Ok(records) => FetchedPartition {
-            index: target.partition,
-            error: 0,
-            high_watermark: partition.high_watermark.0,
-            last_stable_offset: partition.high_watermark.0,
-            log_start_offset: partition.log_start.0,
-            current_leader: None,
-            records,
-        },
+        Ok(records) => found(records, None),
         Err(_) => fail(ResponseError::KafkaStorageError),
     }
 }
@@ -206,13 +233,15 @@ fn respond(node: &mut Node, fetch: &WaitingFetch, collected: Collected) -> Fetch
     for (nth, (target, partition)) in fetch.targets.iter().zip(collected.partitions).enumerate() {
         let told = Told { high_watermark: partition.high_watermark, log_start_offset: partition.log_start_offset };
         let news = fetch.session_id == 0 || node.sessions.is_news(fetch.session_id, nth, told);
-        if fetch.incremental && !news && partition.error == 0 && partition.records.is_empty() {
+        let empty = partition.records.is_empty() && partition.preferred_read_replica.is_none();
+        if fetch.incremental && !news && partition.error == 0 && empty {
             continue;
         }
         if let Some(broker) = partition.current_leader.and_then(|(id, _)| node.image.brokers.get(&BrokerId(id)))
             && endpoints.iter().all(|endpoint| endpoint.id != broker.id.0)
         {
-            endpoints.push(Endpoint { id: broker.id.0, host: broker.host.clone(), port: broker.port.into() });
+            let (id, host, rack) = (broker.id.0, broker.host.clone(), broker.rack.clone());
+            endpoints.push(Endpoint { id, host, port: broker.port.into(), rack });
         }
         match topics.last_mut() {
             Some(topic) if topic.id == target.topic_id && topic.name == target.topic => {

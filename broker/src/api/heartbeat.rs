@@ -1,4 +1,5 @@
-//! `Heartbeat` 0–4: a member lives, and learns whether it has to join again.
+//! `Heartbeat` 0–4: a member lives, and learns whether it has to join again. A coordinator that is still loading says
+//! that all is well, since it knows nothing else and would only upset members (`GroupCoordinatorService.heartbeat`).
 
 use super::{Call, Effect};
 use crate::group::rebalance::heard_of;
@@ -9,7 +10,10 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{HeartbeatRequest, HeartbeatResponse};
 
 pub(super) fn handle(node: &mut Node, call: &Call, request: HeartbeatRequest) -> Effect {
-    let code = beat(node, call, &request).map_or_else(|error| error.code(), |()| 0);
+    let code = match beat(node, call, &request) {
+        Ok(()) | Err(ResponseError::CoordinatorLoadInProgress) => 0,
+        Err(error) => error.code(),
+    };
     HeartbeatResponse::default().with_error_code(code).into()
 }
 

@@ -3,8 +3,8 @@
 
 use super::describe_configs::TOPIC;
 use crate::config::topic::{self, ConfigType};
+use crate::controller::Controller;
 use crate::metadata::record::{ConfigResource, MetadataRecord};
-use crate::node::Node;
 use crate::types::Now;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
@@ -21,8 +21,8 @@ const SUBTRACT: i8 = 3;
 pub(super) type Refused = (ResponseError, String);
 
 pub(super) fn apply(
-    node: &mut Node,
-    now: Now,
+    controller: &mut Controller,
+    _now: Now,
     _version: i16,
     request: IncrementalAlterConfigsRequest,
 ) -> IncrementalAlterConfigsResponse {
@@ -33,10 +33,10 @@ pub(super) fn apply(
             .with_resource_name(resource.resource_name.clone())
             .with_error_message(None);
         let twice = repeated.contains(&(resource.resource_type, resource.resource_name.clone()));
-        match if twice { Err(not_unique()) } else { changes(node, &resource) } {
+        match if twice { Err(not_unique()) } else { changes(controller, &resource) } {
             Ok(records) => {
                 if !request.validate_only {
-                    node.append_metadata(now, &records);
+                    records.into_iter().for_each(|record| controller.append(record));
                 }
                 response
             }
@@ -48,11 +48,11 @@ pub(super) fn apply(
     IncrementalAlterConfigsResponse::default().with_responses(responses.collect())
 }
 
-fn changes(node: &Node, resource: &AlterConfigsResource) -> Result<Vec<MetadataRecord>, Refused> {
-    let name = check_resource(node, resource.resource_type, &resource.resource_name)?;
+fn changes(controller: &Controller, resource: &AlterConfigsResource) -> Result<Vec<MetadataRecord>, Refused> {
+    let name = check_resource(controller, resource.resource_type, &resource.resource_name)?;
     check_unique(resource.configs.iter().map(|config| &config.name))?;
     let change = |config: &AlterableConfig| {
-        let before = node.image.topic_settings(&name).and_then(|own| own.get(&*config.name));
+        let before = controller.image.topic_settings(&name).and_then(|own| own.get(&*config.name));
         Ok(MetadataRecord::Config {
             resource: ConfigResource::Topic(name.clone()),
             name: config.name.to_string(),
@@ -63,7 +63,7 @@ fn changes(node: &Node, resource: &AlterConfigsResource) -> Result<Vec<MetadataR
 }
 
 /// The topic whose settings are to change.
-pub(super) fn check_resource(node: &Node, kind: i8, name: &StrBytes) -> Result<StrBytes, Refused> {
+pub(super) fn check_resource(controller: &Controller, kind: i8, name: &StrBytes) -> Result<StrBytes, Refused> {
     if kind != TOPIC {
         let message = format!("only topics (2) can be altered here, not resource type {kind}");
         return Err((ResponseError::InvalidRequest, message));
@@ -72,7 +72,7 @@ pub(super) fn check_resource(node: &Node, kind: i8, name: &StrBytes) -> Result<S
         let message = String::from("Default topic resources are not allowed.");
         return Err((ResponseError::InvalidRequest, message));
     }
-    let known = node.image.topics.get_key_value(name).map(|(name, _)| name.clone());
+    let known = controller.image.topics.get_key_value(name).map(|(name, _)| name.clone());
     known.ok_or_else(|| {
         let message = format!("The topic '{}' does not exist.", &**name);
         (ResponseError::UnknownTopicOrPartition, message)

@@ -4,14 +4,18 @@
 //! 8 reason; 9 skip assignment (KIP-814).
 
 use super::{Call, Effect};
-use crate::group::rebalance::{add, group_mut, heard_of, joined, new_member_id, prepare, remove, try_complete_join};
-use crate::group::state::{GroupState, Member};
+use crate::group::changes::Change;
+use crate::group::group_records::StoredGroup;
+use crate::group::pending::{self, Then};
+use crate::group::rebalance::{add, heard_of, joined, new_member_id, prepare, refuse, remove, try_complete_join};
+use crate::group::state::{Group, GroupState, Member};
 use crate::group::{offsets, own_members};
 use crate::node::Node;
 use crate::timers::Timer;
+use crate::types::PartitionId;
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse, ResponseKind};
+use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse};
 use kafka_protocol::protocol::StrBytes;
 
 const UNKNOWN_GENERATION: i32 = -1;
@@ -34,18 +38,18 @@ type Refused = (ResponseError, Option<StrBytes>);
 
 fn join(node: &mut Node, call: &Call, request: JoinGroupRequest) -> Result<Effect, Refused> {
     let refuse = |error| Err((error, None));
-    own_members(node, &request.group_id).map_err(|error| (error, None))?;
+    let id = own_members(node, &request.group_id).map_err(|error| (error, None))?;
     let allowed = node.config.group_session_timeout_min_ms..=node.config.group_session_timeout_max_ms;
     if !allowed.contains(&request.session_timeout_ms) {
         return refuse(ResponseError::InvalidSessionTimeout);
     }
-    let name = request.group_id.0.clone();
-    if !request.member_id.is_empty() && !node.groups.groups.contains_key(&name) {
+    if !request.member_id.is_empty() && !node.groups.groups.contains_key(&request.group_id.0) {
         return refuse(ResponseError::UnknownMemberId);
     }
     let (member, protocol_type) = candidate(call, &request);
+    let name = found(node, call, id, &request.group_id.0).map_err(|error| (error, None))?;
     let size_max = node.config.group_size_max;
-    let group = group_mut(node, &name);
+    let Some(group) = node.groups.groups.get(&name) else { return refuse(ResponseError::UnknownMemberId) };
     if !group.supports(&protocol_type, &member.protocols) {
         return refuse(ResponseError::InconsistentGroupProtocol);
     }
@@ -54,10 +58,22 @@ fn join(node: &mut Node, call: &Call, request: JoinGroupRequest) -> Result<Effec
         return refuse(ResponseError::GroupMaxSizeReached);
     }
     if request.member_id.is_empty() {
-        enter(node, call, &name, member, &protocol_type)
+        enter(node, call, id, &name, member, &protocol_type)
     } else {
         again(node, call, &name, &request.member_id, member, &protocol_type)
     }
+}
+
+/// The name of the group, which is founded if it is new: from then on it is in the log.
+fn found(node: &mut Node, call: &Call, id: PartitionId, asked: &StrBytes) -> Result<StrBytes, ResponseError> {
+    if let Some((name, _)) = node.groups.groups.get_key_value(asked) {
+        return Ok(name.clone());
+    }
+    let name = StrBytes::from_string(asked.to_string());
+    let change = Change::Group { group: name.clone(), stored: Some(StoredGroup::default()) };
+    pending::write(node, call.now, id, vec![change], Then::Nothing)?;
+    node.groups.groups.insert(name.clone(), Group::default());
+    Ok(name)
 }
 
 fn candidate(call: &Call, request: &JoinGroupRequest) -> (Member, StrBytes) {
@@ -83,6 +99,7 @@ fn candidate(call: &Call, request: &JoinGroupRequest) -> (Member, StrBytes) {
 fn enter(
     node: &mut Node,
     call: &Call,
+    partition: PartitionId,
     name: &StrBytes,
     member: Member,
     protocol_type: &StrBytes,
@@ -90,11 +107,14 @@ fn enter(
     let prefix = member.instance.clone().unwrap_or_else(|| member.client_id.clone());
     let id = new_member_id(node, &prefix);
     if let Some(instance) = &member.instance {
-        if let Some(before) = group_mut(node, name).statics.get(instance).cloned() {
-            return Ok(replace(node, call, name, &before, &id, member));
+        let before = node.groups.groups.get(name).and_then(|group| group.statics.get(instance).cloned());
+        if let Some(before) = before {
+            return replace(node, call, partition, name, &before, &id, member).map_err(|error| (error, None));
         }
     } else if call.version >= 4 {
-        group_mut(node, name).pending.insert(id.clone());
+        if let Some(group) = node.groups.groups.get_mut(name) {
+            group.pending.insert(id.clone());
+        }
         let timer = Timer::PendingMember { group: name.clone(), member: id.clone() };
         node.timers.set(timer, call.now.after_ms(member.session_timeout_ms.into()));
         return Err((ResponseError::MemberIdRequired, Some(id)));
@@ -109,50 +129,33 @@ fn enter(
 fn replace(
     node: &mut Node,
     call: &Call,
+    partition: PartitionId,
     name: &StrBytes,
     before: &StrBytes,
     id: &StrBytes,
-    mut member: Member,
-) -> Effect {
+    member: Member,
+) -> Result<Effect, ResponseError> {
+    let group = node.groups.groups.get(name).ok_or(ResponseError::UnknownMemberId)?;
+    let leader = group.leader.clone();
+    let mut next = group.clone();
+    let old = next.replace_member(before, id, member).ok_or(ResponseError::UnknownMemberId)?;
+    // As in Kafka a stable group stays so as long as it would elect the same protocol again. Its member is answered once
+    // the new id is stored.
+    let is_unchanged = next.state == GroupState::Stable && next.elect_protocol() == next.protocol;
+    if is_unchanged {
+        let change = Change::Group { group: name.clone(), stored: Some(next.to_stored()) };
+        let then = Then::Replaced { group: name.clone(), member: id.clone(), leader };
+        pending::write(node, call.now, partition, vec![change], then)?;
+    }
+    node.groups.groups.insert(name.clone(), next);
     node.timers.cancel(&Timer::Session { group: name.clone(), member: before.clone() });
-    let group = group_mut(node, name);
-    let Some(old) = group.members.remove(before) else {
-        return Effect::Wait;
-    };
-    let led = group.leader.as_ref() == Some(before);
-    if led {
-        group.leader = Some(id.clone());
-    }
-    member.assignment = old.assignment;
-    group.statics.extend(member.instance.clone().map(|instance| (instance, id.clone())));
-    group.members.insert(id.clone(), member);
-    // As in Kafka a stable group stays so as long as it would elect the same protocol again.
-    let unchanged = group.state == GroupState::Stable && group.elect_protocol() == group.protocol;
-    if let Some(member) = group.members.get_mut(id).filter(|_| unchanged) {
-        member.joining = None;
-    }
-    let mut response = joined(group, id, call.version).with_skip_assignment(led && call.version >= 9);
-    if led && call.version < 9 {
-        // A client that cannot be told to skip the assignment must not take itself for the leader (KIP-814): what it
-        // would assign reaches nobody in a stable group.
-        response = response.with_leader(before.clone()).with_members(Vec::new());
-    }
     for call in old.joining.into_iter().chain(old.syncing) {
-        let fenced = ResponseError::FencedInstanceId.code();
-        let response = match call.api {
-            kafka_protocol::messages::ApiKey::JoinGroup => {
-                ResponseKind::from(JoinGroupResponse::default().with_error_code(fenced))
-            }
-            _ => ResponseKind::from(kafka_protocol::messages::SyncGroupResponse::default().with_error_code(fenced)),
-        };
-        node.reply(call.token, response);
+        refuse(node, &call, ResponseError::FencedInstanceId);
     }
-    heard_of(node, call.now, name, id);
-    if unchanged {
-        return response.into();
+    if !is_unchanged {
+        rejoin(node, call, name);
     }
-    rejoin(node, call, name);
-    Effect::Wait
+    Ok(Effect::Wait)
 }
 
 /// A member with an id: one that was handed out, or one of the group's.
@@ -164,7 +167,7 @@ fn again(
     member: Member,
     protocol_type: &StrBytes,
 ) -> Result<Effect, Refused> {
-    let group = group_mut(node, name);
+    let Some(group) = node.groups.groups.get_mut(name) else { return Err((ResponseError::UnknownMemberId, None)) };
     if let Some(pending) = group.pending.take(id) {
         add(node, name, &pending, member, protocol_type);
         rejoin(node, call, name);
@@ -198,7 +201,8 @@ fn again(
 
 /// A member has joined: begin a rebalance, or maybe complete the one that is on.
 fn rejoin(node: &mut Node, call: &Call, name: &StrBytes) {
-    if group_mut(node, name).state == GroupState::PreparingRebalance {
+    let state = node.groups.groups.get(name).map(|group| group.state);
+    if state == Some(GroupState::PreparingRebalance) {
         try_complete_join(node, call.now, name);
     } else {
         prepare(node, call.now, name);
@@ -207,7 +211,7 @@ fn rejoin(node: &mut Node, call: &Call, name: &StrBytes) {
 
 /// Takes a pending or full member out; used by LeaveGroup.
 pub(super) fn leave(node: &mut Node, call: &Call, name: &StrBytes, id: &StrBytes) -> Result<(), ResponseError> {
-    let group = group_mut(node, name);
+    let group = node.groups.groups.get_mut(name).ok_or(ResponseError::UnknownMemberId)?;
     if group.pending.remove(id) {
         node.timers.cancel(&Timer::PendingMember { group: name.clone(), member: id.clone() });
         try_complete_join(node, call.now, name);

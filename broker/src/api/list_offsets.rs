@@ -38,19 +38,26 @@ fn look_up(
     let response = ListOffsetsPartitionResponse::default().with_partition_index(index);
     let failed = |error: ResponseError| response.clone().with_error_code(error.code());
     let id = node.image.topics.get(&topic.0).map(|topic| PartitionId { topic: topic.id, index });
-    let Some(partition) = id.and_then(|id| node.partitions.get(&id)) else {
+    let Some(partition) = id.and_then(|id| node.partitions.get(&id)).filter(|partition| partition.leads()) else {
         let known = node.image.partition(topic, index).is_some();
         let error = if known { ResponseError::NotLeaderOrFollower } else { ResponseError::UnknownTopicOrPartition };
         return failed(error);
     };
-    if let Err(error) = check_epoch(asked.current_leader_epoch, partition.leader_epoch.0) {
+    if let Err(error) = check_epoch(asked.current_leader_epoch, partition.leader_epoch().0) {
         return failed(error);
     }
+    // A new leader may know of fewer committed records than the last one showed: it must not answer with less (KIP-207).
+    let uncertain = !partition.knows_high_watermark();
+    let unavailable = if version >= 5 { ResponseError::OffsetNotAvailable } else { ResponseError::LeaderNotAvailable };
+    if uncertain && asked.timestamp == LATEST {
+        return failed(unavailable);
+    }
     match find(partition, &mut *node.store, version, asked.timestamp) {
+        Ok(TimestampOffset::NONE) if uncertain && matches!(asked.timestamp, MAX_TIMESTAMP | 0..) => failed(unavailable),
         Ok(found) => {
             // The field is there from version 4 on, and the codec refuses to leave a value out.
             let has_epoch = version >= 4 && found != TimestampOffset::NONE;
-            let epoch = if has_epoch { partition.leader_epoch.0 } else { -1 };
+            let epoch = if has_epoch { partition.epoch_of(found.offset).0 } else { -1 };
             response.with_timestamp(found.timestamp_ms).with_offset(found.offset.0).with_leader_epoch(epoch)
         }
         Err(error) => failed(error),
@@ -66,10 +73,10 @@ fn find(
     let at = |offset| Ok(TimestampOffset { timestamp_ms: -1, offset });
     let storage = |_| ResponseError::KafkaStorageError;
     match timestamp {
-        LATEST => at(partition.high_watermark),
-        EARLIEST => at(partition.log_start),
+        LATEST => at(partition.high_watermark()),
+        EARLIEST => at(partition.log_start()),
         MAX_TIMESTAMP if version >= 7 => partition.offset_of_max_timestamp(store).map_err(storage),
-        EARLIEST_LOCAL if version >= 8 => at(partition.log_start),
+        EARLIEST_LOCAL if version >= 8 => at(partition.log_start()),
         LATEST_TIERED if version >= 9 => Ok(TimestampOffset::NONE),
         ..0 => Err(ResponseError::UnsupportedVersion),
         _ => partition.offset_for_timestamp(store, timestamp).map_err(storage),

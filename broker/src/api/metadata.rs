@@ -36,11 +36,12 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: MetadataRequest) -> 
         }
         _ => node.image.topics.iter().map(|(name, topic)| describe(&node.image, name, topic, operations)).collect(),
     };
-    let brokers = node.image.brokers.values().map(|broker| {
+    let brokers = node.image.alive().map(|broker| {
         MetadataResponseBroker::default()
             .with_node_id(broker.id.0.into())
             .with_host(broker.host.clone())
             .with_port(broker.port.into())
+            .with_rack(broker.rack.clone())
     });
     MetadataResponse::default()
         .with_brokers(brokers.collect())
@@ -88,10 +89,9 @@ fn one(
 fn describe(image: &Image, name: &StrBytes, topic: &Topic, operations: i32) -> MetadataResponseTopic {
     let ids = |brokers: &[crate::BrokerId]| brokers.iter().map(|id| BrokerId(id.0)).collect::<Vec<_>>();
     let partitions = topic.partitions.iter().zip(0..).map(|(state, index)| {
-        let leader = state.leader.filter(|leader| image.brokers.contains_key(leader));
+        let leader = state.leader.filter(|leader| image.is_alive(*leader));
         let error = if leader.is_some() { 0 } else { ResponseError::LeaderNotAvailable.code() };
-        let offline: Vec<crate::BrokerId> =
-            state.replicas.iter().copied().filter(|id| !image.brokers.contains_key(id)).collect();
+        let offline: Vec<crate::BrokerId> = state.replicas.iter().copied().filter(|id| !image.is_alive(*id)).collect();
         MetadataResponsePartition::default()
             .with_error_code(error)
             .with_partition_index(index)
@@ -112,9 +112,13 @@ fn describe(image: &Image, name: &StrBytes, topic: &Topic, operations: i32) -> M
 /// Asks the controller for topics that a client expects to appear; the client sees them when it asks again.
 fn create(node: &mut Node, call: &Call, missing: Vec<StrBytes>) {
     for name in missing {
-        let partitions =
-            if is_internal(&name) { node.config.offsets_partitions } else { node.config.partitions_default };
-        let request = create_topics::request(name, partitions);
+        let config = &node.config;
+        let (partitions, replicas) = if is_internal(&name) {
+            (config.offsets_partitions, config.offsets_replication_factor)
+        } else {
+            (config.partitions_default, config.replication_factor_default)
+        };
+        let request = create_topics::request(name, partitions, replicas);
         create_topics::ask(node, call.now, request);
     }
 }

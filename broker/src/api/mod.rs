@@ -7,6 +7,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "one shape for all handlers: each owns its request")]
 
 pub mod alter_configs;
+pub mod alter_partition_reassignments;
 pub mod api_versions;
 mod authorized_operations;
 pub mod create_partitions;
@@ -19,6 +20,7 @@ pub mod describe_configs;
 pub mod describe_groups;
 pub mod describe_log_dirs;
 pub mod describe_producers;
+pub mod describe_quorum;
 pub mod describe_topic_partitions;
 pub mod elect_leaders;
 pub mod fetch;
@@ -40,6 +42,7 @@ pub mod offset_for_leader_epoch;
 pub mod produce;
 pub mod sync_group;
 
+use crate::controller::Controller;
 use crate::io::RequestToken;
 use crate::node::Node;
 use crate::types::Now;
@@ -89,8 +92,10 @@ impl<T: Into<ResponseKind>> From<T> for Effect {
 pub enum Handler {
     /// The node that was asked.
     Local(fn(&mut Node, &Call, RequestKind) -> Effect),
-    /// The controller, to which any other node forwards it.
-    Controller(fn(&mut Node, Now, i16, RequestKind) -> ResponseKind),
+    /// The active controller, to which every node hands it.
+    Controller(fn(&mut Controller, Now, i16, RequestKind) -> ResponseKind),
+    /// The quorum's leader, which is the same node, about the quorum itself.
+    QuorumLeader(fn(&mut Node, Now, i16, RequestKind) -> ResponseKind),
 }
 
 /// One API: which versions are served, and by whom.
@@ -132,13 +137,16 @@ macro_rules! local {
 
 macro_rules! controller {
     ($kind:ident $min:literal..=$max:literal $module:ident) => {
+        controller!($kind $min..=$max $module by Controller)
+    };
+    ($kind:ident $min:literal..=$max:literal $module:ident by $handler:ident) => {
         Entry {
             key: ApiKey::$kind,
             min: $min,
             max: $max,
             advertised_min: $min,
-            handler: Handler::Controller(|node, now, version, request| match request {
-                RequestKind::$kind(request) => $module::apply(node, now, version, request).into(),
+            handler: Handler::$handler(|controller, now, version, request| match request {
+                RequestKind::$kind(request) => $module::apply(controller, now, version, request).into(),
                 other => unreachable!("the table sends {other:?} to the wrong handler"),
             }),
         }
@@ -176,6 +184,8 @@ pub const TABLE: &[Entry] = &[
     local!(DeleteGroups 0..=2 delete_groups),
     controller!(ElectLeaders 0..=2 elect_leaders),
     controller!(IncrementalAlterConfigs 0..=1 incremental_alter_configs),
+    controller!(DescribeQuorum 0..=2 describe_quorum by QuorumLeader),
+    controller!(AlterPartitionReassignments 0..=1 alter_partition_reassignments),
     controller!(ListPartitionReassignments 0..=0 list_partition_reassignments),
     local!(OffsetDelete 0..=0 offset_delete),
     local!(DescribeCluster 0..=2 describe_cluster),

@@ -1,18 +1,19 @@
-//! `OffsetCommit` 2–9: a group remembers where it is.
+//! `OffsetCommit` 2–9: a group remembers where it is. It is answered, and visible to OffsetFetch, once it is committed.
 //!
 //! Version steps: 5 no retention time; 6 leader epochs (KIP-320); 7 instance id; 8 flexible; 9 new consumer protocol.
 
 use super::{Call, Effect};
+use crate::group::changes::Change;
 use crate::group::offsets::{self, Committer, METADATA_MAX};
-use crate::group::own;
 use crate::group::rebalance::heard_of;
 use crate::group::state::Committed;
+use crate::group::{own, pending};
 use crate::node::Node;
 use crate::types::TopicPartition;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
-use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
+use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse, ResponseKind};
 use kafka_protocol::protocol::StrBytes;
 
 pub(super) fn handle(node: &mut Node, call: &Call, request: OffsetCommitRequest) -> Effect {
@@ -22,21 +23,37 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: OffsetCommitRequest)
         member: request.member_id.clone(),
         instance: request.group_instance_id.clone(),
     };
-    let allowed = own(node, &name).and_then(|_| offsets::may_commit(node.groups.groups.get(&name), &committer));
-    if let Err(error) = allowed {
-        return answer(&request, |_, _| Err(error));
-    }
-    let mut accepted = Vec::new();
+    let id = own(node, &name).and_then(|id| {
+        offsets::may_commit(node.groups.groups.get(&name), &committer)?;
+        Ok(id)
+    });
+    let id = match id {
+        Ok(id) => id,
+        Err(error) => return answer(&request, |_, _| Err(error)).into(),
+    };
+    let mut changes = Vec::new();
     for topic in &request.topics {
         for partition in &topic.partitions {
             if check(node, topic, partition).is_ok() {
-                accepted.push(committed(node, topic, partition));
+                let (partition, committed) = committed(node, topic, partition);
+                changes.push(Change::Offset { group: name.clone(), partition, committed: Some(committed) });
             }
         }
     }
-    let stored = offsets::commit(node, call.now, &name, accepted);
     heard_of(node, call.now, &name, &committer.member);
-    answer(&request, |topic, partition| check(node, topic, partition).and(stored))
+    let response = answer(&request, |topic, partition| check(node, topic, partition));
+    pending::write_and_reply(node, call, id, changes, ResponseKind::from(response), refuse)
+}
+
+/// The answer where nothing of what could have been committed is.
+fn refuse(response: ResponseKind, error: ResponseError) -> ResponseKind {
+    let ResponseKind::OffsetCommit(mut response) = response else { return response };
+    for partition in response.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+        if partition.error_code == 0 {
+            partition.error_code = error.code();
+        }
+    }
+    response.into()
 }
 
 fn check(
@@ -72,7 +89,7 @@ fn committed(
 fn answer(
     request: &OffsetCommitRequest,
     outcome: impl Fn(&OffsetCommitRequestTopic, &OffsetCommitRequestPartition) -> Result<(), ResponseError>,
-) -> Effect {
+) -> OffsetCommitResponse {
     let topics = request.topics.iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|partition| {
             let code = outcome(topic, partition).map_or_else(|error| error.code(), |()| 0);
@@ -82,5 +99,5 @@ fn answer(
         });
         OffsetCommitResponseTopic::default().with_name(topic.name.clone()).with_partitions(partitions.collect())
     });
-    OffsetCommitResponse::default().with_topics(topics.collect()).into()
+    OffsetCommitResponse::default().with_topics(topics.collect())
 }

@@ -1,20 +1,23 @@
 //! `OffsetDelete` 0 (KIP-496): a group forgets partitions of topics to which none of its members subscribes.
 
 use super::{Call, Effect};
-use crate::group::{offsets, own};
+use crate::group::changes::Change;
+use crate::group::state::{Group, GroupState};
+use crate::group::{offsets, own, pending};
 use crate::node::Node;
-use crate::types::TopicPartition;
+use crate::types::{PartitionId, TopicPartition};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
-use kafka_protocol::messages::{OffsetDeleteRequest, OffsetDeleteResponse};
+use kafka_protocol::messages::{OffsetDeleteRequest, OffsetDeleteResponse, ResponseKind};
 
 pub(super) fn handle(node: &mut Node, call: &Call, request: OffsetDeleteRequest) -> Effect {
     let name = request.group_id.0.clone();
-    let group = own(node, &name).and_then(|_| node.groups.groups.get(&name).ok_or(ResponseError::GroupIdNotFound));
-    let group = match group {
-        Ok(group) => group,
+    let refuse = |_, error: ResponseError| OffsetDeleteResponse::default().with_error_code(error.code()).into();
+    let (id, group) = match group(node, &name) {
+        Ok(found) => found,
         Err(error) => return OffsetDeleteResponse::default().with_error_code(error.code()).into(),
     };
+    let known = offsets::in_log(node, id, &name);
     let mut forgotten = Vec::new();
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
@@ -34,6 +37,17 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: OffsetDeleteRequest)
         let partitions = partitions.collect();
         topics.push(OffsetDeleteResponseTopic::default().with_name(topic.name).with_partitions(partitions));
     }
-    let code = offsets::forget(node, call.now, &name, &forgotten).map_or_else(|error| error.code(), |()| 0);
-    OffsetDeleteResponse::default().with_error_code(code).with_topics(topics).into()
+    let forget = |partition| Change::Offset { group: name.clone(), partition, committed: None };
+    let changes = forgotten.into_iter().filter(|partition| known.contains(partition)).map(forget).collect();
+    let response = OffsetDeleteResponse::default().with_topics(topics);
+    pending::write_and_reply(node, call, id, changes, ResponseKind::from(response), refuse)
+}
+
+/// The group, if its offsets may be deleted. Whether members of other than consumer groups subscribe to a topic cannot be
+/// told, so those have to be empty.
+fn group<'a>(node: &'a Node, name: &str) -> Result<(PartitionId, &'a Group), ResponseError> {
+    let id = own(node, name)?;
+    let group = node.groups.groups.get(name.as_bytes()).ok_or(ResponseError::GroupIdNotFound)?;
+    let is_consumer = group.protocol_type.as_deref() == Some("consumer");
+    if group.state == GroupState::Empty || is_consumer { Ok((id, group)) } else { Err(ResponseError::NonEmptyGroup) }
 }

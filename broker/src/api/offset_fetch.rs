@@ -1,4 +1,4 @@
-//! `OffsetFetch` 1–9: where a group is.
+//! `OffsetFetch` 1–9: where a group is, as far as it is committed to the log: no later answer can be less.
 //!
 //! Version steps: 2 all topics by null, top-level error; 5 leader epochs; 7 require stable (KIP-447), which holds at once
 //! without transactions; 8 several groups (KIP-709); 9 member of the new consumer protocol.

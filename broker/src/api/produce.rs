@@ -1,5 +1,8 @@
 //! `Produce` 3–13: batches to partitions that this node leads.
 //!
+//! `min.insync.replicas` counts for acks=all: too few replicas in sync before the append is NOT_ENOUGH_REPLICAS, behind it
+//! NOT_ENOUGH_REPLICAS_AFTER_APPEND.
+//!
 //! Version steps: 5 log start offset; 8 error messages (KIP-467); 9 flexible; 10 current leader (KIP-951); 12
 //! transactions without AddPartitionsToTxn (KIP-890); 13 topic ids (KIP-516). Transactional batches are refused until
 //! there is a transaction coordinator.
@@ -7,12 +10,13 @@
 use super::{Call, Effect};
 use crate::batch::header::{BatchHeader, Compression};
 use crate::batch::validate::Refusal;
+use crate::config::Defect;
 use crate::io::RequestToken;
 use crate::log::partition::{Appended, PartitionId};
 use crate::node::Node;
-use crate::purgatory::{WaitId, Waiting};
+use crate::purgatory::{WaitId, Waiting, Wake};
 use crate::timers::Timer;
-use crate::types::Offset;
+use crate::types::{LeaderEpoch, Now, Offset};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::{
@@ -29,10 +33,19 @@ const ZSTD_FROM: i16 = 7;
 pub struct WaitingProduce {
     /// Where the reply goes.
     pub token: RequestToken,
-    /// What each high watermark has to reach.
-    pub required: Vec<(PartitionId, Offset)>,
+    /// What each high watermark has to reach, and in which epoch.
+    pub required: Vec<(PartitionId, Required)>,
     /// The reply, should all get there.
     pub response: ProduceResponse,
+}
+
+/// What one partition still has to do for a produce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Required {
+    /// One past the last record.
+    pub end: Offset,
+    /// The epoch in which it was appended: another leader may have cut it off since.
+    pub epoch: LeaderEpoch,
 }
 
 pub(super) fn handle(node: &mut Node, call: &Call, request: ProduceRequest) -> Effect {
@@ -48,7 +61,7 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: ProduceRequest) -> E
     for topic in request.topic_data {
         let done = match &refused {
             Some((error, message)) => refuse_topic(topic, *error, message),
-            None => append_topic(node, call, topic, &mut required),
+            None => append_topic(node, call, acks, topic, &mut required),
         };
         response.responses.push(done);
     }
@@ -59,8 +72,8 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: ProduceRequest) -> E
     if call.version >= 10 {
         response.node_endpoints = endpoints(node, &response);
     }
-    let waits = acks == -1 && required.iter().any(|(id, end)| !is_replicated(node, *id, *end));
-    if waits {
+    let waits = acks == -1 && required.iter().any(|(id, required)| outcome(node, *id, *required) != Some(Ok(())));
+    if waits && !node.config.has(Defect::AcknowledgeBeforeReplication) {
         let waiting = WaitingProduce { token: call.token, required, response };
         node.wait(Waiting::Produce(waiting), call.now.after_ms(request.timeout_ms.into()));
         return Effect::Wait;
@@ -78,30 +91,48 @@ fn without_acknowledgement(response: &ProduceResponse) -> Effect {
     }
 }
 
-fn is_replicated(node: &Node, id: PartitionId, end: Offset) -> bool {
-    node.partitions.get(&id).is_none_or(|partition| partition.high_watermark >= end)
+/// What became of a partition's part; `None` while it is not replicated yet.
+fn outcome(node: &Node, id: PartitionId, required: Required) -> Option<Result<(), ResponseError>> {
+    let Some(partition) = node.partitions.get(&id) else {
+        return Some(Err(ResponseError::UnknownTopicOrPartition));
+    };
+    if !partition.leads_since(required.epoch) {
+        return Some(Err(ResponseError::NotLeaderOrFollower));
+    }
+    if partition.high_watermark() < required.end {
+        return None;
+    }
+    // Replicated to everybody in sync, but those have become too few meanwhile.
+    let enough = !partition.is_under_min_isr();
+    Some(if enough { Ok(()) } else { Err(ResponseError::NotEnoughReplicasAfterAppend) })
 }
 
-/// Looks at a waiting produce again: all replicated, or out of time.
-pub(crate) fn complete(node: &mut Node, id: WaitId, out_of_time: bool) {
+/// Looks at a waiting produce again: all replicated, refused, or out of time.
+pub(crate) fn complete(node: &mut Node, _: Now, id: WaitId, wake: Wake) {
     let Some(Waiting::Produce(mut waiting)) = node.purgatory.take(id) else {
         return;
     };
-    let pending: Vec<PartitionId> = waiting
+    let outcomes: Vec<(PartitionId, Option<Result<(), ResponseError>>)> = waiting
         .required
         .iter()
-        .filter(|(partition, end)| !is_replicated(node, *partition, *end))
-        .map(|(partition, _)| *partition)
+        .map(|(partition, required)| (*partition, outcome(node, *partition, *required)))
         .collect();
-    if !pending.is_empty() && !out_of_time {
+    let pending: Vec<PartitionId> =
+        outcomes.iter().filter(|(_, outcome)| outcome.is_none()).map(|(partition, _)| *partition).collect();
+    if !pending.is_empty() && wake != Wake::TimedOut {
         node.purgatory.put_back(id, Waiting::Produce(waiting));
         return node.watch(id, &pending);
     }
     for topic in &mut waiting.response.responses {
         for partition in &mut topic.partition_responses {
-            if pending.contains(&PartitionId { topic: topic.topic_id, index: partition.index }) {
-                partition.error_code = ResponseError::RequestTimedOut.code();
-            }
+            let id = PartitionId { topic: topic.topic_id, index: partition.index };
+            let found = outcomes.iter().find(|(other, _)| *other == id).map(|(_, outcome)| *outcome);
+            let error = match found {
+                None | Some(Some(Ok(()))) => continue,
+                Some(Some(Err(error))) => error,
+                Some(None) => ResponseError::RequestTimedOut,
+            };
+            partition.error_code = error.code();
         }
     }
     node.timers.cancel(&Timer::Wait(id));
@@ -129,8 +160,9 @@ fn refuse_topic(topic: TopicProduceData, error: ResponseError, message: &str) ->
 fn append_topic(
     node: &mut Node,
     call: &Call,
+    acks: i16,
     topic: TopicProduceData,
-    required: &mut Vec<(PartitionId, Offset)>,
+    required: &mut Vec<(PartitionId, Required)>,
 ) -> TopicProduceResponse {
     let by_id = call.version >= 13;
     let name = if by_id { node.image.names.get(&topic.topic_id).cloned() } else { Some(topic.name.0.clone()) };
@@ -140,14 +172,15 @@ fn append_topic(
     for data in topic.partition_data {
         let index = data.index;
         let appended = match (&name, id) {
-            (Some(name), Some(topic)) => append(node, call, PartitionId { topic, index }, name, data),
+            (Some(name), Some(topic)) => append(node, call, acks, PartitionId { topic, index }, name, data),
             _ => Err(Refusal { error: unknown, message: String::from("there is no such topic") }),
         };
         partitions.push(match appended {
             Ok((appended, log_start)) => {
-                if let (Some(topic), true) = (id, appended.is_new) {
-                    let end = node.partitions.get(&PartitionId { topic, index }).map(|partition| partition.log_end);
-                    required.extend(end.map(|end| (PartitionId { topic, index }, end)));
+                // A retry waits, too: its first attempt is in the log, but perhaps nowhere else yet.
+                let id = id.map(|topic| PartitionId { topic, index });
+                if let Some((id, partition)) = id.and_then(|id| Some((id, node.partitions.get(&id)?))) {
+                    required.push((id, Required { end: partition.log_end(), epoch: partition.leader_epoch() }));
                 }
                 PartitionProduceResponse::default()
                     .with_index(index)
@@ -167,20 +200,15 @@ fn append_topic(
 fn append(
     node: &mut Node,
     call: &Call,
+    acks: i16,
     id: PartitionId,
     name: &StrBytes,
     data: PartitionProduceData,
 ) -> Result<(Appended, Offset), Refusal> {
-    let Some(partition) = node.partitions.get_mut(&id) else {
-        let known = node.image.partition(name, id.index).is_some();
-        return Err(if known {
-            let message = String::from("this node does not lead the partition");
-            Refusal { error: ResponseError::NotLeaderOrFollower, message }
-        } else {
-            let message = format!("there is no partition {} in {name}", id.index);
-            Refusal { error: ResponseError::UnknownTopicOrPartition, message }
-        });
-    };
+    if node.image.partition(name, id.index).is_none() {
+        let message = format!("there is no partition {} in {name}", id.index);
+        return Err(Refusal { error: ResponseError::UnknownTopicOrPartition, message });
+    }
     if crate::metadata::is_internal(name) && call.client_id.as_deref() != Some("__admin_client") {
         let message = format!("clients may not write to the internal topic {name}");
         return Err(Refusal { error: ResponseError::InvalidTopicException, message });
@@ -190,8 +218,19 @@ fn append(
         let message = format!("zstd needs Produce version {ZSTD_FROM}, the request has {}", call.version);
         return Err(Refusal { error: ResponseError::UnsupportedCompressionType, message });
     }
+    let overrules = node.config.has(Defect::HighWatermarkIsLogEnd);
+    let Some(partition) = node.partitions.get_mut(&id).filter(|partition| partition.leads()) else {
+        let message = String::from("this node does not lead the partition");
+        return Err(Refusal { error: ResponseError::NotLeaderOrFollower, message });
+    };
+    if acks == -1 {
+        partition.check_min_isr()?;
+    }
     let appended = partition.append(&mut *node.store, &records, call.now)?;
-    Ok((appended, partition.log_start))
+    if overrules {
+        partition.overrule_high_watermark(&mut *node.store);
+    }
+    Ok((appended, partition.log_start()))
 }
 
 fn uses_zstd(records: &[u8]) -> bool {

@@ -1,8 +1,8 @@
-//! `SyncGroup` 0–5: the leader brings the assignment, the others fetch their share. Version 5 names the protocol, which
+//! `SyncGroup` 0–5: the leader brings the assignment, the others fetch their share, once it is committed. Version 5 names the protocol, which
 //! must be the generation's (KIP-559).
 
 use super::{Call, Effect};
-use crate::group::rebalance::{assign, group_mut, heard_of, synced};
+use crate::group::rebalance::{assign, heard_of, synced};
 use crate::group::state::GroupState;
 use crate::group::{offsets, own_members};
 use crate::node::Node;
@@ -45,8 +45,9 @@ fn sync(node: &mut Node, call: &Call, request: SyncGroupRequest) -> Result<Effec
             if let Some(member) = group.members.get_mut(&id) {
                 member.syncing = Some(call.clone());
             }
-            if group_mut(node, &name).leader.as_ref() == Some(&id) {
+            if group.leader.as_ref() == Some(&id) {
                 let assignments = request.assignments.into_iter();
+                // What a group keeps is copied out of the frame, which would otherwise stay in memory as a whole.
                 let copied = assignments.map(|one| (one.member_id, Bytes::copy_from_slice(&one.assignment)));
                 assign(node, call.now, &name, copied.collect());
             }

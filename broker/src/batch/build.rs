@@ -1,7 +1,11 @@
 //! Batches that a node writes itself: the records of its coordinators. Uncompressed, without a producer.
 
 use super::header::{self, HEADER_SIZE, LENGTH_PREFIX, MAGIC};
+use crate::types::BrokerId;
 use bytes::{BufMut, BytesMut};
+
+/// `ControlRecordType.LEADER_CHANGE`.
+const LEADER_CHANGE: i16 = 2;
 
 /// Collects records and seals them into one batch at offset 0, which an append patches like any other.
 #[derive(Debug)]
@@ -30,10 +34,32 @@ impl BatchBuilder {
         self.push(Some(key), None)
     }
 
-    /// Adds a record without a key, which no coordinator writes.
-    #[cfg(test)]
-    pub(crate) fn keyless(self, value: &[u8]) -> Self {
+    /// Adds a record without a key, as the metadata log has them.
+    #[must_use]
+    pub fn keyless(self, value: &[u8]) -> Self {
         self.push(None, Some(value))
+    }
+
+    /// The control batch with which a leader of the quorum begins its epoch: `LeaderChangeMessage`, version 0.
+    #[must_use]
+    pub fn leader_change(timestamp_ms: i64, leader: i32, voters: &[BrokerId]) -> BytesMut {
+        let mut value = BytesMut::new();
+        value.put_i16(0); // version
+        value.put_i32(leader);
+        for _ in ["voters", "granting voters"] {
+            value.put_u8(u8::try_from(voters.len() + 1).unwrap_or(u8::MAX)); // compact array
+            for voter in voters {
+                value.put_i32(voter.0);
+                value.put_u8(0); // tagged fields
+            }
+        }
+        value.put_u8(0); // tagged fields
+        let mut key = BytesMut::new();
+        key.put_i16(0); // version
+        key.put_i16(LEADER_CHANGE);
+        let mut batch = Self::new(timestamp_ms).push(Some(&key), Some(&value)).finish();
+        header::mark_control(&mut batch);
+        batch
     }
 
     fn push(mut self, key: Option<&[u8]>, value: Option<&[u8]>) -> Self {

@@ -186,6 +186,13 @@ pub fn stamp_log_append_time(batch: &mut BytesMut, wall_ms: i64) {
     seal(batch);
 }
 
+/// Makes the batch a control batch, which no consumer sees.
+pub(super) fn mark_control(batch: &mut BytesMut) {
+    let attributes = i16::from_be_bytes(field(batch, CHECKED_FROM)) | CONTROL;
+    batch[CHECKED_FROM..CHECKED_FROM + 2].copy_from_slice(&attributes.to_be_bytes());
+    seal(batch);
+}
+
 /// Writes the CRC over what is there now.
 pub(super) fn seal(batch: &mut BytesMut) {
     let crc = crc32c::crc32c(&batch[CHECKED_FROM..]);

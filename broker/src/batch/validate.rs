@@ -85,6 +85,12 @@ pub fn batch(records: &[u8], limits: Limits, now: Now) -> Result<BatchHeader, Re
     Ok(header)
 }
 
+/// Whether a batch that comes back from storage is what was written: whole, and as its checksum says.
+#[must_use]
+pub fn is_sound(batch: &[u8], header: &BatchHeader) -> bool {
+    header.size() == Some(batch.len()) && header.magic == MAGIC && checksum_holds(header, batch)
+}
+
 /// The size of the batch at the beginning, `None` where it is not whole (Kafka's `ByteBufferLogInputStream`).
 fn first_size(records: &[u8]) -> Result<Option<usize>, Refusal> {
     let Some(length) = records.get(LENGTH_PREFIX - 4..LENGTH_PREFIX) else { return Ok(None) };

@@ -15,8 +15,26 @@ pub struct NodeConfig {
     pub host: String,
     /// Advertised port.
     pub port: u16,
-    /// All nodes of the cluster, in order; the first is the controller.
+    /// The nodes that elect a controller among themselves (`controller.quorum.voters`).
     pub voters: Vec<BrokerId>,
+    /// Whether the node keeps partitions (`process.roles` has `broker`), and not only votes.
+    pub is_broker: bool,
+    /// `broker.rack`, for placement and for consumers that read from a replica near by (KIP-392).
+    pub rack: Option<String>,
+    /// `replica.selector.class`: whether consumers are sent to a replica in their own rack, Kafka's default: no.
+    pub rack_aware_reads: bool,
+    /// What the node does wrong on purpose, so that the simulator can show that it would notice.
+    pub defect: Option<Defect>,
+    /// When this node waits how long for other nodes.
+    pub timing: Timing,
+    /// `default.replication.factor`, Kafka's default: 1.
+    pub replication_factor_default: i16,
+    /// `offsets.topic.replication.factor`, Kafka's default: 3.
+    pub offsets_replication_factor: i16,
+    /// `min.insync.replicas` of topics that do not say, Kafka's default: 1.
+    pub min_insync_replicas: i32,
+    /// `unclean.leader.election.enable` of topics that do not say, Kafka's default: false.
+    pub unclean_leader_election: bool,
     /// `auto.create.topics.enable`, Kafka's default: true.
     pub auto_create_topics: bool,
     /// `num.partitions`: partitions of a topic that does not say, Kafka's default: 1.
@@ -35,6 +53,63 @@ pub struct NodeConfig {
     pub fetch_sessions_max: usize,
     /// `delete.topic.enable`, Kafka's default: true.
     pub delete_topics: bool,
+    /// `metadata.log.max.record.bytes.between.snapshots`, Kafka's default: 20 MiB; 1 MiB here, since these logs are in memory.
+    pub snapshot_record_bytes_max: usize,
+}
+
+/// How long a node waits for others. Kafka's defaults suit networks and restarts of processes; these suit tests, in which
+/// nothing is far away and nobody wants to wait nine seconds for a dead broker to be noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// `controller.quorum.election.timeout.ms`: how long a candidate waits for votes, Kafka's default: 1000; 80 here.
+    pub election_timeout_ms: i64,
+    /// `controller.quorum.fetch.timeout.ms`: how long a voter goes without the leader, Kafka's default: 2000; 250 here.
+    pub fetch_timeout_ms: i64,
+    /// `controller.quorum.election.backoff.max.ms`, Kafka's default: 1000; 50 here.
+    pub election_backoff_max_ms: i64,
+    /// `broker.heartbeat.interval.ms`, Kafka's default: 2000; 100 here.
+    pub heartbeat_interval_ms: i64,
+    /// `broker.session.timeout.ms`, Kafka's default: 9000; 450 here.
+    pub session_timeout_ms: i64,
+    /// `replica.lag.time.max.ms`, Kafka's default: 30000; 800 here.
+    pub replica_lag_max_ms: i64,
+    /// `replica.fetch.wait.max.ms`, Kafka's default: 500; 200 here.
+    pub replica_fetch_wait_max_ms: i64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            election_timeout_ms: 80,
+            fetch_timeout_ms: 250,
+            election_backoff_max_ms: 50,
+            heartbeat_interval_ms: 100,
+            session_timeout_ms: 450,
+            replica_lag_max_ms: 800,
+            replica_fetch_wait_max_ms: 200,
+        }
+    }
+}
+
+/// A bug to switch on. Each breaks one promise; the simulator has to notice every one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Defect {
+    /// A leader answers acks=all as soon as it has appended.
+    AcknowledgeBeforeReplication,
+    /// A leader takes its own log end for the high watermark.
+    HighWatermarkIsLogEnd,
+    /// A follower whose log differs from its leader's keeps what it has.
+    NoTruncation,
+    /// Epochs of followers and brokers are not compared.
+    NoFencing,
+    /// A leader acts on a smaller ISR without the controller having agreed.
+    LostIsrChange,
+    /// Recovery takes every batch for sound.
+    TrustUnsynced,
+    /// A group coordinator starts from nothing.
+    SkipReplay,
+    /// A voter forgets whom it voted for.
+    VoteTwice,
 }
 
 /// A setting of a node and what it is at the moment.
@@ -64,8 +139,15 @@ struct Entry {
 const POSITIVE: &str = "a whole number from 1";
 const NOT_NEGATIVE: &str = "a whole number from 0";
 const FLAG: &str = "true or false";
+/// The only selector that comes with Kafka; without one, consumers read from leaders.
+const RACK_AWARE: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
+const REPLICAS: &str = "a whole number from 1 to 32767";
 
 fn positive(value: &str) -> Option<i32> {
+    value.parse().ok().filter(|value| *value > 0)
+}
+
+fn replicas(value: &str) -> Option<i16> {
     value.parse().ok().filter(|value| *value > 0)
 }
 
@@ -77,6 +159,54 @@ const ENTRIES: &[Entry] = &[
         allowed: FLAG,
         set: |config, value| value.parse().ok().map(|value| config.auto_create_topics = value),
         get: |config| config.auto_create_topics.to_string(),
+    },
+    Entry {
+        name: "broker.heartbeat.interval.ms",
+        default: "2000",
+        kind: ConfigType::Int,
+        allowed: POSITIVE,
+        set: |config, value| positive(value).map(|value| config.timing.heartbeat_interval_ms = value.into()),
+        get: |config| config.timing.heartbeat_interval_ms.to_string(),
+    },
+    Entry {
+        name: "broker.session.timeout.ms",
+        default: "9000",
+        kind: ConfigType::Int,
+        allowed: POSITIVE,
+        set: |config, value| positive(value).map(|value| config.timing.session_timeout_ms = value.into()),
+        get: |config| config.timing.session_timeout_ms.to_string(),
+    },
+    Entry {
+        name: "controller.quorum.election.backoff.max.ms",
+        default: "1000",
+        kind: ConfigType::Int,
+        allowed: POSITIVE,
+        set: |config, value| positive(value).map(|value| config.timing.election_backoff_max_ms = value.into()),
+        get: |config| config.timing.election_backoff_max_ms.to_string(),
+    },
+    Entry {
+        name: "controller.quorum.election.timeout.ms",
+        default: "1000",
+        kind: ConfigType::Int,
+        allowed: POSITIVE,
+        set: |config, value| positive(value).map(|value| config.timing.election_timeout_ms = value.into()),
+        get: |config| config.timing.election_timeout_ms.to_string(),
+    },
+    Entry {
+        name: "controller.quorum.fetch.timeout.ms",
+        default: "2000",
+        kind: ConfigType::Int,
+        allowed: POSITIVE,
+        set: |config, value| positive(value).map(|value| config.timing.fetch_timeout_ms = value.into()),
+        get: |config| config.timing.fetch_timeout_ms.to_string(),
+    },
+    Entry {
+        name: "default.replication.factor",
+        default: "1",
+        kind: ConfigType::Int,
+        allowed: REPLICAS,
+        set: |config, value| replicas(value).map(|value| config.replication_factor_default = value),
+        get: |config| config.replication_factor_default.to_string(),
     },
     Entry {
         name: "delete.topic.enable",
@@ -135,6 +265,26 @@ const ENTRIES: &[Entry] = &[
         get: |config| config.fetch_sessions_max.to_string(),
     },
     Entry {
+        name: "metadata.log.max.record.bytes.between.snapshots",
+        default: "20971520",
+        kind: ConfigType::Long,
+        allowed: POSITIVE,
+        set: |config, value| {
+            let bytes = value.parse().ok().filter(|bytes| *bytes > 0)?;
+            config.snapshot_record_bytes_max = bytes;
+            Some(())
+        },
+        get: |config| config.snapshot_record_bytes_max.to_string(),
+    },
+    Entry {
+        name: "min.insync.replicas",
+        default: "1",
+        kind: ConfigType::Int,
+        allowed: POSITIVE,
+        set: |config, value| positive(value).map(|value| config.min_insync_replicas = value),
+        get: |config| config.min_insync_replicas.to_string(),
+    },
+    Entry {
         name: "num.partitions",
         default: "1",
         kind: ConfigType::Int,
@@ -150,6 +300,49 @@ const ENTRIES: &[Entry] = &[
         set: |config, value| positive(value).map(|value| config.offsets_partitions = value),
         get: |config| config.offsets_partitions.to_string(),
     },
+    Entry {
+        name: "offsets.topic.replication.factor",
+        default: "3",
+        kind: ConfigType::Short,
+        allowed: REPLICAS,
+        set: |config, value| replicas(value).map(|value| config.offsets_replication_factor = value),
+        get: |config| config.offsets_replication_factor.to_string(),
+    },
+    Entry {
+        name: "replica.fetch.wait.max.ms",
+        default: "500",
+        kind: ConfigType::Int,
+        allowed: POSITIVE,
+        set: |config, value| positive(value).map(|value| config.timing.replica_fetch_wait_max_ms = value.into()),
+        get: |config| config.timing.replica_fetch_wait_max_ms.to_string(),
+    },
+    Entry {
+        name: "replica.lag.time.max.ms",
+        default: "30000",
+        kind: ConfigType::Int,
+        allowed: POSITIVE,
+        set: |config, value| positive(value).map(|value| config.timing.replica_lag_max_ms = value.into()),
+        get: |config| config.timing.replica_lag_max_ms.to_string(),
+    },
+    Entry {
+        name: "replica.selector.class",
+        default: "",
+        kind: ConfigType::Text,
+        allowed: RACK_AWARE,
+        set: |config, value| {
+            config.rack_aware_reads = value == RACK_AWARE;
+            (value.is_empty() || value == RACK_AWARE).then_some(())
+        },
+        get: |config| if config.rack_aware_reads { String::from(RACK_AWARE) } else { String::new() },
+    },
+    Entry {
+        name: "unclean.leader.election.enable",
+        default: "false",
+        kind: ConfigType::Boolean,
+        allowed: FLAG,
+        set: |config, value| value.parse().ok().map(|value| config.unclean_leader_election = value),
+        get: |config| config.unclean_leader_election.to_string(),
+    },
 ];
 
 impl NodeConfig {
@@ -162,6 +355,15 @@ impl NodeConfig {
             host: host.into(),
             port,
             voters,
+            is_broker: true,
+            rack: None,
+            rack_aware_reads: false,
+            defect: None,
+            timing: Timing::default(),
+            replication_factor_default: 1,
+            offsets_replication_factor: 1,
+            min_insync_replicas: 1,
+            unclean_leader_election: false,
             auto_create_topics: true,
             partitions_default: 1,
             offsets_partitions: 50,
@@ -171,6 +373,7 @@ impl NodeConfig {
             group_size_max: usize::try_from(i32::MAX).unwrap_or(usize::MAX),
             fetch_sessions_max: 1000,
             delete_topics: true,
+            snapshot_record_bytes_max: 1 << 20,
         }
     }
 
@@ -201,10 +404,10 @@ impl NodeConfig {
         ENTRIES.iter().map(current)
     }
 
-    /// The node that changes metadata: the first voter, until a quorum elects one.
+    /// Whether the node has a defect switched on.
     #[must_use]
-    pub fn controller(&self) -> BrokerId {
-        self.voters.first().copied().unwrap_or(self.id)
+    pub fn has(&self, defect: Defect) -> bool {
+        self.defect == Some(defect)
     }
 }
 
@@ -221,6 +424,6 @@ mod tests {
         let error = config.set("num.partitions", "0").expect_err("out of range").to_string();
         assert_eq!(error, "invalid value \"0\" for num.partitions: a whole number from 1");
         let error = config.set("num.partition", "1").expect_err("no such config").to_string();
-        assert!(error.starts_with("unknown config \"num.partition\"; known: auto.create.topics.enable"), "{error}");
+        assert!(error.starts_with("unknown config \"num.partition\"; known: auto.create.topics.enable, "), "{error}");
     }
 }

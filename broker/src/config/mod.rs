@@ -3,7 +3,7 @@
 pub mod broker;
 pub mod topic;
 
-pub use broker::NodeConfig;
+pub use broker::{Defect, NodeConfig, Timing};
 
 /// A value that its setting cannot take.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -16,6 +16,8 @@ pub enum ConfigType {
     Text = 2,
     /// 32 bits, signed.
     Int = 3,
+    /// 16 bits, signed.
+    Short = 4,
     /// 64 bits, signed.
     Long = 5,
     /// A floating-point number.
@@ -132,6 +134,10 @@ pub fn validate(name: &str, value: &str) -> Result<(), ConfigError> {
         ConfigType::Boolean => {
             (["true", "false"].iter().any(|word| word.eq_ignore_ascii_case(value)), "true or false".to_owned())
         }
+        ConfigType::Short => (
+            value.trim().parse::<i16>().is_ok_and(|value| i64::from(value) >= least),
+            format!("a whole number of 16 bits{from}"),
+        ),
         ConfigType::Int => (
             value.trim().parse::<i32>().is_ok_and(|value| i64::from(value) >= least),
             format!("a whole number of 32 bits{from}"),
@@ -175,6 +181,12 @@ pub fn limits(settings: Option<&BTreeMap<String, String>>) -> Limits {
         log_append_time: get("message.timestamp.type") == Some("LogAppendTime"),
         compacted: get("cleanup.policy").is_some_and(|policy| policy.split(',').any(|word| word.trim() == "compact")),
     }
+}
+
+/// A setting of a topic that decides about replication: the topic's own value, if it has one.
+#[must_use]
+pub fn own<T: std::str::FromStr>(settings: Option<&BTreeMap<String, String>>, name: &str) -> Option<T> {
+    settings?.get(name)?.parse().ok()
 }
 
 #[cfg(test)]

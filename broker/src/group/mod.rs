@@ -3,30 +3,47 @@
 //! - [`state`]: a group and its members.
 //! - [`rebalance`]: joining, synchronising, staying alive, leaving.
 //! - [`offsets`]: what groups have committed.
-//! - [`offset_records`]: the records in which offsets are kept, in Kafka's format.
+//! - [`group_records`], [`offset_records`]: the records in which both are kept, in Kafka's formats; [`changes`]: what such
+//!   a record changes.
+//! - [`pending`]: what was written and is not committed yet, with the answers that depend on it.
+//! - [`loading`]: a coordinator begins and ends.
+//!
+//! Members and rebalances live in memory only, as in Kafka; offsets and stable generations are what the log says up to its
+//! high watermark. A client hears of a write once it is committed, so that nothing which a client was told is forgotten by
+//! the next coordinator.
 //!
 //! Here: which groups there are, and which node coordinates a group.
 
+pub mod changes;
+pub mod group_records;
+pub mod loading;
 pub mod offset_records;
 pub mod offsets;
+pub mod pending;
 pub mod rebalance;
 pub mod state;
 
 use crate::config::NodeConfig;
-use crate::log::partition::PartitionId;
 use crate::metadata::CONSUMER_OFFSETS;
 use crate::metadata::image::Image;
 use crate::node::Node;
-use crate::types::BrokerId;
+use crate::types::{BrokerId, PartitionId, TopicPartition};
+use changes::GroupMap;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
-use state::Group;
+use loading::GroupImage;
+use pending::{Deletions, Shard};
+use state::GroupState;
 use std::collections::BTreeMap;
 
 /// The groups that a node coordinates.
 #[derive(Debug, Default)]
 pub struct Groups {
-    pub(crate) groups: BTreeMap<StrBytes, Group>,
+    /// All groups of partitions that are loaded.
+    pub(crate) groups: GroupMap,
+    /// The partitions of `__consumer_offsets` that this node leads.
+    pub(crate) shards: BTreeMap<PartitionId, Shard>,
+    pub(crate) deletions: Deletions,
 }
 
 impl Groups {
@@ -37,17 +54,44 @@ impl Groups {
         topic.is_some_and(|topic| topic.partitions.len() >= usize::try_from(config.offsets_partitions).unwrap_or(0))
     }
 
-    /// The node that coordinates a group.
+    /// The node that coordinates a group, if it is alive.
     #[must_use]
     pub fn coordinator(&self, image: &Image, config: &NodeConfig, group: &str) -> Option<BrokerId> {
-        image.partition(CONSUMER_OFFSETS, partition_of(group, config.offsets_partitions))?.leader
+        let leader = image.partition(CONSUMER_OFFSETS, partition_of(group, config.offsets_partitions))?.leader;
+        leader.filter(|id| image.is_alive(*id))
     }
 
-    /// Forgets what groups have committed for a topic that is gone.
-    pub fn forget_topic(&mut self, topic: &StrBytes) {
-        for group in self.groups.values_mut() {
-            group.offsets.retain(|partition, _| partition.topic != *topic);
+    /// What OffsetFetch answers here, for all groups of partitions that are loaded.
+    #[must_use]
+    pub fn committed(&self) -> BTreeMap<StrBytes, BTreeMap<TopicPartition, i64>> {
+        let offsets = self.groups.iter().filter(|(_, group)| !group.offsets.is_empty()).map(|(name, group)| {
+            let offsets = group.offsets.iter().map(|(partition, committed)| (partition.clone(), committed.offset));
+            (name.clone(), offsets.collect())
+        });
+        offsets.collect()
+    }
+
+    /// The partitions of `__consumer_offsets` whose groups this node coordinates and knows.
+    #[must_use]
+    pub fn loaded_partitions(&self) -> Vec<i32> {
+        self.shards.iter().filter(|(_, shard)| shard.is_loaded()).map(|(id, _)| id.index).collect()
+    }
+
+    /// What this node takes the committed state of a partition to be, of `partitions_total`: what
+    /// [`loading::replayed_state`] gives for its log up to the high watermark.
+    ///
+    /// A stable group is described by its live members: that these are the ones that are stored is the point. While it
+    /// rebalances, or while a write of its is under way, it is described by what was stored last.
+    #[must_use]
+    pub fn image_of(&self, partition: i32, partitions_total: i32) -> GroupImage {
+        let shard = self.shards.iter().find(|(id, _)| id.index == partition).map(|(_, shard)| shard);
+        let mut image = GroupImage::default();
+        for (name, group) in self.groups.iter().filter(|(name, _)| partition_of(name, partitions_total) == partition) {
+            let is_settled = group.state == GroupState::Stable && !shard.is_some_and(|shard| shard.stores(name));
+            let stored = if is_settled { Some(group.to_stored()) } else { group.stored.clone() };
+            image.add(name, group.offsets.clone(), stored);
         }
+        image
     }
 }
 
@@ -61,11 +105,16 @@ pub fn partition_of(group: &str, partitions: i32) -> i32 {
 /// The partition that keeps a group's offsets, if this node leads it and so coordinates the group.
 ///
 /// # Errors
-/// `NOT_COORDINATOR` where another node coordinates the group.
+/// `NOT_COORDINATOR` where another node coordinates the group, `COORDINATOR_LOAD_IN_PROGRESS` while this one still reads
+/// what its predecessor wrote.
 pub(crate) fn own(node: &Node, group: &str) -> Result<PartitionId, ResponseError> {
     let topic = node.image.topics.get(CONSUMER_OFFSETS.as_bytes()).ok_or(ResponseError::NotCoordinator)?;
     let id = PartitionId { topic: topic.id, index: partition_of(group, node.config.offsets_partitions) };
-    if node.partitions.contains_key(&id) { Ok(id) } else { Err(ResponseError::NotCoordinator) }
+    match node.groups.shards.get(&id) {
+        Some(shard) if shard.is_loaded() => Ok(id),
+        Some(_) => Err(ResponseError::CoordinatorLoadInProgress),
+        None => Err(ResponseError::NotCoordinator),
+    }
 }
 
 /// As [`own`], for what only members ask. A group without a name can keep offsets, but have no members.

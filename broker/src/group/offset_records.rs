@@ -55,18 +55,18 @@ pub fn read_offset_value(mut value: &[u8]) -> Option<Committed> {
     Some(Committed { offset, leader_epoch, metadata: text(&mut value)? })
 }
 
-fn put_text(buffer: &mut BytesMut, text: &str) {
+pub(super) fn put_text(buffer: &mut BytesMut, text: &str) {
     buffer.put_i16(i16::try_from(text.len()).unwrap_or(i16::MAX));
     buffer.extend_from_slice(text.as_bytes());
 }
 
-fn take<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {
+pub(super) fn take<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, left) = from.split_first_chunk::<N>()?;
     *from = left;
     Some(*taken)
 }
 
-fn text(from: &mut &[u8]) -> Option<StrBytes> {
+pub(super) fn text(from: &mut &[u8]) -> Option<StrBytes> {
     let length = usize::try_from(i16::from_be_bytes(take(from)?)).ok()?;
     let (taken, left) = from.split_at_checked(length)?;
     *from = left;

@@ -1,13 +1,14 @@
-//! Committed offsets: who may commit, and the records that keep it.
+//! Committed offsets: who may commit, and which there are.
 
-use super::offset_records::{offset_key, offset_value};
-use super::state::{Committed, Group, GroupState};
-use super::{own, rebalance};
-use crate::batch::build::BatchBuilder;
+use super::changes::Change;
+use super::partition_of;
+use super::pending::{self, Shard, Then};
+use super::state::{Group, GroupState};
 use crate::node::Node;
-use crate::types::{Now, TopicPartition};
+use crate::types::{Now, PartitionId, TopicPartition};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
+use std::collections::BTreeSet;
 
 /// `offset.metadata.max.bytes`, Kafka's default.
 pub(crate) const METADATA_MAX: usize = 4096;
@@ -52,47 +53,39 @@ pub(crate) fn known_member(group: &Group, member: &StrBytes, instance: Option<&S
     if group.members.contains_key(member) { Ok(()) } else { Err(ResponseError::UnknownMemberId) }
 }
 
-/// Appends the offsets to the group's partition of `__consumer_offsets`, then remembers them.
-pub(crate) fn commit(
-    node: &mut Node,
-    now: Now,
-    name: &StrBytes,
-    offsets: Vec<(TopicPartition, Committed)>,
-) -> Result<(), ResponseError> {
-    let mut batch = BatchBuilder::new(now.wall_ms);
-    for (partition, committed) in &offsets {
-        batch = batch.record(&offset_key(name, partition), &offset_value(committed, now.wall_ms));
+/// The partitions for which the log has an offset of the group: those that are committed, and those that will be.
+pub(crate) fn in_log(node: &Node, id: PartitionId, name: &StrBytes) -> BTreeSet<TopicPartition> {
+    let group = node.groups.groups.get(name);
+    let mut found: BTreeSet<TopicPartition> = group.iter().flat_map(|group| group.offsets.keys().cloned()).collect();
+    let uncommitted = node.groups.shards.get(&id).into_iter().flat_map(Shard::uncommitted);
+    for change in uncommitted.filter(|change| change.group() == name) {
+        match change {
+            Change::Offset { partition, committed: Some(_), .. } => drop(found.insert(partition.clone())),
+            Change::Offset { partition, committed: None, .. } => drop(found.remove(partition)),
+            Change::Group { .. } => {}
+        }
     }
-    append(node, now, name, batch)?;
-    rebalance::group_mut(node, name).offsets.extend(offsets);
-    Ok(())
+    found
 }
 
-/// Forgets offsets, with tombstones for what is kept.
-pub(crate) fn forget(
-    node: &mut Node,
-    now: Now,
-    name: &StrBytes,
-    partitions: &[TopicPartition],
-) -> Result<(), ResponseError> {
-    let mut batch = BatchBuilder::new(now.wall_ms);
-    for partition in partitions {
-        batch = batch.tombstone(&offset_key(name, partition));
+/// A topic is gone: the coordinators of its consumers forget their offsets (`GroupCoordinator.onPartitionsDeleted`), so that
+/// they do not come back with a topic of the same name.
+pub(crate) fn topic_deleted(node: &mut Node, now: Now, topic: &StrBytes) {
+    let shards: Vec<PartitionId> = node.groups.shards.keys().copied().collect();
+    for id in shards {
+        let mut names: BTreeSet<StrBytes> = node.groups.groups.keys().cloned().collect();
+        names.retain(|name| partition_of(name, node.config.offsets_partitions) == id.index);
+        let uncommitted = node.groups.shards.get(&id).into_iter().flat_map(Shard::uncommitted);
+        names.extend(uncommitted.map(|change| change.group().clone()));
+        let mut changes = Vec::new();
+        for group in names {
+            let partitions = in_log(node, id, &group).into_iter().filter(|partition| partition.topic == *topic);
+            let forget = |partition| Change::Offset { group: group.clone(), partition, committed: None };
+            changes.extend(partitions.map(forget));
+        }
+        if !changes.is_empty() {
+            // Where they cannot be written the offsets stay, as in Kafka.
+            pending::write(node, now, id, changes, Then::Nothing).ok();
+        }
     }
-    append(node, now, name, batch)?;
-    if let Some(group) = node.groups.groups.get_mut(name) {
-        group.offsets.retain(|partition, _| !partitions.contains(partition));
-    }
-    Ok(())
-}
-
-fn append(node: &mut Node, now: Now, name: &StrBytes, batch: BatchBuilder) -> Result<(), ResponseError> {
-    let id = own(node, name)?;
-    if batch.is_empty() {
-        return Ok(());
-    }
-    let partition = node.partitions.get_mut(&id).ok_or(ResponseError::NotCoordinator)?;
-    partition.append_own(&mut *node.store, batch.finish(), now).map_err(|refusal| refusal.error)?;
-    node.moved.push(id);
-    Ok(())
 }

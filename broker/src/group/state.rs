@@ -1,5 +1,6 @@
 //! A classic group and its members: what is, not what happens.
 
+use super::group_records::{StoredGroup, StoredMember};
 use crate::api::Call;
 use crate::types::TopicPartition;
 use bytes::Bytes;
@@ -63,6 +64,37 @@ impl Member {
         let found = self.protocols.iter().find(|(name, _)| &**name == protocol);
         found.map(|(_, metadata)| metadata.clone()).unwrap_or_default()
     }
+
+    /// The member as it is stored in a generation with this protocol.
+    fn to_stored(&self, protocol: &str) -> StoredMember {
+        StoredMember {
+            instance: self.instance.clone(),
+            client_id: self.client_id.clone(),
+            client_host: self.client_host.clone(),
+            rebalance_timeout_ms: self.rebalance_timeout_ms,
+            session_timeout_ms: self.session_timeout_ms,
+            subscription: self.metadata(protocol),
+            assignment: self.assignment.clone(),
+        }
+    }
+
+    /// A member of a stored generation. Of its protocols only the one that was elected is known.
+    fn from_stored(stored: &StoredMember, protocol: &StrBytes) -> Self {
+        Self {
+            instance: stored.instance.clone(),
+            client_id: stored.client_id.clone(),
+            client_host: stored.client_host.clone(),
+            session_timeout_ms: stored.session_timeout_ms,
+            rebalance_timeout_ms: match stored.rebalance_timeout_ms {
+                -1 => stored.session_timeout_ms,
+                timeout => timeout,
+            },
+            protocols: vec![(protocol.clone(), stored.subscription.clone())],
+            assignment: stored.assignment.clone(),
+            joining: None,
+            syncing: None,
+        }
+    }
 }
 
 /// What a group committed for a partition.
@@ -76,8 +108,9 @@ pub struct Committed {
     pub metadata: StrBytes,
 }
 
-/// A group.
-#[derive(Debug)]
+/// A group. Its members are what this coordinator knows of them at the moment; its offsets and its stored generation are
+/// what the log says up to the high watermark.
+#[derive(Debug, Clone)]
 pub struct Group {
     /// Where it is in its life.
     pub state: GroupState,
@@ -97,6 +130,8 @@ pub struct Group {
     pub statics: BTreeMap<StrBytes, StrBytes>,
     /// Committed offsets.
     pub offsets: BTreeMap<TopicPartition, Committed>,
+    /// The last generation that the log keeps, with its members and their assignments.
+    pub stored: Option<StoredGroup>,
     /// Whether the first rebalance of an empty group is still held open for more members.
     pub initial_delay: bool,
 }
@@ -113,6 +148,7 @@ impl Default for Group {
             pending: BTreeSet::new(),
             statics: BTreeMap::new(),
             offsets: BTreeMap::new(),
+            stored: None,
             initial_delay: false,
         }
     }
@@ -168,6 +204,46 @@ impl Group {
         self.members.iter().map(describe).collect()
     }
 
+    /// The present generation, as it is to be stored.
+    #[must_use]
+    pub fn to_stored(&self) -> StoredGroup {
+        let protocol = self.protocol.clone().unwrap_or_default();
+        StoredGroup {
+            protocol_type: self.protocol_type.clone().unwrap_or_default(),
+            generation: self.generation,
+            protocol: self.protocol.clone(),
+            leader: self.leader.clone(),
+            members: self.members.iter().map(|(id, member)| (id.clone(), member.to_stored(&protocol))).collect(),
+        }
+    }
+
+    /// Goes on from the stored generation, as a coordinator that has just loaded it.
+    pub fn resume(&mut self) {
+        let Some(stored) = &self.stored else { return };
+        let protocol = stored.protocol.clone().unwrap_or_default();
+        self.state = if stored.members.is_empty() { GroupState::Empty } else { GroupState::Stable };
+        self.generation = stored.generation;
+        self.protocol_type = Some(stored.protocol_type.clone()).filter(|protocol_type| !protocol_type.is_empty());
+        self.protocol = stored.protocol.clone();
+        self.leader = stored.leader.clone();
+        self.members =
+            stored.members.iter().map(|(id, one)| (id.clone(), Member::from_stored(one, &protocol))).collect();
+        let instance = |(id, member): (&StrBytes, &Member)| Some((member.instance.clone()?, id.clone()));
+        self.statics = self.members.iter().filter_map(instance).collect();
+    }
+
+    /// A static member comes back under a new id, which takes the place of the old one: what the old one was.
+    pub fn replace_member(&mut self, before: &StrBytes, id: &StrBytes, mut member: Member) -> Option<Member> {
+        let old = self.members.remove(before)?;
+        if self.leader.as_ref() == Some(before) {
+            self.leader = Some(id.clone());
+        }
+        member.assignment = old.assignment.clone();
+        self.statics.extend(member.instance.clone().map(|instance| (instance, id.clone())));
+        self.members.insert(id.clone(), member);
+        Some(old)
+    }
+
     /// Whether any member of a consumer group subscribes to the topic, by the subscriptions that they sent.
     #[must_use]
     pub fn subscribes_to(&self, topic: &str) -> bool {
@@ -200,4 +276,74 @@ fn subscription_names(metadata: &[u8], topic: &str) -> bool {
         left = rest;
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(instance: Option<&'static str>, protocols: &[&'static str]) -> Member {
+        let text = StrBytes::from_static_str;
+        Member {
+            instance: instance.map(text),
+            client_id: text("app"),
+            client_host: text("/127.0.0.1"),
+            session_timeout_ms: 6000,
+            rebalance_timeout_ms: 3000,
+            protocols: protocols.iter().map(|name| (text(name), Bytes::from_static(name.as_bytes()))).collect(),
+            assignment: Bytes::from_static(b"share"),
+            joining: None,
+            syncing: None,
+        }
+    }
+
+    fn stable() -> Group {
+        let text = StrBytes::from_static_str;
+        Group {
+            state: GroupState::Stable,
+            generation: 4,
+            protocol_type: Some(text("consumer")),
+            protocol: Some(text("range")),
+            leader: Some(text("a")),
+            members: BTreeMap::from([
+                (text("a"), member(None, &["sticky", "range"])),
+                (text("b"), member(Some("pod-1"), &["range"])),
+            ]),
+            statics: BTreeMap::from([(text("pod-1"), text("b"))]),
+            ..Group::default()
+        }
+    }
+
+    #[test]
+    fn a_stable_group_goes_on_from_what_was_stored() {
+        let group = stable();
+        let mut loaded = Group { stored: Some(group.to_stored()), ..Group::default() };
+        loaded.resume();
+        assert_eq!(loaded.to_stored(), group.to_stored());
+        assert_eq!((loaded.state, &loaded.statics), (GroupState::Stable, &group.statics));
+        assert_eq!(loaded.members.values().map(|member| member.protocols.len()).collect::<Vec<_>>(), [1, 1]);
+    }
+
+    #[test]
+    fn a_group_without_members_is_loaded_empty_and_keeps_its_generation() {
+        let empty = Group { members: BTreeMap::new(), protocol: None, leader: None, ..stable() };
+        let mut loaded = Group { stored: Some(empty.to_stored()), ..Group::default() };
+        loaded.resume();
+        assert_eq!((loaded.state, loaded.generation), (GroupState::Empty, 4));
+        let mut unnamed = Group { stored: Some(StoredGroup::default()), ..Group::default() };
+        unnamed.resume();
+        assert_eq!(unnamed.protocol_type, None, "no member has said what kind of group this is");
+    }
+
+    #[test]
+    fn a_static_member_takes_its_place_and_its_share_along() {
+        let text = StrBytes::from_static_str;
+        let mut group = Group { leader: Some(text("b")), ..stable() };
+        let returned = Member { assignment: Bytes::new(), ..member(Some("pod-1"), &["range"]) };
+        assert!(group.replace_member(&text("b"), &text("c"), returned).is_some());
+        assert_eq!(group.statics, BTreeMap::from([(text("pod-1"), text("c"))]));
+        assert_eq!(group.leader, Some(text("c")));
+        assert_eq!(group.members.get("c".as_bytes()).map(|member| &member.assignment[..]), Some(&b"share"[..]));
+        assert!(!group.members.contains_key("b".as_bytes()));
+    }
 }

@@ -1,44 +1,74 @@
-//! A partition on its leader: append, read, look-ups, high watermark.
+//! A partition on one node, leader or follower: its role, what clients may append and read, look-ups.
 //!
-//! With one replica the high watermark is the log end: everything appended is as durable as it will get. What waits
-//! for it (acks=all, consumers) already goes by the high watermark, never by the log end.
+//! What leaders and followers tell each other is in `replication.rs` beside it; the log itself in `replica/log.rs`.
 
 use super::producer_state::{Admission, ProducerStates};
-use super::store::{LogId, LogStore, ReadLimits, StorageError, StoredBatch};
-use crate::batch::header::{self, BatchHeader};
+use super::store::{LogName, LogStore, ReadLimits, StorageError};
+use crate::batch::header::BatchHeader;
 use crate::batch::records;
 use crate::batch::validate::{self, Limits, Refusal};
+use crate::metadata::record::PartitionState;
 use crate::purgatory::WaitId;
-use crate::types::{LeaderEpoch, Now, Offset};
+use crate::replica::leader::Leadership;
+use crate::replica::log::ReplicatedLog;
+pub use crate::types::PartitionId;
+use crate::types::{BrokerId, LeaderEpoch, Now, Offset};
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::error::ResponseError;
 
-/// Which partition, on every node alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PartitionId {
-    /// The topic's id.
-    pub topic: uuid::Uuid,
-    /// The partition's index, from 0.
-    pub index: i32,
-}
-
-/// What the leader keeps of a partition.
+/// A replica on this node.
 #[derive(Debug)]
 pub struct Partition {
-    log: LogId,
-    /// The epoch under which this node leads.
-    pub leader_epoch: LeaderEpoch,
-    /// The first offset that still exists.
-    pub log_start: Offset,
-    /// One past the last offset that was appended.
-    pub log_end: Offset,
-    /// One past the last offset that consumers may read.
-    pub high_watermark: Offset,
-    /// What may be appended.
+    pub(super) own: BrokerId,
+    pub(super) log: ReplicatedLog,
+    leader_epoch: LeaderEpoch,
+    /// The epoch in which this node last became leader: it can lead on in a new one, and has lost nothing then.
+    leads_since: LeaderEpoch,
+    partition_epoch: i32,
+    pub(super) role: Role,
+    /// What may be appended, and what is enough to acknowledge it.
     pub limits: Limits,
-    producers: ProducerStates,
-    /// Fetches to look at again once the high watermark moves.
+    /// `min.insync.replicas`, but never more than there are replicas.
+    pub min_isr: usize,
+    /// Requests to look at again once the high watermark moves.
     pub watchers: Vec<WaitId>,
+    pub(super) high_watermark_moved: bool,
+}
+
+/// What this node is to a partition.
+#[derive(Debug)]
+pub(super) enum Role {
+    Leader(Leadership),
+    /// `None` while there is no leader.
+    Follower(Option<BrokerId>),
+}
+
+/// What new metadata did to a replica.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RoleChange {
+    /// Nothing that anybody has to be told.
+    None,
+    /// It leads as before; the controller has decided about its ISR or its replicas.
+    Decided {
+        /// Whether the ISR is another.
+        isr_changed: bool,
+    },
+    /// It leads in a new epoch; it followed that node before.
+    Leads {
+        /// Whom it followed.
+        before: Option<BrokerId>,
+    },
+    /// It follows.
+    Follows {
+        /// Whether it led until now.
+        led: bool,
+        /// Whom it followed before.
+        before: Option<BrokerId>,
+        /// Whom it follows now.
+        leader: Option<BrokerId>,
+        /// Whether the leader's epoch is new.
+        new_epoch: bool,
+    },
 }
 
 /// A batch in the log.
@@ -67,23 +97,171 @@ impl TimestampOffset {
 }
 
 impl Partition {
-    /// A new, empty partition that this node leads.
-    pub fn new(store: &mut dyn LogStore, leader_epoch: LeaderEpoch, limits: Limits) -> Self {
-        Self {
-            log: store.create(),
-            leader_epoch,
-            log_start: Offset(0),
-            log_end: Offset(0),
-            high_watermark: Offset(0),
+    /// Opens this node's replica; it follows nobody until [`Self::assume`].
+    ///
+    /// # Errors
+    /// When the store cannot read it.
+    pub fn open(
+        store: &mut dyn LogStore,
+        own: BrokerId,
+        id: PartitionId,
+        limits: Limits,
+        trust: bool,
+    ) -> Result<Self, StorageError> {
+        Ok(Self {
+            own,
+            log: ReplicatedLog::open(store, LogName::Partition(id), trust)?,
+            leader_epoch: LeaderEpoch(-1),
+            leads_since: LeaderEpoch(-1),
+            partition_epoch: -1,
+            role: Role::Follower(None),
             limits,
-            producers: ProducerStates::default(),
+            min_isr: 1,
             watchers: Vec::new(),
+            high_watermark_moved: false,
+        })
+    }
+
+    /// Takes the role that the metadata gives this node. What changed, if anything did.
+    pub fn assume(&mut self, store: &mut dyn LogStore, state: &PartitionState, now: Now) -> RoleChange {
+        if state.partition_epoch <= self.partition_epoch {
+            return RoleChange::None;
+        }
+        self.partition_epoch = state.partition_epoch;
+        let new_epoch = state.leader_epoch > self.leader_epoch;
+        self.leader_epoch = state.leader_epoch;
+        if state.leader != Some(self.own) {
+            let led = self.leads();
+            let before = self.leader();
+            self.role = Role::Follower(state.leader);
+            return RoleChange::Follows { led, before: before.filter(|_| !led), leader: state.leader, new_epoch };
+        }
+        let before = if self.leads() { None } else { self.leader() };
+        if !self.leads() {
+            self.leads_since = state.leader_epoch;
+        }
+        match &mut self.role {
+            Role::Leader(leadership) if !new_epoch => {
+                let changed = leadership.isr() != state.isr;
+                leadership.decided(self.own, &state.replicas, &state.isr);
+                self.advance(store);
+                RoleChange::Decided { isr_changed: changed }
+            }
+            _ => {
+                self.log.begin_epoch(state.leader_epoch);
+                let now_ns = now.monotonic_ns;
+                let leadership = Leadership::new(self.own, &state.replicas, &state.isr, self.log.end(), now_ns);
+                self.role = Role::Leader(leadership);
+                self.advance(store);
+                RoleChange::Leads { before }
+            }
         }
     }
 
     /// Gives the log's space back.
     pub fn remove(self, store: &mut dyn LogStore) {
-        store.remove(self.log);
+        store.remove(self.log.id());
+    }
+
+    /// The epoch of the current leader, this node or another.
+    #[must_use]
+    pub fn leader_epoch(&self) -> LeaderEpoch {
+        self.leader_epoch
+    }
+
+    /// Counts every change of leader, replicas and ISR.
+    #[must_use]
+    pub fn partition_epoch(&self) -> i32 {
+        self.partition_epoch
+    }
+
+    /// The first offset that still exists.
+    #[must_use]
+    pub fn log_start(&self) -> Offset {
+        self.log.start()
+    }
+
+    /// One past the last offset that was appended here.
+    #[must_use]
+    pub fn log_end(&self) -> Offset {
+        self.log.end()
+    }
+
+    /// One past the last offset that consumers may read.
+    #[must_use]
+    pub fn high_watermark(&self) -> Offset {
+        self.log.high_watermark()
+    }
+
+    /// Whether this node leads it.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        matches!(self.role, Role::Leader(_))
+    }
+
+    /// Whether this node has led it ever since an epoch, in which it led: then nothing was cut off.
+    #[must_use]
+    pub fn leads_since(&self, epoch: LeaderEpoch) -> bool {
+        self.leads() && epoch >= self.leads_since
+    }
+
+    /// Who leads it, as far as this node knows.
+    #[must_use]
+    pub fn leader(&self) -> Option<BrokerId> {
+        match self.role {
+            Role::Leader(_) => Some(self.own),
+            Role::Follower(leader) => leader,
+        }
+    }
+
+    /// Who is in sync; empty on a follower, which does not know.
+    #[must_use]
+    pub fn isr(&self) -> &[BrokerId] {
+        match &self.role {
+            Role::Leader(leadership) => leadership.isr(),
+            Role::Follower(_) => &[],
+        }
+    }
+
+    /// Whether the high watermark is known since this leader's epoch began: before that it may be lower than what
+    /// consumers were shown by the last leader (KIP-207).
+    #[must_use]
+    pub fn knows_high_watermark(&self) -> bool {
+        match &self.role {
+            Role::Leader(leadership) => self.high_watermark() >= leadership.epoch_start,
+            Role::Follower(_) => true,
+        }
+    }
+
+    /// Whether fewer replicas are in sync than `min.insync.replicas` asks for.
+    #[must_use]
+    pub fn is_under_min_isr(&self) -> bool {
+        self.isr().len() < self.min_isr
+    }
+
+    /// Moves the high watermark to what the ISR has. Whether it moved. Below `min.insync.replicas` it stands still
+    /// (KIP-966): what consumers were shown must survive.
+    pub fn advance(&mut self, store: &mut dyn LogStore) -> bool {
+        let Role::Leader(leadership) = &self.role else { return false };
+        if self.is_under_min_isr() {
+            return false;
+        }
+        let committed = leadership.commit(self.own, self.log.end());
+        let moved = committed.is_some_and(|to| self.log.raise_high_watermark(store, to));
+        self.high_watermark_moved |= moved;
+        moved
+    }
+
+    /// Whether the high watermark moved since it was asked last.
+    pub fn take_high_watermark_moved(&mut self) -> bool {
+        std::mem::take(&mut self.high_watermark_moved)
+    }
+
+    /// The high watermark is the log end, whoever has it: a defect that the simulator can switch on.
+    pub fn overrule_high_watermark(&mut self, store: &mut dyn LogStore) {
+        if self.leads() {
+            self.high_watermark_moved |= self.log.raise_high_watermark(store, self.log.end());
+        }
     }
 
     /// Validates a producer's batch and appends it; a retry is answered as the first time.
@@ -93,7 +271,7 @@ impl Partition {
     pub fn append(&mut self, store: &mut dyn LogStore, batch: &Bytes, now: Now) -> Result<Appended, Refusal> {
         let header = validate::batch(batch, self.limits, now)?;
         if header.has_producer() {
-            match self.producers.admit(&header) {
+            match self.log.producers().admit(&header) {
                 Ok(Admission::Append) => {}
                 Ok(Admission::Duplicate(seen)) => {
                     return Ok(Appended { base: seen.base, log_append_time_ms: seen.timestamp, is_new: false });
@@ -105,46 +283,56 @@ impl Partition {
         self.write(store, BytesMut::from(&batch[..size]), &header, now)
     }
 
-    /// Appends a batch of a coordinator's own.
+    /// Appends a batch of a coordinator's own, which asks for as many replicas as acks=all does.
     ///
     /// # Errors
-    /// When the store cannot keep it.
+    /// `NOT_ENOUGH_REPLICAS`, or when the store cannot keep it.
     pub fn append_own(&mut self, store: &mut dyn LogStore, batch: BytesMut, now: Now) -> Result<Appended, Refusal> {
+        self.check_min_isr()?;
         let header = BatchHeader::read(&batch).expect("a batch builder writes whole headers");
         self.write(store, batch, &header, now)
+    }
+
+    /// Whether acks=all can be promised at all.
+    ///
+    /// # Errors
+    /// `NOT_ENOUGH_REPLICAS`.
+    pub fn check_min_isr(&self) -> Result<(), Refusal> {
+        if !self.is_under_min_isr() {
+            return Ok(());
+        }
+        let (isr, min) = (self.isr().len(), self.min_isr);
+        let message = format!("{isr} replicas are in sync, min.insync.replicas asks for {min}");
+        Err(Refusal { error: ResponseError::NotEnoughReplicas, message })
     }
 
     fn write(
         &mut self,
         store: &mut dyn LogStore,
-        mut batch: BytesMut,
+        batch: BytesMut,
         header: &BatchHeader,
         now: Now,
     ) -> Result<Appended, Refusal> {
-        let base = self.log_end;
-        header::patch(&mut batch, base, self.leader_epoch);
-        let mut log_append_time_ms = -1;
-        if self.limits.log_append_time {
-            header::stamp_log_append_time(&mut batch, now.wall_ms);
-            log_append_time_ms = now.wall_ms;
-        }
-        let max_timestamp = if self.limits.log_append_time { now.wall_ms } else { header.max_timestamp };
-        let last = base.plus(header.last_offset_delta.into());
-        store
-            .append(self.log, StoredBatch { base, last, max_timestamp, bytes: batch.freeze() })
+        let before = self.log.end();
+        let time = self.limits.log_append_time.then_some(now.wall_ms);
+        let base = self
+            .log
+            .append_as_leader(store, batch, header, self.leader_epoch, time)
             .map_err(|error| Refusal { error: ResponseError::KafkaStorageError, message: error.to_string() })?;
-        if header.has_producer() {
-            self.producers.appended(header, base, max_timestamp);
+        if let Role::Leader(leadership) = &mut self.role {
+            leadership.appended(before, now.monotonic_ns);
         }
-        self.log_end = last.plus(1);
-        self.high_watermark = self.log_end;
-        Ok(Appended { base, log_append_time_ms, is_new: true })
+        self.advance(store);
+        Ok(Appended { base, log_append_time_ms: time.unwrap_or(-1), is_new: true })
     }
 
     fn sequence_refusal(&self, header: &BatchHeader, error: ResponseError) -> Refusal {
         let message = format!(
             "producer {} with epoch {} sent sequence {} at log end {}",
-            header.producer_id, header.producer_epoch, header.base_sequence, self.log_end
+            header.producer_id,
+            header.producer_epoch,
+            header.base_sequence,
+            self.log_end()
         );
         Refusal { error, message }
     }
@@ -160,16 +348,17 @@ impl Partition {
         max_bytes: usize,
         at_least_one: bool,
     ) -> Result<Vec<Bytes>, StorageError> {
-        if from >= self.high_watermark {
+        let below = self.high_watermark();
+        if from >= below {
             return Ok(Vec::new());
         }
-        store.read(self.log, ReadLimits { from, below: self.high_watermark, max_bytes, at_least_one })
+        store.read(self.log.id(), ReadLimits { from, below, max_bytes, at_least_one })
     }
 
     /// Whether a fetch may begin here.
     #[must_use]
     pub fn contains(&self, offset: Offset) -> bool {
-        (self.log_start..=self.log_end).contains(&offset)
+        (self.log_start()..=self.log_end()).contains(&offset)
     }
 
     /// The first record at or after a timestamp.
@@ -181,11 +370,11 @@ impl Partition {
         store: &mut dyn LogStore,
         timestamp_ms: i64,
     ) -> Result<TimestampOffset, StorageError> {
-        let mut from = self.log_start;
-        while let Some(batch) = store.find_timestamp(self.log, from, timestamp_ms)? {
+        let mut from = self.log_start();
+        while let Some(batch) = store.find_timestamp(self.log.id(), from, timestamp_ms)? {
             let Some(header) = BatchHeader::read(&batch) else { break };
             if let Some((offset, timestamp_ms)) = records::first_at_or_after(&header, &batch, timestamp_ms, from) {
-                let visible = offset < self.high_watermark;
+                let visible = offset < self.high_watermark();
                 return Ok(if visible { TimestampOffset { timestamp_ms, offset } } else { TimestampOffset::NONE });
             }
             // Only the batch in which the log begins can end here: its record of that age has been deleted.
@@ -199,7 +388,7 @@ impl Partition {
     /// # Errors
     /// When kept batches could not be read back.
     pub fn offset_of_max_timestamp(&self, store: &mut dyn LogStore) -> Result<TimestampOffset, StorageError> {
-        match store.max_timestamp(self.log) {
+        match store.max_timestamp(self.log.id()) {
             Some((timestamp_ms, _)) => self.offset_for_timestamp(store, timestamp_ms),
             None => Ok(TimestampOffset::NONE),
         }
@@ -210,33 +399,41 @@ impl Partition {
     /// # Errors
     /// `OFFSET_OUT_OF_RANGE` for what lies behind the high watermark.
     pub fn delete_before(&mut self, store: &mut dyn LogStore, offset: Offset) -> Result<Offset, ResponseError> {
-        if !(Offset(0)..=self.high_watermark).contains(&offset) {
+        if !(Offset(0)..=self.high_watermark()).contains(&offset) {
             return Err(ResponseError::OffsetOutOfRange);
         }
-        if offset > self.log_start {
-            self.log_start = offset;
-            store.remove_before(self.log, offset);
-        }
-        Ok(self.log_start)
+        self.log.begin_at(store, offset);
+        Ok(self.log_start())
     }
 
     /// Bytes of its batches.
     #[must_use]
     pub fn size(&self, store: &dyn LogStore) -> u64 {
-        store.size(self.log)
+        store.size(self.log.id())
     }
 
     /// The idempotent producers that it remembers, by id.
     #[must_use]
     pub fn producers(&self) -> &ProducerStates {
-        &self.producers
+        self.log.producers()
+    }
+
+    /// The epoch in which a record was appended; of the log's end, the leader's.
+    #[must_use]
+    pub fn epoch_of(&self, offset: Offset) -> LeaderEpoch {
+        let of_record = if offset < self.log_end() { self.log.epochs().at(offset) } else { None };
+        of_record.unwrap_or(self.leader_epoch)
     }
 
     /// The end offset of an epoch (OffsetForLeaderEpoch): the epoch that was found, and where it ends.
     #[must_use]
     pub fn end_of_epoch(&self, epoch: i32) -> (i32, Offset) {
-        // A partition with one replica has known one epoch only.
-        if epoch == self.leader_epoch.0 { (epoch, self.log_end) } else { (-1, Offset(-1)) }
+        let epochs = self.log.epochs();
+        // An epoch that left nothing in the log ended where the first one that did began.
+        let before =
+            || epochs.first().filter(|(first, _)| (0..first.0).contains(&epoch)).map(|(_, start)| (epoch, start));
+        let found = epochs.end_of(LeaderEpoch(epoch), self.log_end()).map(|(found, end)| (found.0, end));
+        found.or_else(before).unwrap_or((-1, Offset(-1)))
     }
 }
 
@@ -254,6 +451,54 @@ mod tests {
         compacted: false,
     };
 
+    /// The only replica of a partition.
+    fn leader(store: &mut MemoryStore, epoch: i32) -> Partition {
+        let id = PartitionId { topic: uuid::Uuid::nil(), index: 0 };
+        let mut partition = Partition::open(store, BrokerId(1), id, LIMITS, false).expect("memory");
+        let only = vec![BrokerId(1)];
+        let state = PartitionState {
+            replicas: only.clone(),
+            isr: only,
+            leader: Some(BrokerId(1)),
+            leader_epoch: LeaderEpoch(epoch),
+            ..PartitionState::default()
+        };
+        assert_eq!(partition.assume(store, &state, NOW), RoleChange::Leads { before: None });
+        partition
+    }
+
+    #[test]
+    fn an_epoch_that_left_nothing_ended_where_the_first_one_began() {
+        let mut store = MemoryStore::default();
+        let mut partition = leader(&mut store, 4);
+        partition.append(&mut store, &two_records(10), NOW).expect("a sound batch");
+        let end_of = |epoch| partition.end_of_epoch(epoch);
+        assert_eq!((end_of(0), end_of(3)), ((0, Offset(0)), (3, Offset(0))));
+        assert_eq!((end_of(4), end_of(5), end_of(-1)), ((4, Offset(2)), (-1, Offset(-1)), (-1, Offset(-1))));
+    }
+
+    #[test]
+    fn a_leader_that_leads_on_in_a_new_epoch_has_lost_nothing_and_one_that_followed_may_have() {
+        let mut store = MemoryStore::default();
+        let mut partition = leader(&mut store, 4);
+        let mut assume = |leader, epoch, partition_epoch| {
+            let all = vec![BrokerId(1), BrokerId(2)];
+            let state = PartitionState {
+                replicas: all.clone(),
+                isr: all,
+                leader: Some(BrokerId(leader)),
+                leader_epoch: LeaderEpoch(epoch),
+                partition_epoch,
+                ..PartitionState::default()
+            };
+            partition.assume(&mut store, &state, NOW);
+            (partition.leads_since(LeaderEpoch(4)), partition.leads_since(LeaderEpoch(epoch)))
+        };
+        assert_eq!(assume(1, 5, 1), (true, true));
+        assert_eq!(assume(2, 6, 2), (false, false));
+        assert_eq!(assume(1, 7, 3), (false, true));
+    }
+
     fn two_records(timestamp_ms: i64) -> Bytes {
         BatchBuilder::new(timestamp_ms).record(b"k", b"v").record(b"k", b"w").finish().freeze()
     }
@@ -261,7 +506,7 @@ mod tests {
     #[test]
     fn offsets_count_up_and_the_epoch_is_written() {
         let mut store = MemoryStore::default();
-        let mut partition = Partition::new(&mut store, LeaderEpoch(4), LIMITS);
+        let mut partition = leader(&mut store, 4);
         for expected in [0, 2, 4] {
             let appended = partition.append(&mut store, &two_records(10), NOW).expect("a sound batch");
             assert_eq!(appended.base, Offset(expected));
@@ -270,13 +515,13 @@ mod tests {
         let headers: Vec<_> = batches.iter().filter_map(|batch| BatchHeader::read(batch)).collect();
         assert_eq!(headers.iter().map(|header| header.base_offset.0).collect::<Vec<_>>(), [2, 4]);
         assert!(headers.iter().all(|header| header.leader_epoch == LeaderEpoch(4)));
-        assert_eq!((partition.log_end, partition.high_watermark), (Offset(6), Offset(6)));
+        assert_eq!((partition.log_end(), partition.high_watermark()), (Offset(6), Offset(6)));
     }
 
     #[test]
     fn timestamps_lead_to_the_first_record_at_or_after_them() {
         let mut store = MemoryStore::default();
-        let mut partition = Partition::new(&mut store, LeaderEpoch(0), LIMITS);
+        let mut partition = leader(&mut store, 0);
         for timestamp in [100, 300, 200] {
             partition.append(&mut store, &two_records(timestamp), NOW).expect("a sound batch");
         }
@@ -289,7 +534,7 @@ mod tests {
     #[test]
     fn deleted_records_are_out_of_reach_even_within_a_batch() {
         let mut store = MemoryStore::default();
-        let mut partition = Partition::new(&mut store, LeaderEpoch(0), LIMITS);
+        let mut partition = leader(&mut store, 0);
         for timestamp in [100, 300, 200] {
             partition.append(&mut store, &two_records(timestamp), NOW).expect("a sound batch");
         }
@@ -309,8 +554,8 @@ mod tests {
     #[test]
     fn log_append_time_overrides_the_clients_clock() {
         let mut store = MemoryStore::default();
-        let limits = Limits { log_append_time: true, ..LIMITS };
-        let mut partition = Partition::new(&mut store, LeaderEpoch(0), limits);
+        let mut partition = leader(&mut store, 0);
+        partition.limits.log_append_time = true;
         let appended = partition.append(&mut store, &two_records(i64::MAX), NOW).expect("its clock does not matter");
         assert_eq!(appended.log_append_time_ms, NOW.wall_ms);
         let found = partition.offset_for_timestamp(&mut store, 49_000).expect("memory");

@@ -1,14 +1,50 @@
 //! Where batches are kept: the [`LogStore`] trait, through which all durable state of a node goes, and the store that
 //! keeps them in memory.
 //!
-//! A store knows batches and offsets; epochs, producers and watermarks are the log's business.
+//! A store knows batches and offsets; epochs, producers and watermarks are the log's business. What every store has to
+//! remember besides the bytes is in [`logs`].
+//!
+//! A process that is killed loses nothing of its store: a new node on the same store finds every log by its name. Power
+//! loss is [`LogStore::lose_power`]: what was not synced is gone, as it is for a broker whose machine went down with
+//! dirty pages.
 
-use crate::types::Offset;
+pub mod logs;
+
+use self::logs::{Entry, Logs};
+use crate::types::{Offset, PartitionId};
 use bytes::Bytes;
 
-/// A log within a store, given out by [`LogStore::create`].
+/// A log within a store, given out by [`LogStore::open`]; never given out again for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LogId(pub usize);
+
+/// What a log is found by after a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogName {
+    /// `__cluster_metadata`.
+    Metadata,
+    /// The replica of a partition.
+    Partition(PartitionId),
+}
+
+/// Small state that is replaced as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Slot {
+    /// Kafka's `quorum-state` file: epoch, vote and leader.
+    Quorum,
+    /// The newest `.checkpoint` file of `__cluster_metadata`: what its log held in front of its start.
+    MetadataSnapshot,
+}
+
+/// What is noted beside a log from time to time (Kafka's `log-start-offset-checkpoint` and
+/// `replication-offset-checkpoint`). Batches may be ahead of it, and after power loss behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Checkpoint {
+    /// The first offset that still exists.
+    pub log_start: Offset,
+    /// One past the last offset that was known to be committed.
+    pub high_watermark: Offset,
+}
 
 /// A batch as it is appended: its place, and its bytes, shared with every reader.
 #[derive(Debug, Clone)]
@@ -48,9 +84,11 @@ pub struct ReadLimits {
 
 /// All durable state of a node.
 pub trait LogStore {
-    /// A new, empty log.
-    fn create(&mut self) -> LogId;
-    /// Forgets a log.
+    /// The log of that name, or a new, empty one.
+    fn open(&mut self, name: LogName) -> LogId;
+    /// The names of all logs, in order.
+    fn names(&self) -> Vec<LogName>;
+    /// Forgets a log and its name.
     fn remove(&mut self, log: LogId);
     /// Adds a batch behind the last one.
     ///
@@ -69,81 +107,135 @@ pub trait LogStore {
     fn find_timestamp(&mut self, log: LogId, from: Offset, timestamp_ms: i64) -> Result<Option<Bytes>, StorageError>;
     /// The largest timestamp of the log and the batch that holds it, the first of several.
     fn max_timestamp(&self, log: LogId) -> Option<(i64, Offset)>;
-    /// Forgets the batches that end below an offset.
+    /// Forgets the batches that end below an offset. Counts as synced.
     fn remove_before(&mut self, log: LogId, offset: Offset);
+    /// Forgets the batches that reach to or behind an offset; a batch is never cut. Counts as synced.
+    ///
+    /// # Errors
+    /// When they could not be forgotten; the log is then unchanged.
+    fn truncate(&mut self, log: LogId, end: Offset) -> Result<(), StorageError>;
     /// Bytes of all batches that are kept.
     fn size(&self, log: LogId) -> u64;
+    /// Makes everything that was appended to a log, and its checkpoint, survive power loss.
+    ///
+    /// # Errors
+    /// When that cannot be said of all of it.
+    fn sync(&mut self, log: LogId) -> Result<(), StorageError>;
+    /// Replaces the state in a slot, wholly or not at all. It is synced.
+    ///
+    /// # Errors
+    /// When it could not be kept; the state from before then stays.
+    fn save(&mut self, slot: Slot, state: Bytes) -> Result<(), StorageError>;
+    /// What was last saved in a slot.
+    fn load(&self, slot: Slot) -> Option<Bytes>;
+    /// Notes where a log begins and how far it is committed. The note is written, not synced; but a high watermark that went
+    /// back stays back, power or no power: a log that was truncated and has grown again would be taken for committed.
+    fn checkpoint(&mut self, log: LogId, checkpoint: Checkpoint);
+    /// What was last noted; zeros where nothing was.
+    fn checkpointed(&self, log: LogId) -> Checkpoint;
+    /// The machine lost power: every log ends at its last synced batch, and checkpoints are back at what was synced.
+    fn lose_power(&mut self);
 }
 
 /// Keeps everything in memory, for as long as the store lives.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    logs: Vec<Vec<StoredBatch>>,
+    logs: Logs<Bytes>,
 }
 
 impl LogStore for MemoryStore {
-    fn create(&mut self) -> LogId {
-        self.logs.push(Vec::new());
-        LogId(self.logs.len() - 1)
+    fn open(&mut self, name: LogName) -> LogId {
+        self.logs.open(name)
+    }
+
+    fn names(&self) -> Vec<LogName> {
+        self.logs.names()
     }
 
     fn remove(&mut self, log: LogId) {
-        self.logs[log.0] = Vec::new();
+        self.logs.remove(log);
     }
 
     fn append(&mut self, log: LogId, batch: StoredBatch) -> Result<(), StorageError> {
-        self.logs[log.0].push(batch);
+        let StoredBatch { base, last, max_timestamp, bytes } = batch;
+        self.logs.append(log, Entry { base, last, max_timestamp, body: bytes });
         Ok(())
     }
 
     fn read(&mut self, log: LogId, limits: ReadLimits) -> Result<Vec<Bytes>, StorageError> {
-        let batches = &self.logs[log.0];
-        let first = batches.partition_point(|batch| batch.last < limits.from);
-        let mut taken = Vec::new();
-        let mut left = limits.max_bytes;
-        for batch in batches[first..].iter().take_while(|batch| batch.last < limits.below) {
-            if batch.bytes.len() > left && !(taken.is_empty() && limits.at_least_one) {
-                break;
-            }
-            left = left.saturating_sub(batch.bytes.len());
-            taken.push(batch.bytes.clone());
-        }
-        Ok(taken)
+        Ok(self.logs.select(log, limits).iter().map(|entry| entry.body.clone()).collect())
     }
 
     fn find_timestamp(&mut self, log: LogId, from: Offset, timestamp_ms: i64) -> Result<Option<Bytes>, StorageError> {
-        let found = self.logs[log.0].iter().find(|batch| batch.last >= from && batch.max_timestamp >= timestamp_ms);
-        Ok(found.map(|batch| batch.bytes.clone()))
+        Ok(self.logs.find_timestamp(log, from, timestamp_ms).map(|entry| entry.body.clone()))
     }
 
     fn max_timestamp(&self, log: LogId) -> Option<(i64, Offset)> {
-        let batches = self.logs[log.0].iter();
-        batches.map(|batch| (batch.max_timestamp, batch.base)).max_by_key(|(at, base)| (*at, std::cmp::Reverse(*base)))
+        self.logs.max_timestamp(log)
     }
 
     fn remove_before(&mut self, log: LogId, offset: Offset) {
-        let batches = &mut self.logs[log.0];
-        let kept_from = batches.partition_point(|batch| batch.last < offset);
-        batches.drain(..kept_from);
+        self.logs.remove_before(log, offset);
+    }
+
+    fn truncate(&mut self, log: LogId, end: Offset) -> Result<(), StorageError> {
+        self.logs.truncate(log, end);
+        Ok(())
     }
 
     fn size(&self, log: LogId) -> u64 {
-        self.logs[log.0].iter().map(|batch| batch.bytes.len() as u64).sum()
+        self.logs.size(log)
+    }
+
+    fn sync(&mut self, log: LogId) -> Result<(), StorageError> {
+        self.logs.sync(log);
+        Ok(())
+    }
+
+    fn save(&mut self, slot: Slot, state: Bytes) -> Result<(), StorageError> {
+        self.logs.save(slot, state);
+        Ok(())
+    }
+
+    fn load(&self, slot: Slot) -> Option<Bytes> {
+        self.logs.load(slot)
+    }
+
+    fn checkpoint(&mut self, log: LogId, checkpoint: Checkpoint) {
+        self.logs.checkpoint(log, checkpoint);
+    }
+
+    fn checkpointed(&self, log: LogId) -> Checkpoint {
+        self.logs.checkpointed(log)
+    }
+
+    fn lose_power(&mut self) {
+        self.logs.lose_power();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use uuid::Uuid;
 
-    fn store_of_three() -> (MemoryStore, LogId) {
-        let mut store = MemoryStore::default();
-        let log = store.create();
-        for base in [0, 10, 20] {
+    fn partition(index: i32) -> LogName {
+        LogName::Partition(PartitionId { topic: Uuid::from_u128(7), index })
+    }
+
+    /// Batches of 100 bytes, each with ten records, from these offsets on.
+    fn append(store: &mut MemoryStore, log: LogId, bases: impl IntoIterator<Item = i64>) {
+        for base in bases {
             let bytes = Bytes::from(vec![0; 100]);
             let batch = StoredBatch { base: Offset(base), last: Offset(base + 9), max_timestamp: 1000 + base, bytes };
             store.append(log, batch).expect("memory keeps everything");
         }
+    }
+
+    fn store_of_three() -> (MemoryStore, LogId) {
+        let mut store = MemoryStore::default();
+        let log = store.open(partition(1));
+        append(&mut store, log, [0, 10, 20]);
         (store, log)
     }
 
@@ -151,6 +243,12 @@ mod tests {
         let (mut store, log) = store_of_three();
         let limits = ReadLimits { from: Offset(from), below: Offset(below), max_bytes, at_least_one };
         store.read(log, limits).expect("memory reads everything").len()
+    }
+
+    /// How many batches there are, and their bytes.
+    fn kept(store: &mut MemoryStore, log: LogId) -> (usize, u64) {
+        let limits = ReadLimits { from: Offset(0), below: Offset(1000), max_bytes: usize::MAX, at_least_one: true };
+        (store.read(log, limits).expect("memory reads everything").len(), store.size(log))
     }
 
     #[test]
@@ -167,5 +265,104 @@ mod tests {
         assert_eq!(count(0, 30, 250, true), 2);
         assert_eq!(count(0, 30, 50, true), 1);
         assert_eq!(count(0, 30, 50, false), 0);
+    }
+
+    #[test]
+    fn finds_timestamps_behind_an_offset() {
+        let (mut store, log) = store_of_three();
+        let found = |store: &mut MemoryStore, from, at| {
+            store.find_timestamp(log, Offset(from), at).expect("memory reads everything").is_some()
+        };
+        assert!(found(&mut store, 0, 1020) && found(&mut store, 29, 0));
+        assert!(!found(&mut store, 0, 1021) && !found(&mut store, 30, 0));
+        assert_eq!(store.max_timestamp(log), Some((1020, Offset(20))));
+    }
+
+    #[test]
+    fn a_log_is_found_by_its_name_until_it_is_removed() {
+        let (mut store, log) = store_of_three();
+        let metadata = store.open(LogName::Metadata);
+        assert_eq!((store.open(partition(1)), store.open(LogName::Metadata)), (log, metadata));
+        store.open(partition(0));
+        assert_eq!(store.names(), [LogName::Metadata, partition(0), partition(1)]);
+        store.checkpoint(log, Checkpoint { log_start: Offset(5), high_watermark: Offset(20) });
+        store.remove(log);
+        assert_eq!(store.names(), [LogName::Metadata, partition(0)]);
+        let again = store.open(partition(1));
+        assert_ne!(again, log);
+        assert_eq!(kept(&mut store, again), (0, 0));
+        assert_eq!(store.checkpointed(again), Checkpoint::default());
+        store.remove(log);
+        assert_eq!(store.open(partition(1)), again, "a log that is gone takes no other with it");
+    }
+
+    #[test]
+    fn truncation_forgets_whole_batches() {
+        for (end, batches) in [(30, 3), (29, 2), (20, 2), (19, 1), (0, 0)] {
+            let (mut store, log) = store_of_three();
+            store.truncate(log, Offset(end)).expect("memory");
+            assert_eq!(kept(&mut store, log), (batches, 100 * batches as u64), "truncated to {end}");
+        }
+    }
+
+    #[test]
+    fn power_loss_takes_back_what_was_not_synced() {
+        let (mut store, log) = store_of_three();
+        store.lose_power();
+        assert_eq!(kept(&mut store, log), (0, 0), "nothing was synced");
+        append(&mut store, log, [0, 10]);
+        store.sync(log).expect("memory");
+        append(&mut store, log, [20, 30]);
+        store.lose_power();
+        assert_eq!(kept(&mut store, log), (2, 200));
+        store.lose_power();
+        assert_eq!(kept(&mut store, log), (2, 200), "once synced, it stays");
+    }
+
+    #[test]
+    fn what_was_synced_shrinks_with_the_log_and_never_covers_what_came_later() {
+        let (mut store, log) = store_of_three();
+        store.sync(log).expect("memory");
+        store.truncate(log, Offset(20)).expect("memory");
+        append(&mut store, log, [20]);
+        store.lose_power();
+        assert_eq!(kept(&mut store, log), (2, 200), "the batch that took a synced one's place was not synced");
+        append(&mut store, log, [20, 30]);
+        store.remove_before(log, Offset(15));
+        store.lose_power();
+        assert_eq!(kept(&mut store, log), (1, 100), "of the synced batches one is left");
+    }
+
+    #[test]
+    fn checkpoints_are_written_with_the_log_and_synced_with_it() {
+        let (mut store, log) = store_of_three();
+        let at = |log_start, high_watermark| Checkpoint {
+            log_start: Offset(log_start),
+            high_watermark: Offset(high_watermark),
+        };
+        store.checkpoint(log, at(0, 10));
+        store.sync(log).expect("memory");
+        store.checkpoint(log, at(0, 30));
+        assert_eq!(store.checkpointed(log), at(0, 30));
+        store.lose_power();
+        assert_eq!(store.checkpointed(log), at(0, 10));
+        store.checkpoint(log, at(0, 4));
+        store.checkpoint(log, at(0, 8));
+        store.lose_power();
+        assert_eq!(store.checkpointed(log), at(0, 4), "what went back stays back");
+        store.remove_before(log, Offset(15));
+        store.lose_power();
+        assert_eq!(store.checkpointed(log), at(15, 15), "a log whose batches are gone does not begin at them again");
+    }
+
+    #[test]
+    fn a_saved_slot_outlives_power_loss() {
+        let mut store = MemoryStore::default();
+        assert_eq!(store.load(Slot::Quorum), None);
+        for state in ["voted for 1", "voted for 2"] {
+            store.save(Slot::Quorum, Bytes::from_static(state.as_bytes())).expect("memory");
+        }
+        store.lose_power();
+        assert_eq!(store.load(Slot::Quorum).as_deref(), Some(b"voted for 2".as_slice()));
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! - [`record`]: the records, by Kafka's names.
 //! - [`image`]: what they add up to; each node works from its own.
-//! - [`controller`]: who appends them; for now one fixed node.
+//! - [`codec`]: the records' bytes, which are Kafka's.
+//! - [`snapshot`]: the records that an image amounts to.
 //! - [`placement`]: which node gets which partition.
 
-pub mod controller;
+pub mod codec;
 pub mod image;
 pub mod placement;
 pub mod record;
+pub mod snapshot;
 
 /// The topic in which group coordinators keep committed offsets.
 pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";

@@ -48,6 +48,8 @@ pub struct FetchedPartition {
     pub log_start_offset: i64,
     /// Leader and its epoch, told along with an error that says "not here".
     pub current_leader: Option<(i32, i32)>,
+    /// Who should be asked instead, along with no records (version 11 and above).
+    pub preferred_read_replica: Option<i32>,
     /// Record batches, shared with the log.
     pub records: Vec<Bytes>,
 }
@@ -61,6 +63,8 @@ pub struct Endpoint {
     pub host: StrBytes,
     /// Its advertised port.
     pub port: i32,
+    /// Where it stands.
+    pub rack: Option<StrBytes>,
 }
 
 impl FetchedPartition {
@@ -74,6 +78,7 @@ impl FetchedPartition {
             last_stable_offset: -1,
             log_start_offset: -1,
             current_leader: None,
+            preferred_read_replica: None,
             records: Vec::new(),
         }
     }
@@ -157,7 +162,7 @@ impl<'a> Writer<'a> {
         }
         self.length(0); // aborted transactions
         if self.version >= 11 {
-            self.fixed.put_i32(-1); // preferred read replica
+            self.fixed.put_i32(partition.preferred_read_replica.unwrap_or(-1));
         }
         self.length(partition.size());
         for records in &partition.records {
@@ -187,7 +192,7 @@ impl<'a> Writer<'a> {
             self.fixed.put_i32(endpoint.id);
             self.text(&endpoint.host);
             self.fixed.put_i32(endpoint.port);
-            self.fixed.put_u8(0); // no rack
+            self.nullable_text(endpoint.rack.as_deref());
             self.no_tags();
         }
         let body = std::mem::replace(&mut self.fixed, outer);
@@ -204,6 +209,14 @@ impl<'a> Writer<'a> {
             self.fixed.put_i16(i16::try_from(text.len()).unwrap_or(i16::MAX));
         }
         self.fixed.extend_from_slice(text.as_bytes());
+    }
+
+    /// Only in flexible versions.
+    fn nullable_text(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => self.text(text),
+            None => self.fixed.put_u8(0),
+        }
     }
 
     /// The length of an array or of bytes.
@@ -246,6 +259,7 @@ mod tests {
             last_stable_offset: 40,
             log_start_offset: 3,
             current_leader: None,
+            preferred_read_replica: Some(3),
             records: vec![Bytes::from(vec![7; 100]), Bytes::from(vec![8; 5000]), Bytes::from(vec![9; 10])],
         };
         let moved = FetchedPartition { current_leader: Some((2, 7)), ..FetchedPartition::failed(5, 6) };
@@ -257,7 +271,12 @@ mod tests {
                 id: Uuid::from_u128(77),
                 partitions: vec![partition, moved],
             }],
-            endpoints: vec![Endpoint { id: 2, host: StrBytes::from_static_str("127.0.0.1"), port: 9093 }],
+            endpoints: vec![Endpoint {
+                id: 2,
+                host: StrBytes::from_static_str("127.0.0.1"),
+                port: 9093,
+                rack: Some(StrBytes::from_static_str("b")),
+            }],
         }
     }
 
@@ -280,12 +299,17 @@ mod tests {
             assert_eq!((partition.partition_index, partition.high_watermark), (4, 40));
             assert_eq!(partition.records.as_ref().map(Bytes::len), Some(5110));
             assert_eq!(decoded.responses[0].partitions[1].records.as_ref().map(Bytes::len), Some(0));
+            if version >= 11 {
+                assert_eq!(partition.preferred_read_replica.0, 3);
+                assert_eq!(decoded.responses[0].partitions[1].preferred_read_replica.0, -1);
+            }
             if version >= 12 {
                 let leader = &decoded.responses[0].partitions[1].current_leader;
                 assert_eq!((leader.leader_id.0, leader.leader_epoch), (2, 7));
             }
             if version >= 16 {
                 assert_eq!(decoded.node_endpoints[0].port, 9093);
+                assert_eq!(decoded.node_endpoints[0].rack.as_deref(), Some("b"));
             }
         }
     }

@@ -5,12 +5,17 @@ use kafka_protocol::messages::{ApiKey, RequestHeader, RequestKind, ResponseHeade
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use shakedown_broker::wire::request;
 use shakedown_broker::wire::response::{self, Outgoing};
-use shakedown_broker::{BrokerId, ConnectionId, Input, MemoryStore, Node, NodeConfig, Now, Output, RequestToken};
+use shakedown_broker::{
+    BrokerId, ConnectionId, Input, LogStore, MemoryStore, Node, NodeConfig, Now, Output, RequestToken,
+};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Some nodes, their clock, and the replies that have not been asked for yet.
 pub(crate) struct Cluster {
-    pub(crate) nodes: Vec<Node>,
+    /// `None` for a node that was killed.
+    nodes: Vec<Option<Node>>,
+    configs: Vec<NodeConfig>,
+    stores: Vec<Option<Box<dyn LogStore>>>,
     pub(crate) now: Now,
     replies: BTreeMap<RequestToken, Reply>,
     headers: BTreeMap<RequestToken, request::ReplyHeader>,
@@ -34,19 +39,62 @@ impl Cluster {
 
     pub(crate) fn with(nodes: i32, configure: impl Fn(&mut NodeConfig)) -> Self {
         let voters: Vec<BrokerId> = (1..=nodes).map(BrokerId).collect();
-        let node = |id: &BrokerId| {
+        let configured = |id: &BrokerId| {
             let mut config = NodeConfig::new(*id, voters.clone(), "127.0.0.1", 9092);
             config.offsets_partitions = 3;
             configure(&mut config);
-            Node::new(config, Box::new(MemoryStore::default()), 7)
+            config
         };
-        let nodes = voters.iter().map(node).collect();
+        let configs: Vec<NodeConfig> = voters.iter().map(configured).collect();
+        let node = |config: &NodeConfig| Some(Node::new(config.clone(), Box::new(MemoryStore::default()), 7));
         let now = Now { monotonic_ns: 0, wall_ms: 1_700_000_000_000 };
-        let mut cluster = Self { nodes, now, replies: BTreeMap::new(), headers: BTreeMap::new(), next: 0 };
+        let mut cluster = Self {
+            nodes: configs.iter().map(node).collect(),
+            stores: configs.iter().map(|_| None).collect(),
+            configs,
+            now,
+            replies: BTreeMap::new(),
+            headers: BTreeMap::new(),
+            next: 0,
+        };
         for node in 0..cluster.nodes.len() {
             cluster.deliver(node, Input::Tick);
         }
+        for node in cluster.nodes.iter().flatten() {
+            assert_eq!(
+                node.image().alive().count(),
+                cluster.nodes.len(),
+                "every broker is alive to node {:?}",
+                node.id()
+            );
+        }
         cluster
+    }
+
+    /// A node that is alive.
+    pub(crate) fn node(&self, node: usize) -> &Node {
+        self.nodes[node].as_ref().expect("a node that is alive")
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub(crate) fn is_alive(&self, node: usize) -> bool {
+        self.nodes[node].is_some()
+    }
+
+    /// Ends a node as a crash would; its disk stays.
+    pub(crate) fn kill(&mut self, node: usize) {
+        let killed = self.nodes[node].take().expect("a node that is alive");
+        self.stores[node] = Some(killed.into_store());
+    }
+
+    /// Starts a killed node on what it left.
+    pub(crate) fn restart(&mut self, node: usize) {
+        let store = self.stores[node].take().expect("a node that was killed");
+        self.nodes[node] = Some(Node::new(self.configs[node].clone(), store, self.now.monotonic_ns));
+        self.deliver(node, Input::Tick);
     }
 
     /// Sends a request to a node and expects its answer at once.
@@ -94,21 +142,32 @@ impl Cluster {
         self.replies.remove(&token)
     }
 
-    /// Lets time pass.
+    /// Lets time pass, from one deadline of any node to the next.
     pub(crate) fn advance_ms(&mut self, ms: u64) {
-        self.now.monotonic_ns += ms * 1_000_000;
-        self.now.wall_ms += i64::try_from(ms).expect("a test does not wait that long");
-        for node in 0..self.nodes.len() {
-            self.deliver(node, Input::Tick);
+        let start = self.now;
+        let end = start.monotonic_ns + ms * 1_000_000;
+        while self.now.monotonic_ns < end {
+            let deadline = self.nodes.iter().flatten().filter_map(Node::next_deadline).min();
+            self.now.monotonic_ns = deadline.map_or(end, |at| at.clamp(self.now.monotonic_ns, end));
+            let passed_ms = (self.now.monotonic_ns - start.monotonic_ns) / 1_000_000;
+            self.now.wall_ms = start.wall_ms + i64::try_from(passed_ms).expect("a test does not wait that long");
+            for node in 0..self.nodes.len() {
+                let due = |node: &Node| node.next_deadline().is_some_and(|at| at <= self.now.monotonic_ns);
+                if self.nodes[node].as_ref().is_some_and(due) {
+                    self.deliver(node, Input::Tick);
+                }
+            }
         }
     }
 
     fn deliver(&mut self, node: usize, input: Input) {
         let mut queue = VecDeque::from([(node, input)]);
         while let Some((at, input)) = queue.pop_front() {
-            self.nodes[at].receive(self.now, input);
-            let from = self.nodes[at].id();
-            while let Some(output) = self.nodes[at].poll_output() {
+            // What is sent to a dead node is lost.
+            let Some(node) = &mut self.nodes[at] else { continue };
+            node.receive(self.now, input);
+            let from = node.id();
+            while let Some(output) = node.poll_output() {
                 match output {
                     Output::Reply { token, response } => {
                         let decoded = decode(self.headers[&token], &response);

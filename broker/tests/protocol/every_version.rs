@@ -117,6 +117,18 @@ pub(crate) fn sample(key: ApiKey, version: i16, id: uuid::Uuid) -> RequestKind {
             let topic = topic.with_topic(name("orders")).with_partitions(vec![0]);
             ElectLeadersRequest::default().with_topic_partitions(Some(vec![topic])).into()
         }
+        ApiKey::DescribeQuorum => {
+            let partition = describe_quorum_request::PartitionData::default();
+            let topic = describe_quorum_request::TopicData::default().with_topic_name(name("__cluster_metadata"));
+            DescribeQuorumRequest::default().with_topics(vec![topic.with_partitions(vec![partition])]).into()
+        }
+        ApiKey::AlterPartitionReassignments => {
+            let partition = alter_partition_reassignments_request::ReassignablePartition::default()
+                .with_replicas(Some(vec![1.into()]));
+            let topic = alter_partition_reassignments_request::ReassignableTopic::default().with_name(name("orders"));
+            let topic = topic.with_partitions(vec![partition]);
+            AlterPartitionReassignmentsRequest::default().with_topics(vec![topic]).into()
+        }
         ApiKey::ListPartitionReassignments => ListPartitionReassignmentsRequest::default().with_topics(None).into(),
         ApiKey::DescribeProducers => {
             let topic = describe_producers_request::TopicRequest::default();

@@ -1,4 +1,6 @@
-//! Classic groups: two members, a rebalance, a silent one, offsets.
+//! Classic groups: two members, a rebalance, a silent one, offsets. What remains when a coordinator dies is in `failover`.
+
+mod failover;
 
 use crate::client::{Cluster, Reply, expect_kind};
 use crate::topics::{create, name};
@@ -14,7 +16,7 @@ use kafka_protocol::messages::{
     OffsetCommitRequest, OffsetFetchRequest, RequestKind, SyncGroupRequest,
 };
 use kafka_protocol::protocol::StrBytes;
-use shakedown_broker::RequestToken;
+use shakedown_broker::{NodeConfig, RequestToken};
 
 const SESSION_MS: i32 = 6000;
 
@@ -24,14 +26,24 @@ fn group() -> GroupId {
 
 /// A cluster that knows the group's coordinator, and which node that is.
 fn coordinated(nodes: i32) -> (Cluster, usize) {
-    let mut cluster = Cluster::new(nodes);
+    coordinated_with(nodes, |_| {})
+}
+
+fn coordinated_with(nodes: i32, configure: impl Fn(&mut NodeConfig)) -> (Cluster, usize) {
+    let mut cluster = Cluster::with(nodes, configure);
     create(&mut cluster, "orders", 2);
+    let last = usize::try_from(nodes - 1).expect("at least one node");
+    let node = find_coordinator(&mut cluster, last);
+    (cluster, node)
+}
+
+/// The group's coordinator, as a node has it.
+fn find_coordinator(cluster: &mut Cluster, asked: usize) -> usize {
     let request = FindCoordinatorRequest::default().with_coordinator_keys(vec![group().0]);
-    let last = cluster.nodes.len() - 1;
-    let found = cluster.ask(last, ApiKey::FindCoordinator, 4, &RequestKind::FindCoordinator(request));
+    let found = cluster.ask(asked, ApiKey::FindCoordinator, 4, &RequestKind::FindCoordinator(request));
     let found = expect_kind!(FindCoordinator, found).coordinators.remove(0);
     assert_eq!(found.error_code, 0);
-    (cluster, usize::try_from(found.node_id.0 - 1).expect("ids count from 1"))
+    usize::try_from(found.node_id.0 - 1).expect("ids count from 1")
 }
 
 fn send_join(cluster: &mut Cluster, node: usize, member: &StrBytes, instance: Option<&'static str>) -> RequestToken {
@@ -182,7 +194,26 @@ fn a_static_member_comes_back_without_a_rebalance_and_fences_its_former_self() {
 }
 
 fn commit(cluster: &mut Cluster, node: usize, member: Option<&JoinGroupResponse>, offset: i64) -> i16 {
+    let token = send_commit(cluster, node, member, offset);
+    commit_error(cluster, token)
+}
+
+/// Commits as a tool does that is no member.
+fn commit_with_note(cluster: &mut Cluster, node: usize, offset: i64, note: &str) -> i16 {
+    let partition = OffsetCommitRequestPartition::default()
+        .with_partition_index(1)
+        .with_committed_offset(offset)
+        .with_committed_metadata(Some(StrBytes::from_string(note.to_owned())));
+    let token = cluster.send(node, ApiKey::OffsetCommit, 8, &commit_request(None, partition));
+    commit_error(cluster, token)
+}
+
+fn send_commit(cluster: &mut Cluster, node: usize, member: Option<&JoinGroupResponse>, offset: i64) -> RequestToken {
     let partition = OffsetCommitRequestPartition::default().with_partition_index(1).with_committed_offset(offset);
+    cluster.send(node, ApiKey::OffsetCommit, 8, &commit_request(member, partition))
+}
+
+fn commit_request(member: Option<&JoinGroupResponse>, partition: OffsetCommitRequestPartition) -> RequestKind {
     let topic = OffsetCommitRequestTopic::default().with_name(name("orders")).with_partitions(vec![partition]);
     let (generation, id) =
         member.map_or((-1, StrBytes::default()), |member| (member.generation_id, member.member_id.clone()));
@@ -191,8 +222,15 @@ fn commit(cluster: &mut Cluster, node: usize, member: Option<&JoinGroupResponse>
         .with_generation_id_or_member_epoch(generation)
         .with_member_id(id)
         .with_topics(vec![topic]);
-    let response = cluster.ask(node, ApiKey::OffsetCommit, 8, &RequestKind::OffsetCommit(request));
-    expect_kind!(OffsetCommit, response).topics[0].partitions[0].error_code
+    RequestKind::OffsetCommit(request)
+}
+
+/// How a commit ended.
+fn commit_error(cluster: &mut Cluster, token: RequestToken) -> i16 {
+    match cluster.reply(token) {
+        Some(Reply::Response(response)) => expect_kind!(OffsetCommit, response).topics[0].partitions[0].error_code,
+        other => panic!("expected the answer to a commit, got {other:?}"),
+    }
 }
 
 fn committed(cluster: &mut Cluster, node: usize) -> i64 {

@@ -6,4 +6,5 @@ mod every_version;
 mod groups;
 mod hostile;
 mod produce_fetch;
+mod replication;
 mod topics;

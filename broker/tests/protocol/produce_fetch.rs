@@ -12,14 +12,14 @@ use kafka_protocol::messages::{
 };
 use shakedown_broker::RequestToken;
 
-fn produce_request(records: Bytes, acks: i16) -> RequestKind {
+pub(crate) fn produce_request(records: Bytes, acks: i16) -> RequestKind {
     let partition = PartitionProduceData::default().with_index(0).with_records(Some(records));
     let topic = TopicProduceData::default().with_name(name("orders")).with_partition_data(vec![partition]);
     let request = ProduceRequest::default().with_acks(acks).with_timeout_ms(1000).with_topic_data(vec![topic]);
     RequestKind::Produce(request)
 }
 
-fn produce(cluster: &mut Cluster, node: usize, records: Bytes) -> PartitionProduceResponse {
+pub(crate) fn produce(cluster: &mut Cluster, node: usize, records: Bytes) -> PartitionProduceResponse {
     let response = cluster.ask(node, ApiKey::Produce, 11, &produce_request(records, -1));
     expect_kind!(Produce, response).responses.remove(0).partition_responses.remove(0)
 }

@@ -36,7 +36,8 @@ pub(crate) fn describe(cluster: &mut Cluster, node: usize, topic: &'static str) 
 
 /// The node, by index, that leads a partition.
 pub(crate) fn leader(cluster: &mut Cluster, topic: &'static str, partition: usize) -> usize {
-    let leader = describe(cluster, 0, topic).partitions[partition].leader_id.0;
+    let node = (0..cluster.len()).find(|node| cluster.is_alive(*node)).expect("a node that is alive");
+    let leader = describe(cluster, node, topic).partitions[partition].leader_id.0;
     usize::try_from(leader - 1).expect("the partition has a leader")
 }
 
@@ -66,10 +67,11 @@ fn what_cannot_be_created_is_refused_with_kafkas_error() {
     assert_eq!(error(topic("orders.paid")), ResponseError::TopicAlreadyExists.code());
     assert_eq!(error(topic("orders_paid")), ResponseError::InvalidTopicException.code(), "collides in metrics");
     assert_eq!(error(topic("no spaces")), ResponseError::InvalidTopicException.code());
-    assert_eq!(error(topic("a").with_replication_factor(3)), ResponseError::InvalidReplicationFactor.code());
+    assert_eq!(error(topic("a").with_replication_factor(4)), ResponseError::InvalidReplicationFactor.code());
     assert_eq!(error(topic("a").with_replication_factor(0)), ResponseError::InvalidReplicationFactor.code());
     assert_eq!(error(topic("a").with_num_partitions(0)), ResponseError::InvalidPartitions.code());
-    assert_eq!(error(topic("a").with_num_partitions(i32::MAX)), ResponseError::InvalidPartitions.code());
+    assert_eq!(error(topic("a").with_num_partitions(10_001)), ResponseError::PolicyViolation.code());
+    assert_eq!(error(topic("a").with_num_partitions(i32::MAX)), ResponseError::PolicyViolation.code());
     let config = CreatableTopicConfig::default()
         .with_name(StrBytes::from_static_str("retention.ms"))
         .with_value(Some(StrBytes::from_static_str("soon")));

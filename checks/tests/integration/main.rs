@@ -6,3 +6,4 @@ mod history;
 mod mutations;
 mod oracle;
 mod oracle_agrees;
+mod outages;

@@ -34,9 +34,14 @@ fn a_topic_lives_grows_and_dies() {
 }
 
 #[test]
-fn replicas_are_not_pretended() {
+fn a_topic_has_as_many_replicas_as_there_are_brokers_and_no_more() {
     let cluster = Cluster::builder().brokers(3).start().expect("a cluster");
-    let new = NewTopic::new("orders", 1, TopicReplication::Fixed(3));
+    create_topic(&cluster, "orders", 1, &[]);
+    let consumer: BaseConsumer = client(&cluster).create().expect("a consumer");
+    let metadata = consumer.fetch_metadata(Some("orders"), Duration::from_secs(10)).expect("metadata");
+    let partition = &metadata.topics()[0].partitions()[0];
+    assert_eq!((partition.replicas().len(), partition.isr().len()), (3, 3), "the default of three brokers");
+    let new = NewTopic::new("more", 1, TopicReplication::Fixed(4));
     let refused = block_on(admin(&cluster).create_topics([&new], &AdminOptions::new())).expect("an answer");
-    assert_eq!(refused, [Err((String::from("orders"), RDKafkaErrorCode::InvalidReplicationFactor))]);
+    assert_eq!(refused, [Err((String::from("more"), RDKafkaErrorCode::InvalidReplicationFactor))]);
 }

@@ -42,6 +42,8 @@ fn what_cannot_start_says_why() {
     assert!(error.to_string().contains(&port.to_string()), "{error}");
     let error = Cluster::builder().brokers(16).start().expect_err("too many");
     assert_eq!(error.to_string(), "a cluster has 1 to 15 brokers, not 16");
+    let error = Cluster::builder().controllers(8).start().expect_err("too many");
+    assert_eq!(error.to_string(), "a cluster has 0 to 7 dedicated controllers, not 8");
     let error = Cluster::builder().brokers(3).base_port(65534).start().expect_err("no such port");
     assert_eq!(error.to_string(), "3 brokers from port 65534 on reach past port 65535");
     let error = Cluster::builder().config("num.partitions", "many").start().expect_err("no number");

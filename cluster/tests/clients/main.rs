@@ -1,15 +1,17 @@
 //! Real clients against a real cluster: librdkafka, and sockets that mean harm.
 
 mod admin;
+mod faults;
 mod groups;
 mod hostile;
 mod lifecycle;
 mod produce_consume;
+mod racks;
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::{Offset, TopicPartitionList};
@@ -35,10 +37,18 @@ fn admin(cluster: &Cluster) -> AdminClient<DefaultClientContext> {
     client(cluster).create().expect("an admin client")
 }
 
+/// As the cluster has it, which is with three replicas where it has three brokers.
 fn create_topic(cluster: &Cluster, topic: &str, partitions: i32, config: &[(&str, &str)]) {
-    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
-    let new = config.iter().fold(new, |new, (name, value)| new.set(name, value));
-    let results = block_on(admin(cluster).create_topics([&new], &AdminOptions::new())).expect("an answer");
+    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
+    create(cluster, &config.iter().fold(new, |new, (name, value)| new.set(name, value)));
+}
+
+fn create_replicated(cluster: &Cluster, topic: &str, partitions: i32, replicas: i32) {
+    create(cluster, &NewTopic::new(topic, partitions, TopicReplication::Fixed(replicas)));
+}
+
+fn create(cluster: &Cluster, new: &NewTopic<'_>) {
+    let results = block_on(admin(cluster).create_topics([new], &AdminOptions::new())).expect("an answer");
     results.into_iter().for_each(|result| drop(result.expect("a new topic")));
 }
 
@@ -65,7 +75,7 @@ fn consume(cluster: &Cluster, topic: &str, partition: i32, from: Offset, count: 
 }
 
 /// Polls until `count` messages are there: partition and number.
-fn read(consumer: &BaseConsumer, count: usize) -> Vec<(i32, u64)> {
+fn read<C: ConsumerContext>(consumer: &BaseConsumer<C>, count: usize) -> Vec<(i32, u64)> {
     let number = |message: &BorrowedMessage<'_>| {
         let payload = message.payload_view::<str>().expect("a payload").expect("text");
         payload.parse().expect("a number")

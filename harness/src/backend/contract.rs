@@ -1,12 +1,17 @@
-//! What the harness asks of a back end: boot a cluster of this size, say how to reach it, and stop when dropped.
+//! What the harness asks of a back end: boot a cluster of this size, say how to reach it, hit its brokers with faults, tell
+//! what happens in it, and stop when dropped.
 
+use shakedown_cluster::{ClusterEvent, FaultError, NodeFault, Produced, Role, Strike, Watch};
 use std::collections::BTreeMap;
+use std::sync::mpsc::Receiver;
 
 /// The cluster that a scenario wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterPlan {
     /// How many brokers.
     pub brokers: u32,
+    /// How many dedicated controllers.
+    pub controllers: u32,
     /// Bytes of the log in memory, over all brokers; `None` for the back end's default.
     pub memory: Option<u64>,
     /// Kafka's broker configuration.
@@ -29,13 +34,22 @@ pub struct BackendError {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
+/// What can be done to brokers, and to which: every action to every role.
+#[derive(Debug, Clone, Copy)]
+pub struct BrokerFaults {
+    /// What.
+    pub actions: &'static [NodeFault],
+    /// To whom, as a scenario writes it: `leader(TOPIC/PARTITION)`.
+    pub roles: &'static [&'static str],
+}
+
 /// Something that can play the cluster.
 pub trait Backend: Sync {
     /// Its name in scenarios and on the command line.
     fn name(&self) -> &'static str;
 
-    /// The faults on brokers that it can do, as a scenario writes them: `kill leader(TOPIC/PARTITION)`.
-    fn broker_faults(&self) -> &'static [&'static str];
+    /// The faults on brokers that it can do.
+    fn broker_faults(&self) -> BrokerFaults;
 
     /// Boots a cluster that is ready for clients.
     ///
@@ -45,7 +59,31 @@ pub trait Backend: Sync {
 }
 
 /// A cluster that runs until it is dropped.
-pub trait RunningCluster: Send {
+pub trait RunningCluster: Send + Sync {
     /// Where clients connect first.
     fn bootstrap_servers(&self) -> String;
+
+    /// What happens in it from here on, until it ends.
+    fn events(&self) -> Receiver<ClusterEvent>;
+
+    /// Does something to whoever plays a role at this moment.
+    ///
+    /// # Errors
+    /// [`FaultError::Nobody`] when nobody does; it may be tried again.
+    fn strike(&self, fault: NodeFault, role: &Role) -> Result<Strike, FaultError>;
+
+    /// As [`RunningCluster::strike`], as soon as so many messages have been produced. Without a fault it only tells.
+    ///
+    /// # Errors
+    /// When the cluster has ended.
+    fn when_produced(&self, condition: Produced, fault: Option<(NodeFault, Role)>) -> Result<Watch, FaultError>;
+
+    /// Undoes a fault on a node.
+    ///
+    /// # Errors
+    /// When the node cannot come back.
+    fn undo(&self, fault: NodeFault, node: i32) -> Result<(), FaultError>;
+
+    /// A running node that does not see every other running broker alive, and whom it misses; `None` when all is well.
+    fn unsettled(&self) -> Option<(i32, Vec<i32>)>;
 }

@@ -1,7 +1,8 @@
 //! Shakedown's own brokers, in this process.
 
-use super::contract::{Backend, BackendError, ClusterPlan, RunningCluster};
-use shakedown_cluster::Cluster;
+use super::contract::{Backend, BackendError, BrokerFaults, ClusterPlan, RunningCluster};
+use shakedown_cluster::{Cluster, ClusterEvent, FaultError, NodeFault, Produced, Role, Strike, Watch};
+use std::sync::mpsc::Receiver;
 
 /// The default back end: no container, no JVM, no second process.
 #[derive(Debug, Clone, Copy, Default)]
@@ -12,12 +13,22 @@ impl Backend for Embedded {
         "embedded"
     }
 
-    fn broker_faults(&self) -> &'static [&'static str] {
-        &[]
+    fn broker_faults(&self) -> BrokerFaults {
+        BrokerFaults {
+            actions: &[NodeFault::Kill, NodeFault::PowerLoss, NodeFault::Pause, NodeFault::Isolate, NodeFault::Restart],
+            roles: &[
+                "broker(ID)",
+                "leader(TOPIC/PARTITION)",
+                "follower(TOPIC/PARTITION)",
+                "followers(TOPIC/PARTITION)",
+                "controller",
+                "group-coordinator(GROUP)",
+            ],
+        }
     }
 
     fn boot(&self, plan: &ClusterPlan) -> Result<Box<dyn RunningCluster>, BackendError> {
-        let mut builder = Cluster::builder().brokers(plan.brokers).seed(plan.seed);
+        let mut builder = Cluster::builder().brokers(plan.brokers).controllers(plan.controllers).seed(plan.seed);
         if let Some(port) = plan.base_port {
             builder = builder.base_port(port);
         }
@@ -37,5 +48,25 @@ impl Backend for Embedded {
 impl RunningCluster for Cluster {
     fn bootstrap_servers(&self) -> String {
         Self::bootstrap_servers(self)
+    }
+
+    fn events(&self) -> Receiver<ClusterEvent> {
+        Self::events(self)
+    }
+
+    fn strike(&self, fault: NodeFault, role: &Role) -> Result<Strike, FaultError> {
+        Self::strike(self, fault, role)
+    }
+
+    fn when_produced(&self, condition: Produced, fault: Option<(NodeFault, Role)>) -> Result<Watch, FaultError> {
+        Self::when_produced(self, condition, fault)
+    }
+
+    fn undo(&self, fault: NodeFault, node: i32) -> Result<(), FaultError> {
+        Self::undo(self, fault, node)
+    }
+
+    fn unsettled(&self) -> Option<(i32, Vec<i32>)> {
+        Self::unsettled(self)
     }
 }

@@ -3,5 +3,5 @@
 mod contract;
 mod embedded;
 
-pub use contract::{Backend, BackendError, ClusterPlan, RunningCluster};
+pub use contract::{Backend, BackendError, BrokerFaults, ClusterPlan, RunningCluster};
 pub use embedded::Embedded;

@@ -91,6 +91,9 @@ pub struct ClusterArguments {
     /// How many brokers
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=15))]
     pub brokers: u32,
+    /// How many dedicated controllers; without any, every broker is a controller, too
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=7))]
+    pub controllers: u32,
     /// The first broker's port, with the others behind it; free ports without it
     #[arg(long, value_name = "P", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,

@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &ClusterArguments) -> Exit {
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();
-    let mut builder = Cluster::builder().brokers(arguments.brokers);
+    let mut builder = Cluster::builder().brokers(arguments.brokers).controllers(arguments.controllers);
     if let Some(port) = arguments.port {
         builder = builder.base_port(port);
     }

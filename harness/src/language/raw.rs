@@ -64,8 +64,11 @@ settings! {
     pub struct RawCluster {
         /// What plays the cluster; the command line's `--backend` wins. Default `embedded`.
         "backend" => backend: Option<Spanned<BackendChoice>>,
-        /// How many brokers. Default 3.
+        /// How many brokers. Default 3. From three on, topics that do not say otherwise have three replicas of which
+        /// two must be in sync.
         "brokers" => brokers: Option<Spanned<Whole<1, 15>>>,
+        /// How many dedicated controllers. Default 0: every broker is a controller, too.
+        "controllers" => controllers: Option<Spanned<Whole<0, 7>>>,
         /// How much of the log is kept in memory, over all brokers; the rest goes to a temporary file. Default 256 MiB.
         "memory" => memory: Option<Spanned<Size>>,
         /// Kafka's broker configuration, such as `"group.initial.rebalance.delay.ms" = 0`.
@@ -86,6 +89,9 @@ settings! {
     pub struct RawTopic {
         /// How many partitions. Default 1.
         "partitions" => partitions: Option<Spanned<Whole<1, 10_000>>>,
+        /// How many replicas of each partition; no more than there are brokers. Default: the cluster's
+        /// `default.replication.factor`.
+        "replication_factor" => replication_factor: Option<Spanned<Whole<1, 15>>>,
         /// Kafka's topic configuration, such as `"retention.ms" = 60000`.
         "config" => config: Option<Spanned<Named<Scalar>>>,
         /// How to read identity, amount and intended time from its messages. Default: from the load generator's header.
@@ -283,25 +289,57 @@ settings! {
 }
 
 settings! {
-    /// One fault.
+    /// One fault: when it strikes, what it does, and when it ends.
     pub struct RawFault {
-        /// When it strikes, counted from the first message of the load.
-        "at" => at: Spanned<Span>,
+        /// What other faults call it in their `then`.
+        "name" => name: Option<Spanned<String>>,
+        /// When it strikes, counted from the first message of the load. Beside `when`: the latest instant, should that
+        /// not have happened by then.
+        "at" => at: Option<Spanned<Span>>,
+        /// What it waits for.
+        "when" => when: Option<Spanned<RawWhen>>,
         /// What it does, and to whom.
         "do" => action: Spanned<RawAction>,
-        /// When it ends: a killed service starts again, a paused one goes on. Default: at the end of the load.
+        /// When it ends: what was killed starts again, what was paused goes on, what was cut off is heard again.
+        /// Default: at the end of the load.
         "heal" => heal: Option<Spanned<RawHeal>>,
     }
 }
 
 settings! {
-    /// What a fault does: one of these, with the role that it hits.
+    /// What a fault waits for: one of `produced` and `then`.
+    pub struct RawWhen {
+        /// So many messages have been produced. A fault on brokers strikes in that very step: before the next message.
+        "produced" => produced: Option<Spanned<RawProduced>>,
+        /// The fault of this name, further up in the file, has struck.
+        "then" => then: Option<Spanned<String>>,
+        /// How long after that. Default: at once.
+        "after" => after: Option<Spanned<Span>>,
+    }
+}
+
+settings! {
+    /// So many messages of a topic, over all its partitions, as its leaders count them.
+    pub struct RawProduced {
+        /// The topic.
+        "topic" => topic: Spanned<String>,
+        /// How many.
+        "nth" => nth: Spanned<Whole<1, 9_223_372_036_854_775_807>>,
+    }
+}
+
+settings! {
+    /// What a fault does: one of these, with the role that it hits. Roles of brokers are looked up when it strikes.
     pub struct RawAction {
         /// `kill -9`.
         "kill" => kill: Option<Spanned<RoleReference>>,
+        /// Kills a broker, and takes from its disk what it had not synced.
+        "power-loss" => power_loss: Option<Spanned<RoleReference>>,
         /// Stops it in its tracks (SIGSTOP) until it heals.
         "pause" => pause: Option<Spanned<RoleReference>>,
-        /// Asks it to stop (SIGTERM), waits for it, and starts it again.
+        /// Cuts a broker off from all other nodes, while clients still reach it.
+        "isolate" => isolate: Option<Spanned<RoleReference>>,
+        /// Stops it and starts it again: a service by SIGTERM, a broker by `kill -9`.
         "restart" => restart: Option<Spanned<RoleReference>>,
     }
 }
@@ -309,8 +347,10 @@ settings! {
 settings! {
     /// When a fault ends.
     pub struct RawHeal {
-        /// So long after it began.
-        "after" => after: Spanned<Span>,
+        /// So long after it began; with `then`, after that.
+        "after" => after: Option<Spanned<Span>>,
+        /// Once the fault of this name has struck.
+        "then" => then: Option<Spanned<String>>,
     }
 }
 
@@ -327,6 +367,16 @@ settings! {
         "conserved" => conserved: Option<Spanned<Vec<Spanned<String>>>>,
         /// Latency budgets by the name of a flow: percentiles with their upper bounds, from the intended instant.
         "latency" => latency: Option<Spanned<Named<Named<Span>>>>,
+        /// For how long the load's target may be unavailable: acknowledgements are due, and at one partition none comes.
+        "unavailable" => unavailable: Option<Spanned<RawUnavailable>>,
+    }
+}
+
+settings! {
+    /// For how long the load's target may be unavailable.
+    pub struct RawUnavailable {
+        /// The longest gap: from when an acknowledgement was due, or the last one came, until the next.
+        "at_most" => at_most: Spanned<Span>,
     }
 }
 

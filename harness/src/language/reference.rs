@@ -7,6 +7,7 @@ use super::names;
 use super::problem::Problems;
 use super::setting::{Setting, wrong_type};
 use serde_json::{Value as Json, json};
+use shakedown_cluster::Role;
 
 /// Something that messages can be seen at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,13 +117,15 @@ impl Setting for TargetReference {
 }
 
 /// The roles that a fault may name, with the form of their arguments.
-pub const ROLES: [&str; 13] = [
+pub const ROLES: [&str; 15] = [
     "service(NAME)",
     "instance(NAME, N)",
     "store(NAME)",
     "client(NAME)",
+    "broker(ID)",
     "leader(TOPIC/PARTITION)",
     "follower(TOPIC/PARTITION)",
+    "followers(TOPIC/PARTITION)",
     "controller",
     "group-coordinator(GROUP)",
     "txn-coordinator(ID)",
@@ -139,6 +142,8 @@ pub enum RoleReference {
     Service(String),
     /// One instance of a service, counted from 1.
     Instance(String, u32),
+    /// One broker or some, by what they do when the fault strikes.
+    Broker(Role),
     /// A role that is valid in the language, and that the back end may or may not know: as written.
     Other(String),
 }
@@ -159,9 +164,28 @@ impl RoleReference {
                 let (name, number) = pair.split_once(',')?;
                 Some(Self::Instance(name.trim().to_owned(), number.trim().parse().ok().filter(|n| *n > 0)?))
             }
+            ("broker", Some(id)) => Some(Self::Broker(Role::Broker(id.parse().ok().filter(|id| *id > 0)?))),
+            ("leader", Some(place)) => {
+                partition(place).map(|(topic, partition)| Self::Broker(Role::Leader { topic, partition }))
+            }
+            ("follower", Some(place)) => {
+                partition(place).map(|(topic, partition)| Self::Broker(Role::Follower { topic, partition }))
+            }
+            ("followers", Some(place)) => {
+                partition(place).map(|(topic, partition)| Self::Broker(Role::Followers { topic, partition }))
+            }
+            ("controller", None) => Some(Self::Broker(Role::Controller)),
+            ("group-coordinator", Some(group)) => Some(Self::Broker(Role::GroupCoordinator(group.to_owned()))),
             _ => Some(Self::Other(text.trim().to_owned())),
         }
     }
+}
+
+/// `orders/0`: a topic and the index of one of its partitions.
+fn partition(text: &str) -> Option<(String, i32)> {
+    let (topic, index) = text.rsplit_once('/')?;
+    let index = index.trim().parse().ok().filter(|index| *index >= 0)?;
+    (!topic.trim().is_empty()).then(|| (topic.trim().to_owned(), index))
 }
 
 impl std::fmt::Display for RoleReference {
@@ -169,6 +193,7 @@ impl std::fmt::Display for RoleReference {
         match self {
             Self::Service(name) => write!(f, "service({name})"),
             Self::Instance(name, number) => write!(f, "instance({name}, {number})"),
+            Self::Broker(role) => role.fmt(f),
             Self::Other(text) => f.write_str(text),
         }
     }
@@ -176,7 +201,7 @@ impl std::fmt::Display for RoleReference {
 
 impl Setting for RoleReference {
     fn schema() -> Json {
-        json!({ "type": "string", "examples": ["service(payment)", "instance(payment, 1)"] })
+        json!({ "type": "string", "examples": ["service(payment)", "instance(payment, 1)", "leader(orders/0)", "controller"] })
     }
 
     fn read(node: &Node, path: &str, problems: &mut Problems<'_>) -> Option<Self> {
@@ -242,14 +267,23 @@ fn read_words<T>(
 #[cfg(test)]
 mod tests {
     use super::RoleReference;
+    use shakedown_cluster::Role;
 
     #[test]
     fn roles_are_read_by_their_form() {
         assert_eq!(RoleReference::parse("service(a)"), Some(RoleReference::Service("a".to_owned())));
         assert_eq!(RoleReference::parse("instance(a, 2)"), Some(RoleReference::Instance("a".to_owned(), 2)));
-        assert_eq!(RoleReference::parse("leader(orders/0)"), Some(RoleReference::Other("leader(orders/0)".to_owned())));
-        assert_eq!(RoleReference::parse("controller"), Some(RoleReference::Other("controller".to_owned())));
-        for bad in ["service", "service()", "service(a", "controller(1)", "instance(a)", "instance(a, 0)", "boss"] {
+        let (topic, partition) = ("orders".to_owned(), 0);
+        let leader = RoleReference::Broker(Role::Leader { topic, partition });
+        assert_eq!(RoleReference::parse("leader( orders/0 )"), Some(leader));
+        assert_eq!(RoleReference::parse("controller"), Some(RoleReference::Broker(Role::Controller)));
+        assert_eq!(RoleReference::parse("broker(2)"), Some(RoleReference::Broker(Role::Broker(2))));
+        assert_eq!(RoleReference::parse("store(a)"), Some(RoleReference::Other("store(a)".to_owned())));
+        for good in ["follower(a.b/1)", "followers(a/12)", "group-coordinator(a group)", "leader(a/0)", "controller"] {
+            assert_eq!(RoleReference::parse(good).map(|role| role.to_string()).as_deref(), Some(good));
+        }
+        let bad = ["service", "service()", "service(a", "controller(1)", "instance(a)", "instance(a, 0)", "boss"];
+        for bad in bad.into_iter().chain(["leader(a)", "leader(/0)", "leader(a/-1)", "followers(a/b)", "broker(0)"]) {
             assert_eq!(RoleReference::parse(bad), None, "{bad}");
         }
     }

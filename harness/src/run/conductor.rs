@@ -1,5 +1,6 @@
 //! The phases of a run, in order: boot, topics, taps, services, load with faults, drain, figures, stop, verdict.
 
+use super::chronicle::Chronicle;
 use super::error::RunError;
 use super::fleet::{Fleet, LaunchSite, make_stores};
 use super::journal::Journal;
@@ -100,9 +101,9 @@ fn perform(session: &Session, backend: &dyn Backend, parts: &mut Parts) -> Resul
     watch_topics(session, parts)?;
     launch(session, parts)?;
     match offering::offer(session, parts) {
-        Err(RunError::NotRecovered { service, source }) => {
-            parts.ending.reasons.push(format!("the run was broken off when {service} did not come back"));
-            parts.ending.stalled.push(Stalled { service, detail: source.to_string() });
+        Err(RunError::NotRecovered { who, source }) => {
+            parts.ending.reasons.push(format!("the run was broken off when {who} did not come back"));
+            parts.ending.stalled.push(Stalled { who, detail: source.to_string() });
             return Ok(());
         }
         offered => offered?,
@@ -132,7 +133,10 @@ fn read_figures(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
 fn boot(session: &Session, backend: &dyn Backend, parts: &mut Parts) -> Result<(), RunError> {
     session.go_on()?;
     let scenario = &session.plan.scenario;
-    let brokers = counted(scenario.brokers, "broker");
+    let mut brokers = counted(scenario.brokers, "broker");
+    if scenario.controllers > 0 {
+        brokers = format!("{brokers}, {}", counted(scenario.controllers, "controller"));
+    }
     session.journal.phase("boot", format!("{brokers}, {}", backend.name()));
     let scaled = scenario.services.iter().any(|service| service.instances > 1);
     let mut config = scenario.broker_config.clone();
@@ -140,6 +144,7 @@ fn boot(session: &Session, backend: &dyn Backend, parts: &mut Parts) -> Result<(
     let began = Instant::now();
     let cluster = backend.boot(&ClusterPlan {
         brokers: scenario.brokers,
+        controllers: scenario.controllers,
         memory: scenario.memory,
         config,
         base_port: session.options.fixed_ports.then_some(BASE_PORT),
@@ -147,7 +152,8 @@ fn boot(session: &Session, backend: &dyn Backend, parts: &mut Parts) -> Result<(
     })?;
     let booted = short(began.elapsed());
     let bootstrap = cluster.bootstrap_servers();
-    parts.cluster = Some(cluster);
+    parts.chronicle = Some(Chronicle::start(cluster.events(), session.journal.clone())?);
+    parts.cluster = Some(Arc::from(cluster));
     session.block_on(topics::create(&bootstrap, &scenario.topics))?;
     let text = format!("{}, {brokers}, KRaft; up in {booted}", backend.name());
     session.journal.phase("boot", format!("done: {bootstrap}"));
@@ -281,7 +287,16 @@ fn drain_all(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
         for (rule, poller) in &parts.pollers {
             poller.check(rule)?;
         }
-        let look = gauge.look()?;
+        let look = match gauge.look() {
+            Ok(look) => look,
+            // Brokers that have just come back may not know yet who leads; the next look is as good.
+            Err(error) if Instant::now() < deadline => {
+                session.journal.progress(&format!("drain: {error}"));
+                std::thread::sleep(DRAIN_POLL);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if let Some(reason) = drain::hopeless(&look.ends, &parts.taps) {
             session.journal.warning(&reason);
             parts.ending.reasons.push(reason);

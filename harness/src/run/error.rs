@@ -4,6 +4,7 @@ use crate::backend::BackendError;
 use crate::language::problem::ScenarioError;
 use crate::plan::PlanError;
 use rdkafka::error::KafkaError;
+use shakedown_cluster::FaultError;
 use shakedown_loadgen::{LoadError, TapError};
 use shakedown_reports::DirectoryError;
 use shakedown_reports::record::RecordError;
@@ -99,13 +100,31 @@ pub enum RunError {
         /// The end of its log.
         last_lines: String,
     },
-    /// A service did not come back after a fault was healed. The conductor turns this into a failing verdict.
-    #[error("{service} did not come back after its fault was healed: {source}")]
+    /// Something did not come back after a fault was healed. The conductor turns this into a failing verdict.
+    #[error("{who} did not come back after its fault was healed: {source}")]
     NotRecovered {
-        /// The service, with its instance.
-        service: String,
+        /// Who: `service tracker`, `the cluster`.
+        who: String,
         /// What it did instead.
         source: Box<RunError>,
+    },
+    /// Brokers did not find each other again.
+    #[error("node {node} does not see {missing} alive after {limit:?}")]
+    Unsettled {
+        /// The node.
+        node: i32,
+        /// Whom it misses, in words.
+        missing: String,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// A fault could not be done or undone.
+    #[error("cannot carry the fault out: {fault}: {source}")]
+    Fault {
+        /// The fault.
+        fault: String,
+        /// Why.
+        source: FaultError,
     },
     /// A service answered something that the run cannot use.
     #[error("{service} answers GET {path} with something unusable: {reason}")]

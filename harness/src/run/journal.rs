@@ -3,6 +3,7 @@
 use shakedown_loadgen::RunClock;
 use shakedown_reports::{Event, EventKind, RunDirectory};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Somebody who watches a run: a progress line, or nobody.
 pub trait Observer: Send + Sync {
@@ -47,7 +48,12 @@ impl Journal {
 
     /// A fault began or ended.
     pub fn fault(&self, fault: &str, text: impl Into<String>) {
-        self.event(EventKind::Fault { fault: fault.to_owned() }, text);
+        self.fault_at(Instant::now(), fault, text);
+    }
+
+    /// A fault began at an instant that has passed.
+    pub fn fault_at(&self, at: Instant, fault: &str, text: impl Into<String>) {
+        self.event_at(at, EventKind::Fault { fault: fault.to_owned() }, text);
     }
 
     /// Something is not as it should be, without deciding the verdict.
@@ -61,7 +67,13 @@ impl Journal {
     }
 
     fn event(&self, kind: EventKind, text: impl Into<String>) {
-        let event = Event { at_ns: self.clock.now_ns(), kind, text: text.into() };
+        self.event_at(Instant::now(), kind, text);
+    }
+
+    /// Something happened at an instant that has passed.
+    pub fn event_at(&self, at: Instant, kind: EventKind, text: impl Into<String>) {
+        let ago_ns = u64::try_from(at.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let event = Event { at_ns: self.clock.now_ns().saturating_sub(ago_ns), kind, text: text.into() };
         // The record's own streams fail loudly on a full disk; a missing line of the timeline decides nothing.
         let _ = self.directory.event(&event);
     }

@@ -23,7 +23,7 @@ pub struct Ending {
     pub drained: bool,
     /// Whether somebody ended the run.
     pub interrupted: bool,
-    /// Services that did not come back after their fault was healed.
+    /// Who did not come back after a fault was healed.
     #[serde(default)]
     pub stalled: Vec<Stalled>,
     /// Why the run cannot pass whatever the checks say.
@@ -32,11 +32,11 @@ pub struct Ending {
     pub lateness_p99_ns: Option<u64>,
 }
 
-/// A service that did not come back.
+/// Somebody who did not come back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stalled {
-    /// The service, with its instance.
-    pub service: String,
+    /// Who: `service tracker`, `the cluster`.
+    pub who: String,
     /// What it did instead, with its last lines.
     pub detail: String,
 }
@@ -48,10 +48,10 @@ impl Stalled {
         let detail = lines.next().unwrap_or_default().to_owned();
         let told = |line: &str| StoryEvent { at_ns: None, text: line.trim().to_owned() };
         let events: Vec<StoryEvent> = lines.map(told).collect();
-        let evidence = if events.is_empty() { Vec::new() } else { vec![Story { title: self.service.clone(), events }] };
+        let evidence = if events.is_empty() { Vec::new() } else { vec![Story { title: self.who.clone(), events }] };
         Finding {
             check: "stalled".to_owned(),
-            subject: format!("service {}", self.service),
+            subject: self.who.clone(),
             outcome: Outcome::Fail,
             compared: 1,
             found: 1,
@@ -115,9 +115,8 @@ fn weigh(verdict: Verdict, ending: &Ending, expectations: &Expectations) -> Verd
     // What is allowed is allowed over all sinks together.
     let copies: u64 =
         findings.iter().filter(|finding| finding.check == "duplicated").map(|finding| finding.found).sum();
-    let late = ending.lateness_p99_ns.filter(|late| *late > lateness_limit(expectations));
     for finding in findings.iter_mut().filter(|finding| finding.outcome == Outcome::Fail) {
-        let excuse = match (finding.check.as_str(), late) {
+        let excuse = match (finding.check.as_str(), lateness_that_excuses(finding, ending, expectations)) {
             // What had not arrived yet is not lost, what was not added up yet is not missing, and whose source had not
             // been read yet was not invented.
             ("lost" | "conserved" | "phantom", _) if !ending.drained => UNDRAINED.to_owned(),
@@ -125,9 +124,7 @@ fn weigh(verdict: Verdict, ending: &Ending, expectations: &Expectations) -> Verd
             ("duplicated", _) if !ending.drained && copies < expectations.duplicated.unwrap_or(0) => {
                 UNDRAINED.to_owned()
             }
-            ("latency", Some(late)) => {
-                format!("the load generator itself was {:.2} ms late at p99", late as f64 / 1e6)
-            }
+            (_, Some(late)) => format!("the load generator itself was {:.2} ms late at p99", late as f64 / 1e6),
             _ => continue,
         };
         finding.outcome = Outcome::Inconclusive;
@@ -135,6 +132,17 @@ fn weigh(verdict: Verdict, ending: &Ending, expectations: &Expectations) -> Verd
         reasons.push(format!("{} of {} cannot be judged: {excuse}", finding.check, finding.subject));
     }
     Verdict::new(findings, reasons)
+}
+
+/// How late the load generator was, where a finding may rest on it: whoever sends late is answered late. A gap is so much
+/// longer than a latency that less lateness is at stake.
+fn lateness_that_excuses(finding: &Finding, ending: &Ending, expectations: &Expectations) -> Option<u64> {
+    let limit_ns = match finding.check.as_str() {
+        "latency" => lateness_limit(expectations),
+        "unavailable" => expectations.unavailable? / 10,
+        _ => return None,
+    };
+    ending.lateness_p99_ns.filter(|late_ns| *late_ns > limit_ns)
 }
 
 fn lateness_limit(expectations: &Expectations) -> u64 {
@@ -163,8 +171,8 @@ mod tests {
 
     fn outcome(check: &str, ending: &Ending) -> Outcome {
         let budget = LatencyBudget { flow: None, at_most: BTreeMap::from([("p99".to_owned(), 5_000_000)]) };
-        let expectations =
-            Expectations { latency: BTreeMap::from([("flow".to_owned(), budget)]), ..Expectations::default() };
+        let latency = BTreeMap::from([("flow".to_owned(), budget)]);
+        let expectations = Expectations { latency, unavailable: Some(1_500_000_000), ..Expectations::default() };
         weigh(Verdict::new(vec![failed(check)], Vec::new()), ending, &expectations).outcome
     }
 
@@ -202,7 +210,8 @@ mod tests {
 
     #[test]
     fn a_service_that_does_not_come_back_fails_the_run() {
-        let stalled = Stalled { service: "tracker".to_owned(), detail: "exited; its last lines:\n    oops".to_owned() };
+        let stalled =
+            Stalled { who: "service tracker".to_owned(), detail: "exited; its last lines:\n    oops".to_owned() };
         let ending = Ending { stalled: vec![stalled], ..Ending::default() };
         let verdict = weigh(Verdict::new(Vec::new(), Vec::new()), &ending, &Expectations::default());
         assert_eq!(verdict.outcome, Outcome::Fail);
@@ -218,6 +227,19 @@ mod tests {
         let ending = Ending { drained: true, lateness_p99_ns: Some(600_000), ..Ending::default() };
         assert_eq!(outcome("latency", &ending), Outcome::Inconclusive);
         assert_eq!(outcome("lost", &ending), Outcome::Fail);
+    }
+
+    #[test]
+    fn a_generator_that_is_late_by_a_part_of_a_gap_convicts_nobody_of_being_unavailable() {
+        let ending = |lateness_ms: u64| Ending {
+            drained: true,
+            lateness_p99_ns: Some(lateness_ms * 1_000_000),
+            ..Ending::default()
+        };
+        assert_eq!(outcome("unavailable", &ending(150)), Outcome::Fail);
+        assert_eq!(outcome("unavailable", &ending(151)), Outcome::Inconclusive);
+        // What is still on its way to a sink was acknowledged or not all the same.
+        assert_eq!(outcome("unavailable", &Ending { drained: false, ..ending(1) }), Outcome::Fail);
     }
 
     #[test]

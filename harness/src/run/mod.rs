@@ -1,9 +1,11 @@
 //! A run: from a plan to a verdict.
 //!
 //! Reading order: [`conductor`] (the phases, in order), then what it conducts: [`fleet`] of [`process`]es under a
-//! [`reaper`], [`topics`], [`stand_in`]s, [`ledger`] pollers, [`nemesis`], [`drain`], [`figures`]; [`journal`] is where
-//! all of them write down what happened, [`judgement`] is what comes after.
+//! [`reaper`], [`topics`], [`stand_in`]s, [`ledger`] pollers, [`nemesis`] and what its faults
+//! wait for, [`drain`], [`figures`]; [`journal`] is where all of them write down what happened, with what the cluster tells
+//! of itself in [`chronicle`]; [`judgement`] is what comes after.
 
+pub mod chronicle;
 pub mod conductor;
 pub mod drain;
 pub mod error;
@@ -18,6 +20,7 @@ pub mod nemesis;
 pub mod offering;
 pub mod options;
 pub mod parts;
+mod pending;
 pub mod process;
 pub mod readiness;
 pub mod reaper;

@@ -1,117 +1,197 @@
-//! The nemesis: does to services what the scenario says, when it says so, and undoes it.
+//! The nemesis: does to services and brokers what the scenario says, when it says so, and undoes it.
+//!
+//! What a fault waits for is in [`super::pending`]. Brokers are hit by the back end, in the very step in which messages
+//! have been produced where that is what the fault waits for; services are hit from here.
 
 use super::error::RunError;
-use super::fleet::{Fleet, Instance, Strike};
+use super::fleet::{Fleet, Instance, Strike as Met};
+use super::pending::{Moment, Pending};
 use super::readiness;
 use super::session::Session;
-use crate::scenario::model::{FaultAction, FaultRule};
+use crate::backend::RunningCluster;
+use crate::scenario::model::{FaultAction, FaultRule, FaultTarget};
 use rustix::process::Signal;
+use shakedown_cluster::{FaultError, Strike};
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// How a fault is called in events and reports: `kill service(tracker) at 2s`.
-#[must_use]
-pub fn name(fault: &FaultRule) -> String {
-    let target = match fault.instance {
-        Some(number) => format!("instance({}, {number})", fault.service),
-        None => format!("service({})", fault.service),
-    };
-    format!("{} {target} at {:?}", fault.action.word(), fault.at)
-}
+/// Between two looks at whether the cluster is whole again.
+const SETTLE_POLL: Duration = Duration::from_millis(5);
 
 /// Faults on their way. The conductor calls [`Nemesis::advance`] while the load lasts, and [`Nemesis::heal_all`] after.
 pub struct Nemesis<'a> {
     session: &'a Session,
     fleet: &'a Fleet,
+    cluster: &'a dyn RunningCluster,
     bootstrap: &'a str,
     began: Instant,
-    /// Faults that have not fired, soonest last.
-    pending: Vec<FaultRule>,
+    /// Faults that have not struck, soonest first as far as their times are known.
+    pending: Vec<Pending>,
     open: Vec<OpenFault<'a>>,
+    /// When each of the scenario's faults struck.
+    struck: Vec<Option<Instant>>,
     fired: BTreeMap<String, u64>,
 }
 
-/// A fault that has fired and must be healed.
+/// A fault that has struck and must be healed.
 struct OpenFault<'a> {
     fault: FaultRule,
-    /// The processes it hit: what it did not hit is not its business to heal.
-    hit: Vec<&'a Instance>,
-    /// `None` for the end of the load.
-    heal_at: Option<Instant>,
+    began: Instant,
+    hit: Hit<'a>,
+}
+
+/// What a fault hit: what it did not hit is not its business to heal.
+enum Hit<'a> {
+    Instances(Vec<&'a Instance>),
+    Nodes(Vec<i32>),
 }
 
 impl<'a> Nemesis<'a> {
+    /// Lays every fault out, before the load begins: the first message may already be what one of them waits for.
+    ///
+    /// # Errors
+    /// When the cluster has ended.
+    pub fn new(
+        session: &'a Session,
+        fleet: &'a Fleet,
+        cluster: &'a dyn RunningCluster,
+        bootstrap: &'a str,
+    ) -> Result<Self, RunError> {
+        let faults = &session.plan.scenario.faults;
+        let mut pending = Vec::new();
+        for (index, fault) in faults.iter().enumerate() {
+            pending.push(Pending::new(index, fault.clone(), cluster)?);
+        }
+        pending.sort_by_key(|pending| pending.fault.trigger.at.unwrap_or(Duration::MAX));
+        let fired = faults.iter().map(|fault| (fault.to_string(), 0)).collect();
+        let struck = vec![None; faults.len()];
+        Ok(Self { session, fleet, cluster, bootstrap, began: Instant::now(), pending, open: Vec::new(), struck, fired })
+    }
+
     /// The load begins now.
-    #[must_use]
-    pub fn new(session: &'a Session, fleet: &'a Fleet, bootstrap: &'a str) -> Self {
-        let mut pending = session.plan.scenario.faults.clone();
-        pending.sort_by_key(|fault| std::cmp::Reverse(fault.at));
-        let fired = pending.iter().map(|fault| (name(fault), 0)).collect();
-        Self { session, fleet, bootstrap, began: Instant::now(), pending, open: Vec::new(), fired }
+    pub fn begin(&mut self) {
+        self.began = Instant::now();
     }
 
     /// Does what is due: heals before it strikes, so that a service is up again when its next fault comes.
     ///
     /// # Errors
-    /// When a service does not come back, or the run is interrupted.
+    /// When something does not come back, or the run is interrupted.
     pub fn advance(&mut self) -> Result<(), RunError> {
-        while let Some(index) = self.open.iter().position(|open| open.heal_at.is_some_and(|at| Instant::now() >= at)) {
+        while let Some(index) = self.open.iter().position(|open| self.is_over(open)) {
             let open = self.open.remove(index);
             self.heal(&open)?;
         }
-        while self.pending.last().is_some_and(|fault| self.began.elapsed() >= fault.at) {
-            let Some(fault) = self.pending.pop() else { break };
-            self.fire(fault)?;
+        let mut index = 0;
+        while index < self.pending.len() {
+            match self.pending[index].moment(self.began, &self.struck) {
+                Moment::NotYet => index += 1,
+                Moment::Now => {
+                    if self.fire(index)? {
+                        self.pending.remove(index);
+                    } else {
+                        index += 1;
+                    }
+                }
+                Moment::Struck(strike) => {
+                    let pending = self.pending.remove(index);
+                    let strike = strike.map_err(|source| broken(&pending.fault, source))?;
+                    self.has_struck(pending.index, pending.fault, strike);
+                }
+            }
         }
         Ok(())
     }
 
-    /// Heals what is still open: a run ends by healing everything.
+    /// Heals what is still open: a run ends by healing everything, and by looking whether all brokers are there again.
     ///
     /// # Errors
     /// As for [`Nemesis::advance`].
     pub fn heal_all(&mut self) -> Result<(), RunError> {
+        // What has not struck by now never will.
+        self.pending.clear();
         for open in std::mem::take(&mut self.open) {
             self.heal(&open)?;
         }
-        Ok(())
+        let brokers =
+            self.session.plan.scenario.faults.iter().any(|fault| matches!(fault.target, FaultTarget::Broker(_)));
+        if brokers { self.settle() } else { Ok(()) }
     }
 
-    /// How often each fault hit a running process.
+    /// How often each fault hit something that ran.
     #[must_use]
     pub fn fired(&self) -> &BTreeMap<String, u64> {
         &self.fired
     }
 
-    fn fire(&mut self, fault: FaultRule) -> Result<(), RunError> {
-        let (name, word) = (name(&fault), fault.action.word());
+    /// Whether its time to be healed has come.
+    fn is_over(&self, open: &OpenFault<'_>) -> bool {
+        let Some(heal) = open.fault.heal else { return false };
+        let from = match heal.then {
+            None => Some(open.began),
+            Some(fault) => self.struck.get(fault).copied().flatten(),
+        };
+        from.is_some_and(|from| from.elapsed() >= heal.after)
+    }
+
+    /// Strikes now; whether that is done with. Where nobody plays the role at the moment, somebody soon will.
+    fn fire(&mut self, index: usize) -> Result<bool, RunError> {
+        let pending = &self.pending[index];
+        let fault = pending.fault.clone();
+        let place = pending.index;
+        match &fault.target {
+            FaultTarget::Service { name, instance } => {
+                let (name, instance) = (name.clone(), *instance);
+                self.fire_on_service(place, fault, &name, instance);
+                Ok(true)
+            }
+            FaultTarget::Broker(role) => match self.cluster.strike(fault.action, role) {
+                Ok(strike) => {
+                    self.has_struck(place, fault, strike);
+                    Ok(true)
+                }
+                Err(FaultError::Nobody { .. }) => Ok(false),
+                Err(source) => Err(broken(&fault, source)),
+            },
+        }
+    }
+
+    fn fire_on_service(&mut self, place: usize, fault: FaultRule, service: &str, number: Option<u32>) {
+        let (name, word) = (fault.to_string(), fault.action.word());
+        let began = Instant::now();
         let mut hit = Vec::new();
-        for instance in targets(self.fleet, &fault) {
+        let fleet: &'a Fleet = self.fleet;
+        let named = fleet.instances().iter().filter(|instance| instance.service == service);
+        for instance in named.filter(|instance| number.is_none_or(|number| number == instance.number)) {
             let text = match self.strike(fault.action, instance) {
-                Strike::Hit => {
+                Met::Hit => {
                     hit.push(instance);
                     format!("{word}: {}", instance.label)
                 }
-                Strike::Down => format!("{word}: {} was down already", instance.label),
+                Met::Down => format!("{word}: {} was down already", instance.label),
                 // The end of the run tells of it, with its last lines.
-                Strike::Died(status) => format!("{word}: {} {status} before the fault", instance.label),
+                Met::Died(status) => format!("{word}: {} {status} before the fault", instance.label),
             };
             self.session.journal.fault(&name, text);
         }
-        if hit.is_empty() {
-            return Ok(());
+        if !hit.is_empty() {
+            self.opened(place, OpenFault { fault, began, hit: Hit::Instances(hit) });
         }
-        *self.fired.entry(name).or_insert(0) += 1;
-        let heal_at = fault.heal_after.map(|after| Instant::now() + after);
-        let open = OpenFault { fault, hit, heal_at };
-        if open.fault.action == FaultAction::Restart {
-            return self.heal(&open);
-        }
-        self.open.push(open);
-        Ok(())
     }
 
-    fn strike(&self, action: FaultAction, instance: &Instance) -> Strike {
+    fn has_struck(&mut self, place: usize, fault: FaultRule, strike: Strike) {
+        let text = format!("{} {}: {}", fault.action.word(), fault.target, brokers(&strike.nodes));
+        self.session.journal.fault_at(strike.at, &fault.to_string(), text);
+        self.opened(place, OpenFault { fault, began: strike.at, hit: Hit::Nodes(strike.nodes) });
+    }
+
+    fn opened(&mut self, place: usize, open: OpenFault<'a>) {
+        *self.fired.entry(open.fault.to_string()).or_insert(0) += 1;
+        self.struck[place] = Some(open.began);
+        self.open.push(open);
+    }
+
+    fn strike(&self, action: FaultAction, instance: &Instance) -> Met {
         match action {
             FaultAction::Kill => instance.kill(),
             FaultAction::Pause => instance.signal(Signal::STOP),
@@ -122,19 +202,33 @@ impl<'a> Nemesis<'a> {
                 }
                 strike
             }
+            // Validation leaves these to brokers: a process of ours has no disk and no links of its own.
+            FaultAction::PowerLoss | FaultAction::Isolate => Met::Down,
         }
     }
 
     fn heal(&self, open: &OpenFault<'_>) -> Result<(), RunError> {
-        let deadline = Instant::now() + self.session.plan.scenario.limits.start;
-        for instance in &open.hit {
-            match open.fault.action {
-                FaultAction::Pause => {
-                    instance.signal(Signal::CONT);
+        let name = open.fault.to_string();
+        match &open.hit {
+            Hit::Nodes(nodes) => {
+                // Before what comes of it, which the cluster tells by itself.
+                self.session.journal.fault(&name, format!("healed: {}", brokers(nodes)));
+                for node in nodes {
+                    let undone = self.cluster.undo(open.fault.action, *node);
+                    undone.map_err(|source| broken(&open.fault, source))?;
                 }
-                FaultAction::Kill | FaultAction::Restart => self.start_again(instance, deadline)?,
             }
-            self.session.journal.fault(&name(&open.fault), format!("healed: {}", instance.label));
+            Hit::Instances(instances) => {
+                let deadline = Instant::now() + self.session.plan.scenario.limits.start;
+                for instance in instances {
+                    if open.fault.action == FaultAction::Pause {
+                        instance.signal(Signal::CONT);
+                    } else {
+                        self.start_again(instance, deadline)?;
+                    }
+                    self.session.journal.fault(&name, format!("healed: {}", instance.label));
+                }
+            }
         }
         Ok(())
     }
@@ -144,18 +238,50 @@ impl<'a> Nemesis<'a> {
         instance.start(&self.fleet.reaper)?;
         readiness::wait(self.session, self.bootstrap, instance, &members, deadline).map_err(|error| match error {
             RunError::DiedAtStart { .. } | RunError::NotReady { .. } => {
-                RunError::NotRecovered { service: instance.label.clone(), source: Box::new(error) }
+                RunError::NotRecovered { who: format!("service {}", instance.label), source: Box::new(error) }
             }
             other => other,
         })
     }
+
+    /// Waits until every broker knows all others to be alive.
+    fn settle(&self) -> Result<(), RunError> {
+        let limit = self.session.plan.scenario.limits.start;
+        let deadline = Instant::now() + limit;
+        while let Some((node, missing)) = self.cluster.unsettled() {
+            self.session.go_on()?;
+            if Instant::now() >= deadline {
+                let source = Box::new(RunError::Unsettled { node, missing: brokers(&missing), limit });
+                return Err(RunError::NotRecovered { who: "the cluster".to_owned(), source });
+            }
+            std::thread::sleep(SETTLE_POLL);
+        }
+        Ok(())
+    }
 }
 
-fn targets<'a>(fleet: &'a Fleet, fault: &FaultRule) -> impl Iterator<Item = &'a Instance> {
-    let number = fault.instance;
-    let named = fleet.instances().iter().filter({
-        let service = fault.service.clone();
-        move |instance| instance.service == service
-    });
-    named.filter(move |instance| number.is_none_or(|number| number == instance.number))
+fn broken(fault: &FaultRule, source: FaultError) -> RunError {
+    RunError::Fault { fault: fault.to_string(), source }
+}
+
+/// `broker 2`, `brokers 1 and 3`.
+fn brokers(ids: &[i32]) -> String {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    match ids.split_last() {
+        Some((last, first)) if !first.is_empty() => format!("brokers {} and {last}", first.join(", ")),
+        Some((only, _)) => format!("broker {only}"),
+        None => "no broker".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::brokers;
+
+    #[test]
+    fn brokers_are_named_as_people_do() {
+        assert_eq!(brokers(&[2]), "broker 2");
+        assert_eq!(brokers(&[1, 3]), "brokers 1 and 3");
+        assert_eq!(brokers(&[1, 3, 2]), "brokers 1, 3 and 2");
+    }
 }

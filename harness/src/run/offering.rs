@@ -75,16 +75,18 @@ fn offer_to_topic(session: &Session, parts: &mut Parts) -> Result<(), RunError> 
     let plan = &session.plan;
     let bootstrap = parts.bootstrap();
     parts.load_stop = StopFlag::new();
-    let load = Load::start(
-        &plan.load,
-        &bootstrap,
-        session.clock,
-        session.directory.operation_writer()?,
-        session.directory.interval_log(),
-        parts.load_stop.clone(),
-    )?;
-    parts.load = Some(load);
-    with_faults(session, parts, &bootstrap, |parts| {
+    let begin = |parts: &mut Parts| -> Result<(), RunError> {
+        parts.load = Some(Load::start(
+            &plan.load,
+            &bootstrap,
+            session.clock,
+            session.directory.operation_writer()?,
+            session.directory.interval_log(),
+            parts.load_stop.clone(),
+        )?);
+        Ok(())
+    };
+    with_faults(session, parts, &bootstrap, begin, |parts| {
         let Some(load) = &parts.load else { return Ok(true) };
         let progress = load.progress();
         let (offered, acknowledged) = (grouped(progress.offered), grouped(progress.acknowledged));
@@ -132,16 +134,18 @@ fn offer_by_service(session: &Session, parts: &mut Parts, name: &str) -> Result<
     let plan = &session.plan;
     let bootstrap = parts.bootstrap();
     let deadline = Instant::now() + plan.scenario.limits.start;
-    if let Some(fleet) = &parts.fleet {
+    let begin = |parts: &mut Parts| -> Result<(), RunError> {
+        let Some(fleet) = &parts.fleet else { return Ok(()) };
         for instance in fleet.of(name) {
             instance.start(&fleet.reaper)?;
             readiness::wait(session, &bootstrap, instance, &BTreeSet::new(), deadline)?;
         }
-    }
+        Ok(())
+    };
     let give_up = Instant::now() + plan.scenario.load.duration + plan.scenario.limits.drain;
     let mut asked = None::<Instant>;
     let mut last = Stats::default();
-    with_faults(session, parts, &bootstrap, |parts| {
+    with_faults(session, parts, &bootstrap, begin, |parts| {
         if asked.is_some_and(|at| at.elapsed() < STATS_POLL) {
             return Ok(false);
         }
@@ -206,16 +210,19 @@ fn stats(session: &Session, fleet: &Fleet, name: &str) -> Result<Option<Stats>, 
     })
 }
 
-/// Lets faults strike until the load is over, then heals them all.
+/// Begins the load, lets faults strike until it is over, then heals them all.
 fn with_faults(
     session: &Session,
     parts: &mut Parts,
     bootstrap: &str,
+    begin: impl FnOnce(&mut Parts) -> Result<(), RunError>,
     mut is_over: impl FnMut(&mut Parts) -> Result<bool, RunError>,
 ) -> Result<(), RunError> {
-    let Some(fleet) = parts.fleet.clone() else { return Ok(()) };
-    let mut nemesis = Nemesis::new(session, &fleet, bootstrap);
-    let mut steps = || -> Result<(), RunError> {
+    let (Some(fleet), Some(cluster)) = (parts.fleet.clone(), parts.cluster.clone()) else { return Ok(()) };
+    let mut nemesis = Nemesis::new(session, &fleet, &*cluster, bootstrap)?;
+    let steps = || -> Result<(), RunError> {
+        begin(parts)?;
+        nemesis.begin();
         loop {
             session.go_on()?;
             nemesis.advance()?;

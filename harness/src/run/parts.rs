@@ -1,5 +1,6 @@
 //! Everything alive in a run, and how it ends in good order however far the run came.
 
+use super::chronicle::Chronicle;
 use super::drain::{self, Gauge};
 use super::error::RunError;
 use super::fleet::Fleet;
@@ -39,7 +40,9 @@ pub struct Parts {
     /// Ends the taps.
     pub tap_stop: StopFlag,
     /// The cluster.
-    pub cluster: Option<Box<dyn RunningCluster>>,
+    pub cluster: Option<Arc<dyn RunningCluster>>,
+    /// Writes down what the cluster tells of itself.
+    pub chronicle: Option<Chronicle>,
     /// What the report says above its table.
     pub summary: Summary,
     /// What services stated about themselves.
@@ -114,6 +117,9 @@ impl Parts {
             }
         }
         self.cluster = None;
+        if let Some(chronicle) = self.chronicle.take() {
+            chronicle.finish();
+        }
         if !session.options.keep {
             // Best effort: what is left behind is a folder in a run directory.
             let _ = std::fs::remove_dir_all(session.stores());

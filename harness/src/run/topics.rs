@@ -22,7 +22,9 @@ pub async fn create(bootstrap: &str, topics: &[Topic]) -> Result<(), RunError> {
     let new: Vec<NewTopic<'_>> = topics
         .iter()
         .map(|topic| {
-            let base = NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(1));
+            // -1 leaves the choice to the cluster (KIP-464).
+            let replicas = TopicReplication::Fixed(topic.replication_factor.unwrap_or(-1));
+            let base = NewTopic::new(&topic.name, topic.partitions, replicas);
             topic.config.iter().fold(base, |new, (name, value)| new.set(name, value))
         })
         .collect();

@@ -56,11 +56,12 @@ impl Merged {
         let mut cluster = value(base.cluster.take()).unwrap_or(RawCluster {
             backend: None,
             brokers: None,
+            controllers: None,
             memory: None,
             config: None,
         });
         if let Some(top) = value(scenario.cluster) {
-            overlay!(cluster, top; backend, brokers, memory);
+            overlay!(cluster, top; backend, brokers, controllers, memory);
             cluster.config = combine_maps(cluster.config.take(), top.config);
         }
         Self {
@@ -68,7 +69,7 @@ impl Merged {
             seed: scenario.seed,
             cluster,
             topics: combine(base.topics, scenario.topics, |base, top| {
-                overlay!(base, top; partitions, message);
+                overlay!(base, top; partitions, replication_factor, message);
                 base.config = combine_maps(base.config.take(), top.config);
             }),
             services: combine(base.services, scenario.services, |base, top| {

@@ -2,6 +2,9 @@
 
 pub use crate::language::raw::StandIn;
 pub use crate::language::reference::{StreamReference, TermReference};
+/// What a fault does, to a service as to a broker.
+pub use shakedown_cluster::NodeFault as FaultAction;
+use shakedown_cluster::Role;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,6 +22,8 @@ pub struct Scenario {
     pub seed: u64,
     /// How many brokers.
     pub brokers: u32,
+    /// How many dedicated controllers.
+    pub controllers: u32,
     /// Bytes of the log in memory, over all brokers; `None` for the back end's default.
     pub memory: Option<u64>,
     /// Kafka's broker configuration.
@@ -48,6 +53,8 @@ pub struct Topic {
     pub name: String,
     /// How many partitions.
     pub partitions: i32,
+    /// How many replicas of each; `None` for the cluster's default.
+    pub replication_factor: Option<i32>,
     /// Its configuration.
     pub config: BTreeMap<String, String>,
     /// How to read its messages; `None` means from the load generator's header.
@@ -188,42 +195,102 @@ pub struct LoadRule {
     pub client: BTreeMap<String, String>,
 }
 
-/// What a fault does to its processes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FaultAction {
-    /// `kill -9`; healed by a start.
-    Kill,
-    /// SIGSTOP; healed by SIGCONT.
-    Pause,
-    /// SIGTERM, wait, start: heals itself.
-    Restart,
+/// Whom a fault hits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FaultTarget {
+    /// A service.
+    Service {
+        /// Its name.
+        name: String,
+        /// Which instance, from 1; `None` for all.
+        instance: Option<u32>,
+    },
+    /// Brokers, by what they do when it strikes.
+    Broker(Role),
 }
 
-impl FaultAction {
-    /// The key of the language.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
+impl std::fmt::Display for FaultTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Kill => "kill",
-            Self::Pause => "pause",
-            Self::Restart => "restart",
+            Self::Service { name, instance: None } => write!(f, "service({name})"),
+            Self::Service { name, instance: Some(number) } => write!(f, "instance({name}, {number})"),
+            Self::Broker(role) => role.fmt(f),
         }
     }
 }
 
-/// One fault on a service.
-#[derive(Debug, Clone)]
+/// When a fault strikes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trigger {
+    /// From the first message of the load; with [`Trigger::when`], the latest instant.
+    pub at: Option<Duration>,
+    /// What has to happen first.
+    pub when: Option<Condition>,
+    /// How long after that.
+    pub after: Duration,
+}
+
+/// What a fault may wait for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// So many messages are in a topic.
+    Produced {
+        /// The topic.
+        topic: String,
+        /// How many.
+        nth: u64,
+    },
+    /// Another fault has struck.
+    Struck {
+        /// Its place among the scenario's faults.
+        fault: usize,
+        /// Its name.
+        name: String,
+    },
+}
+
+impl std::fmt::Display for Trigger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.when {
+            None => return write!(f, "at {:?}", self.at.unwrap_or_default()),
+            Some(_) if self.after.is_zero() => f.write_str("after ")?,
+            Some(_) => write!(f, "{:?} after ", self.after)?,
+        }
+        match &self.when {
+            Some(Condition::Produced { topic, nth }) => write!(f, "{nth} messages in {topic}"),
+            Some(Condition::Struck { name, .. }) => write!(f, "\"{name}\""),
+            None => Ok(()),
+        }
+    }
+}
+
+/// When a fault ends, where it is not the end of the load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heal {
+    /// Not before this fault has struck, by its place among the scenario's faults; `None` means the fault itself.
+    pub then: Option<usize>,
+    /// How long after that.
+    pub after: Duration,
+}
+
+/// One fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FaultRule {
-    /// When, from the first message of the load.
-    pub at: Duration,
+    /// When.
+    pub trigger: Trigger,
     /// What.
     pub action: FaultAction,
-    /// Which service.
-    pub service: String,
-    /// Which instance, from 1; `None` for all.
-    pub instance: Option<u32>,
-    /// How long until it is healed; `None` for the end of the load.
-    pub heal_after: Option<Duration>,
+    /// To whom.
+    pub target: FaultTarget,
+    /// Until when; `None` for the end of the load.
+    pub heal: Option<Heal>,
+}
+
+impl std::fmt::Display for FaultRule {
+    /// How a fault is called in events and reports: `kill service(tracker) at 2s`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {}", self.action.word(), self.target, self.trigger)
+    }
 }
 
 /// What must hold.
@@ -237,6 +304,8 @@ pub struct Expect {
     pub order_per_key: bool,
     /// Budgets by flow, then by percentile.
     pub latency: Vec<(String, BTreeMap<String, Duration>)>,
+    /// The longest time without an acknowledgement that was due.
+    pub unavailable: Option<Duration>,
 }
 
 /// How long the phases may take.

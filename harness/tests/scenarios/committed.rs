@@ -1,4 +1,5 @@
-//! Every committed scenario passes, and its normalised report is the one that was reviewed.
+//! Every committed scenario passes, and its normalised report is the one that was reviewed. A failure case passes by
+//! losing, doubling or reordering exactly what it says; each has a fixed twin that does not.
 
 use crate::trial;
 use libtest_mimic::Trial;
@@ -6,18 +7,36 @@ use shakedown::Runner;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/correctness");
-    let entries = std::fs::read_dir(&folder).expect("scenarios/correctness exists");
+    let mut trials = Vec::new();
+    for folder in ["correctness", "failures"] {
+        let files = files(folder);
+        assert!(!files.is_empty(), "there is no scenario in scenarios/{folder}");
+        trials.extend(files.into_iter().map(|file| scenario(folder, file)));
+    }
+    trials.push(trial("failures::each_case_has_its_fixed_twin", || {
+        for file in files("failures") {
+            let twin = match file.display().to_string() {
+                fixed if fixed.ends_with(".fixed.toml") => fixed.replace(".fixed.toml", ".toml"),
+                case => case.replace(".toml", ".fixed.toml"),
+            };
+            assert!(Path::new(&twin).is_file(), "{} has no twin {twin}", file.display());
+        }
+    }));
+    trials
+}
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(folder);
+    let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
     files.sort();
-    assert!(!files.is_empty(), "there is no scenario in scenarios/correctness");
-    files.into_iter().map(scenario).collect()
+    files
 }
 
-fn scenario(file: PathBuf) -> Trial {
+fn scenario(folder: &str, file: PathBuf) -> Trial {
     let stem = file.file_stem().expect("a file has a name").to_string_lossy().into_owned();
-    trial(&format!("correctness::{stem}"), move || {
+    trial(&format!("{folder}::{stem}"), move || {
         let output = tempfile::tempdir().expect("a temporary folder");
         let runner = Runner::new(&file).executable(env!("CARGO_BIN_EXE_shakedown")).output(output.path());
         let report = runner.run().unwrap_or_else(|error| panic!("{error}"));

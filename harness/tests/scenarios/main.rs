@@ -5,6 +5,7 @@
 mod agreement;
 mod committed;
 mod deaths;
+mod failover;
 mod forwarder;
 mod kcat;
 mod launch;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     trials.extend(misbehaviour::trials());
     trials.extend(launch::trials());
     trials.extend(deaths::trials());
+    trials.extend(failover::trials());
     trials.extend(tool::trials());
     trials.extend(kcat::trials());
     trials.extend(agreement::trials());

@@ -1,6 +1,6 @@
 //! Head and foot of the report, around the table.
 
-use super::{WIDTH, paint, rows, wrap};
+use super::{WIDTH, paint, rows, timeline, wrap};
 use crate::event::{Event, EventKind};
 use crate::info::RunInfo;
 use crate::numbers;
@@ -17,7 +17,7 @@ pub struct Report<'a> {
     pub info: &'a RunInfo,
     /// What it says of itself.
     pub summary: &'a Summary,
-    /// What happened; the report shows warnings.
+    /// What happened; the report shows warnings, and what became of the cluster under faults.
     pub events: &'a [Event],
     /// What the checks found.
     pub verdict: &'a Verdict,
@@ -34,6 +34,7 @@ pub fn render(report: &Report<'_>) -> String {
     head(&mut out, report);
     out.push('\n');
     let started_ns = report.info.started_unix_ms.saturating_mul(1_000_000);
+    timeline::render(&mut out, report.events, started_ns, report.colour);
     rows::render(&mut out, &rows::rows(&report.verdict.findings), started_ns, report.colour);
     remarks(&mut out, report, started_ns);
     out.push('\n');

@@ -28,6 +28,7 @@ pub(crate) fn info() -> RunInfo {
         expectations: Expectations {
             lost: Some(0),
             duplicated: Some(0),
+            unavailable: Some(1_500_000_000),
             order_per_key: true,
             conserved: Vec::new(),
             latency: BTreeMap::from([("end-to-end".to_owned(), LatencyBudget { flow: Some(flow), at_most })]),

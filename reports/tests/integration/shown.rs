@@ -96,6 +96,41 @@ fn a_failed_run_tells_its_stories_and_how_to_run_it_again() {
 }
 
 #[test]
+fn what_became_of_the_cluster_is_a_timeline() {
+    let mut events = Vec::new();
+    let mut at = |after_ms: u64, kind: EventKind, text: &str| {
+        events.push(Event { at_ns: STARTED_NS + after_ms * 1_000_000, kind, text: text.to_owned() });
+    };
+    let phase = |name: &str| EventKind::Phase { name: name.to_owned() };
+    let election =
+        |node, topic: &str, partition, epoch| EventKind::Election { node, topic: topic.to_owned(), partition, epoch };
+    let isr = |partition| EventKind::IsrChange { topic: "orders".to_owned(), partition, isr: vec![1, 3] };
+    let fault = EventKind::Fault { fault: "kill leader(orders/0) at 1s".to_owned() };
+    at(100, election(2, "orders", 0, 0), "its first leader is no news");
+    at(500, phase("load"), "5,000 messages to topic orders");
+    at(1_500, fault.clone(), "kill: broker 2");
+    at(2_100, EventKind::Cluster { node: Some(2) }, "broker 2 is fenced");
+    at(2_101, election(3, "orders", 0, 1), "broker 3 leads orders/0, epoch 1");
+    at(2_102, election(1, "orders", 4, 1), "broker 1 leads orders/4, epoch 1");
+    at(2_103, election(3, "orders", 2, 1), "broker 3 leads orders/2, epoch 1");
+    for partition in 0..17 {
+        at(2_104, election(3, "__consumer_offsets", partition, 1), "broker 3 leads one of many");
+    }
+    at(2_200, isr(0), "in sync on orders/0: 1, 3");
+    at(2_210, isr(2), "in sync on orders/2: 1, 3");
+    at(2_900, isr(4), "in sync on orders/4: 1, 3");
+    at(3_000, fault, "healed: broker 2");
+    let truncation = EventKind::Truncation { node: 2, topic: "orders".to_owned(), partition: 0, from: 800, to: 600 };
+    at(3_001, truncation, "broker 2 truncates orders/0 from 800 to 600");
+    let rebalance = EventKind::Rebalance { group: "order-tracker".to_owned(), generation: 3, members: 2 };
+    at(3_500, rebalance.clone(), "group order-tracker: generation 3 with 2 members");
+    at(4_000, EventKind::Service { service: "tracker".to_owned() }, "not shown");
+    at(5_000, phase("stop"), "services, taps, cluster");
+    at(5_001, rebalance, "everybody leaves at the end");
+    insta::assert_snapshot!(render(&Verdict::new(passed(), Vec::new()), &events, false));
+}
+
+#[test]
 fn no_line_is_wider_than_a_hundred_columns() {
     for verdict in [Verdict::new(passed(), Vec::new()), Verdict::new(failed(), vec!["word ".repeat(50)])] {
         let text = render(&verdict, &[], false);

@@ -6,11 +6,12 @@ use crate::language::document::{Place, Spanned};
 use crate::language::names;
 use crate::language::problem::Problems;
 use crate::language::quantity::{Span, is_percentile};
-use crate::language::raw::RawExpect;
+use crate::language::raw::{RawExpect, RawUnavailable};
 use crate::language::setting::Named;
 use crate::scenario::merge::Merged;
 use crate::scenario::model::Expect;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// The expectations, and the names of the conservation rules among them.
 pub(super) fn validate(merged: &Merged, scope: &Scope<'_>, problems: &mut Problems<'_>) -> (Expect, BTreeSet<String>) {
@@ -19,7 +20,7 @@ pub(super) fn validate(merged: &Merged, scope: &Scope<'_>, problems: &mut Proble
         problems.add(top_of(0), "the file's top level has no `expect`", "in this file", help);
         return (Expect::default(), BTreeSet::new());
     };
-    let RawExpect { lost, duplicated, order, conserved, latency } = &spanned.value;
+    let RawExpect { lost, duplicated, order, conserved, latency, unavailable } = &spanned.value;
     let over_flows = [
         ("lost", lost.as_ref().map(|value| value.place)),
         ("duplicated", duplicated.as_ref().map(|value| value.place)),
@@ -33,9 +34,9 @@ pub(super) fn validate(merged: &Merged, scope: &Scope<'_>, problems: &mut Proble
     }
     let rules = conserved_names(merged, conserved.as_ref(), problems);
     let latency = latency.as_ref().map(|latency| budgets(merged, scope, &latency.value, problems)).unwrap_or_default();
-    let nothing = over_flows.iter().all(|(_, place)| place.is_none()) && conserved.is_none() && latency.is_empty();
-    if nothing {
-        let help = "expect at least one of `lost`, `duplicated`, `order`, `conserved`, `latency`";
+    let counted = over_flows.iter().any(|(_, place)| place.is_some());
+    if !counted && conserved.is_none() && latency.is_empty() && unavailable.is_none() {
+        let help = "expect at least one of `lost`, `duplicated`, `order`, `conserved`, `latency`, `unavailable`";
         problems.add(spanned.place, "`expect` expects nothing", "is empty", help);
     }
     let expect = Expect {
@@ -43,8 +44,24 @@ pub(super) fn validate(merged: &Merged, scope: &Scope<'_>, problems: &mut Proble
         duplicated: duplicated.as_ref().map(|value| value.value.0),
         order_per_key: order.is_some(),
         latency,
+        unavailable: unavailable.as_ref().map(|unavailable| longest_gap(scope, unavailable, problems)),
     };
     (expect, rules)
+}
+
+fn longest_gap(scope: &Scope<'_>, unavailable: &Spanned<RawUnavailable>, problems: &mut Problems<'_>) -> Duration {
+    if !scope.records_operations() {
+        let message =
+            "`expect.unavailable` has no data: the load is not offered to a topic, so no acknowledgement is recorded";
+        let help = "leave it out, or give [load] `target = \"topic NAME\"`";
+        problems.add(unavailable.place, message, "nothing to measure", help);
+    }
+    let at_most = &unavailable.value.at_most;
+    if at_most.value.0.is_zero() {
+        let message = "`expect.unavailable.at_most` can never hold: every acknowledgement takes some time";
+        problems.add(at_most.place, message, "is zero", "allow some time, such as \"1.5s\"");
+    }
+    at_most.value.0
 }
 
 fn conserved_names(
@@ -72,7 +89,7 @@ fn budgets(
     scope: &Scope<'_>,
     latency: &Named<Named<Span>>,
     problems: &mut Problems<'_>,
-) -> Vec<(String, BTreeMap<String, std::time::Duration>)> {
+) -> Vec<(String, BTreeMap<String, Duration>)> {
     let mut budgets = Vec::new();
     for (name, bounds) in &latency.0 {
         check_flow(merged, scope, name, problems);

@@ -1,25 +1,25 @@
 //! Faults: that the back end can do them, to something that exists and is up, while there is load.
+//!
+//! When they strike is checked in [`super::triggers`].
 
 use super::scenario::Capabilities;
 use super::scope::Scope;
+use super::triggers::{self, Names};
 use crate::language::document::{Place, Spanned};
 use crate::language::names;
 use crate::language::problem::Problems;
 use crate::language::raw::RawFault;
 use crate::language::reference::{RoleReference, TargetReference};
 use crate::scenario::merge::Merged;
-use crate::scenario::model::{FaultAction, FaultRule};
+use crate::scenario::model::{FaultAction, FaultRule, FaultTarget};
+use shakedown_cluster::Role;
 use std::time::Duration;
 
 /// What the harness itself does to the processes it started, whatever plays the cluster.
-const SERVICE_FAULTS: [&str; 6] = [
-    "kill service(NAME)",
-    "kill instance(NAME, N)",
-    "pause service(NAME)",
-    "pause instance(NAME, N)",
-    "restart service(NAME)",
-    "restart instance(NAME, N)",
-];
+const SERVICE_ACTIONS: [FaultAction; 3] = [FaultAction::Kill, FaultAction::Pause, FaultAction::Restart];
+
+/// Whom it does that to.
+const SERVICE_ROLES: [&str; 2] = ["service(NAME)", "instance(NAME, N)"];
 
 pub(super) fn validate(
     merged: &Merged,
@@ -27,35 +27,42 @@ pub(super) fn validate(
     capabilities: Capabilities<'_>,
     problems: &mut Problems<'_>,
 ) -> Vec<FaultRule> {
-    let length = merged.load.as_ref().map(|load| load.value.arrivals.value.duration.value.0);
+    let names = Names::new(merged, problems);
     let mut rules: Vec<(Place, FaultRule)> = Vec::new();
-    for fault in &merged.faults {
-        let at = &fault.value.at;
-        if length.is_some_and(|length| at.value.0 >= length) {
-            let message = "the fault would come after the end of the load";
-            problems.add(at.place, message, "too late", "allowed: less than the load's `for`");
-        }
+    for (index, fault) in merged.faults.iter().enumerate() {
+        let trigger = triggers::trigger(merged, scope, &names, index, fault, problems);
+        let heal = triggers::heal(&names, index, fault, problems);
         let Some((action, role)) = action(fault, problems) else { continue };
-        let Some((service, instance)) = target(action, role, scope, capabilities, problems) else { continue };
+        let Some(target) = target(action, role, scope, capabilities, problems) else { continue };
         if let (FaultAction::Restart, Some(heal)) = (action, &fault.value.heal) {
             problems.add(heal.place, "`restart` heals itself", "never used", "leave `heal` out, or use `kill`");
         }
-        check_source(merged, action, &service, role.place, problems);
-        let heal_after = fault.value.heal.as_ref().map(|heal| heal.value.after.value.0);
-        let rule = FaultRule { at: at.value.0, action, service, instance, heal_after };
+        if let FaultTarget::Service { name, .. } = &target {
+            check_source(merged, action, name, role.place, problems);
+        }
+        let (Some(trigger), Some(heal)) = (trigger, heal) else { continue };
+        let rule = FaultRule { trigger, action, target, heal };
         if let Some((other, earlier)) = rules.iter().find(|(_, earlier)| overlap(earlier, &rule)) {
             let message = format!("this fault and the one on line {} overlap on one service", problems.line(*other));
-            let until = match (earlier.action, earlier.heal_after) {
-                (FaultAction::Restart, _) => format!("at {:?}", earlier.at),
-                (_, Some(after)) => format!("from {:?} to {:?}", earlier.at, earlier.at + after),
-                (_, None) => format!("from {:?} to the end of the load", earlier.at),
+            let until = match held(earlier) {
+                Some((from, until)) if from == until => format!("at {from:?}"),
+                Some((from, Duration::MAX)) => format!("from {from:?} to the end of the load"),
+                Some((from, until)) => format!("from {from:?} to {until:?}"),
+                None => String::new(),
             };
-            let help = format!("the other one holds `{}` {until}: strike before or after that", earlier.service);
+            let help = format!("the other one holds {} {until}: strike before or after that", quoted(&earlier.target));
             problems.add(role.place, message, "not up to be hit", help);
         }
         rules.push((role.place, rule));
     }
     rules.into_iter().map(|(_, rule)| rule).collect()
+}
+
+fn quoted(target: &FaultTarget) -> String {
+    match target {
+        FaultTarget::Service { name, .. } => format!("`{name}`"),
+        FaultTarget::Broker(role) => format!("`{role}`"),
+    }
 }
 
 /// A service that offers the load loses its place in it with its life.
@@ -69,17 +76,30 @@ fn check_source(merged: &Merged, action: FaultAction, service: &str, place: Plac
     }
 }
 
-/// Whether both may hold one process at the same time. A restart is over at once by its own account.
+/// Whether both may hold one process at the same time, as far as their times are known. Who leads is only known when a
+/// fault strikes, and a broker that is down plays no role.
 fn overlap(one: &FaultRule, other: &FaultRule) -> bool {
-    let end = |rule: &FaultRule| match rule.action {
-        FaultAction::Restart => rule.at,
-        _ => rule.heal_after.map_or(Duration::MAX, |after| rule.at.saturating_add(after)),
+    let shared = match (&one.target, &other.target) {
+        (
+            FaultTarget::Service { name: one, instance: first },
+            FaultTarget::Service { name: other, instance: second },
+        ) => one == other && first.is_none_or(|first| second.is_none_or(|second| first == second)),
+        _ => false,
     };
-    let shared = match (one.instance, other.instance) {
-        (Some(one), Some(other)) => one == other,
-        _ => true,
+    let (Some(first), Some(second)) = (held(one), held(other)) else { return false };
+    shared && first.0 <= second.1 && second.0 <= first.1
+}
+
+/// From when to when a fault holds its target, where that is known. A restart is over at once by its own account.
+fn held(rule: &FaultRule) -> Option<(Duration, Duration)> {
+    let at = rule.trigger.at.filter(|_| rule.trigger.when.is_none())?;
+    let until = match (rule.action, rule.heal) {
+        (FaultAction::Restart, _) => at,
+        (_, None) => Duration::MAX,
+        (_, Some(heal)) if heal.then.is_some() => return None,
+        (_, Some(heal)) => at.saturating_add(heal.after),
     };
-    one.service == other.service && shared && one.at <= end(other) && other.at <= end(one)
+    Some((at, until))
 }
 
 fn action<'a>(
@@ -88,15 +108,21 @@ fn action<'a>(
 ) -> Option<(FaultAction, &'a Spanned<RoleReference>)> {
     let action = &fault.value.action;
     let raw = &action.value;
-    let all = [(FaultAction::Kill, &raw.kill), (FaultAction::Pause, &raw.pause), (FaultAction::Restart, &raw.restart)];
+    let all = [
+        (FaultAction::Kill, &raw.kill),
+        (FaultAction::PowerLoss, &raw.power_loss),
+        (FaultAction::Pause, &raw.pause),
+        (FaultAction::Isolate, &raw.isolate),
+        (FaultAction::Restart, &raw.restart),
+    ];
     let mut given = all.into_iter().filter_map(|(action, role)| role.as_ref().map(|role| (action, role)));
     match (given.next(), given.next()) {
         (Some(only), None) => Some(only),
         (first, _) => {
             let message =
                 if first.is_none() { "this fault does nothing" } else { "this fault does two things at once" };
-            let help =
-                "write one of { kill = ... }, { pause = ... }, { restart = ... }; for two faults write [[fault]] twice";
+            let forms: Vec<String> = all.iter().map(|(action, _)| format!("{{ {} = ... }}", action.word())).collect();
+            let help = format!("write one of {}; for two faults write [[fault]] twice", forms.join(", "));
             problems.add(action.place, message, "not exactly one action", help);
             None
         }
@@ -109,27 +135,118 @@ fn target(
     scope: &Scope<'_>,
     capabilities: Capabilities<'_>,
     problems: &mut Problems<'_>,
-) -> Option<(String, Option<u32>)> {
+) -> Option<FaultTarget> {
+    let possible = match &role.value {
+        RoleReference::Service(_) | RoleReference::Instance(..) => SERVICE_ACTIONS.contains(&action),
+        RoleReference::Broker(_) => capabilities.broker_faults.actions.contains(&action),
+        RoleReference::Other(_) => false,
+    };
     match &role.value {
-        RoleReference::Service(name) => scope.check_service(name, role.place, problems).then(|| (name.clone(), None)),
-        RoleReference::Instance(name, number) => {
-            if !scope.check_service(name, role.place, problems) {
-                return None;
-            }
-            let service = scope.service(name);
-            let instances = service.and_then(|service| service.instances.as_ref()).map_or(1, |n| n.value.0);
-            if u64::from(*number) > instances {
-                let message = format!("service `{name}` has no instance {number}");
-                problems.add(role.place, message, "no such instance", format!("allowed: 1 to {instances}"));
-                return None;
-            }
-            Some((name.clone(), Some(*number)))
-        }
-        RoleReference::Other(_) => {
-            let known: Vec<&str> = SERVICE_FAULTS.iter().chain(capabilities.broker_faults).copied().collect();
-            let message = format!("the back end `{}` cannot {} {}", capabilities.backend, action.word(), role.value);
-            problems.add(role.place, message, "not possible here", format!("it can: {}", names::list(&known)));
+        _ if !possible => {
+            refuse(action, role, capabilities, problems);
             None
         }
+        RoleReference::Service(name) => scope
+            .check_service(name, role.place, problems)
+            .then(|| FaultTarget::Service { name: name.clone(), instance: None }),
+        RoleReference::Instance(name, number) => instance(name, *number, role.place, scope, problems),
+        RoleReference::Broker(broker) => {
+            broker_exists(broker, role.place, scope, problems).then(|| FaultTarget::Broker(broker.clone()))
+        }
+        RoleReference::Other(_) => None,
+    }
+}
+
+fn instance(
+    name: &str,
+    number: u32,
+    place: Place,
+    scope: &Scope<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<FaultTarget> {
+    if !scope.check_service(name, place, problems) {
+        return None;
+    }
+    let service = scope.service(name);
+    let instances = service.and_then(|service| service.instances.as_ref()).map_or(1, |n| n.value.0);
+    if u64::from(number) > instances {
+        let message = format!("service `{name}` has no instance {number}");
+        problems.add(place, message, "no such instance", format!("allowed: 1 to {instances}"));
+        return None;
+    }
+    Some(FaultTarget::Service { name: name.to_owned(), instance: Some(number) })
+}
+
+/// Whether somebody can ever play the role.
+fn broker_exists(role: &Role, place: Place, scope: &Scope<'_>, problems: &mut Problems<'_>) -> bool {
+    match role {
+        Role::Controller => true,
+        Role::Broker(id) => {
+            let known = i64::from(*id) <= i64::from(scope.brokers());
+            if !known {
+                let help = format!("allowed: 1 to {}", scope.brokers());
+                problems.add(place, format!("there is no broker {id}"), "no such broker", help);
+            }
+            known
+        }
+        Role::Leader { topic, partition } => partition_exists(topic, *partition, place, scope, problems),
+        Role::Follower { topic, partition } | Role::Followers { topic, partition } => {
+            if !partition_exists(topic, *partition, place, scope, problems) {
+                return false;
+            }
+            let followed = scope.replicas(topic) > 1;
+            if !followed {
+                let message = format!("{topic}/{partition} has no follower: it has one replica");
+                let help = "give the topic a larger `replication_factor`, which takes as many brokers";
+                problems.add(place, message, "nobody follows", help);
+            }
+            followed
+        }
+        Role::GroupCoordinator(group) => {
+            let groups = scope.group_names();
+            let known = groups.contains(&group.as_str());
+            if !known {
+                let help = names::advice(group, groups);
+                problems.add(place, format!("there is no group `{group}`"), "no such group", help);
+            }
+            known
+        }
+    }
+}
+
+fn partition_exists(topic: &str, partition: i32, place: Place, scope: &Scope<'_>, problems: &mut Problems<'_>) -> bool {
+    if !scope.check_topic(topic, place, problems) {
+        return false;
+    }
+    let partitions = scope.topic(topic).and_then(|topic| topic.partitions.as_ref()).map_or(1, |n| n.value.0);
+    let known = u64::try_from(partition).is_ok_and(|partition| partition < partitions);
+    if !known {
+        let message = format!("topic `{topic}` has no partition {partition}");
+        problems.add(place, message, "no such partition", format!("allowed: 0 to {}", partitions - 1));
+    }
+    known
+}
+
+fn refuse(
+    action: FaultAction,
+    role: &Spanned<RoleReference>,
+    capabilities: Capabilities<'_>,
+    problems: &mut Problems<'_>,
+) {
+    let brokers = capabilities.broker_faults;
+    let mut can = format!("it can {} {}", words(&SERVICE_ACTIONS), names::list(&SERVICE_ROLES));
+    if !brokers.actions.is_empty() {
+        can = format!("{can}; {} {}", words(brokers.actions), names::list(brokers.roles));
+    }
+    let message = format!("the back end `{}` cannot {} {}", capabilities.backend, action.word(), role.value);
+    problems.add(role.place, message, "not possible here", can);
+}
+
+/// `kill, pause or restart`.
+fn words(actions: &[FaultAction]) -> String {
+    let words: Vec<&str> = actions.iter().map(|action| action.word()).collect();
+    match words.split_last() {
+        Some((last, first)) if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => words.concat(),
     }
 }

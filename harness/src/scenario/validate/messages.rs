@@ -1,6 +1,7 @@
 //! One snapshot for every message that a wrong scenario can get: they are read by people, and reviewed like code.
 
 use super::{Capabilities, scenario};
+use crate::backend::{Backend as _, Embedded};
 use crate::language::problem::ScenarioError;
 use crate::scenario::files::{SystemFile, assemble};
 use crate::scenario::model::Scenario;
@@ -52,9 +53,15 @@ fn read(text: &str) -> Result<Scenario, ScenarioError> {
             _ => SystemFile::Missing { known: vec!["billing".to_owned(), "shop".to_owned(), "tracker".to_owned()] },
         })
     })?;
-    let capabilities =
-        Capabilities { backend: "embedded", broker_faults: &[], built_in: &["analytics", "order", "tracker"] };
-    scenario(&files, capabilities)
+    let backend = Embedded;
+    scenario(
+        &files,
+        Capabilities {
+            backend: backend.name(),
+            broker_faults: backend.broker_faults(),
+            built_in: &["analytics", "order", "tracker"],
+        },
+    )
 }
 
 /// The message for the good scenario with one part replaced.
@@ -88,7 +95,7 @@ messages! {
     unknown_key_at_the_top: "seed = 1" => "sead = 1",
     unknown_key_in_a_table: "partitions = 2" => "partition = 2",
     unknown_key_in_an_inline_table: "rate = \"100/s\"" => "rates = \"100/s\"",
-    unknown_key_in_a_fault: "at = \"200ms\"" => "at = \"200ms\"\nwhen = { produced = 3 }",
+    unknown_key_in_a_fault: "at = \"200ms\"" => "at = \"200ms\"\noften = 3",
     unknown_fault: "do = { kill = \"service(tracker)\" }" => "do = { flip = \"service(tracker)\" }",
     missing_key: "arrivals = { shape = \"constant\", rate = \"100/s\", for = \"1s\" }" => "arrivals = { shape = \"constant\", rate = \"100/s\" }",
     no_name: "name = \"orders arrive\"" => "",
@@ -161,10 +168,33 @@ messages! {
     expects_latency_of_an_unknown_flow: "latency.\"end-to-end\"" => "latency.\"end2end\"",
     expects_an_unknown_percentile: "p99 = \"250ms\"" => "p999 = \"250ms\"",
     expects_an_empty_budget: "{ p99 = \"250ms\" }" => "{}",
+    expects_a_gap_without_a_limit: "lost = 0" => "unavailable = {}",
+    expects_a_gap_with_an_unknown_key: "lost = 0" => "unavailable = { at_least = \"1.5s\" }",
+    expects_a_gap_without_its_table: "lost = 0" => "unavailable = \"1.5s\"",
+    expects_a_gap_with_a_unit_of_something_else: "lost = 0" => "unavailable = { at_most = \"1.5kg\" }",
+    expects_a_gap_of_nothing: "lost = 0" => "unavailable = { at_most = \"0s\" }",
+    expects_a_misspelt_check: "lost = 0" => "unavailible = { at_most = \"1.5s\" }",
     fault_on_an_unknown_service: "service(tracker)" => "service(traker)",
     fault_on_an_unknown_instance: "service(tracker)" => "instance(tracker, 2)",
     fault_on_an_unknown_role: "service(tracker)" => "servise(tracker)",
-    fault_that_the_back_end_cannot_do: "service(tracker)" => "leader(orders/0)",
+    fault_that_the_back_end_cannot_do: "service(tracker)" => "minority",
+    fault_that_a_service_cannot_have: "{ kill = \"service(tracker)\" }" => "{ isolate = \"service(tracker)\" }",
+    fault_on_a_role_without_its_partition: "service(tracker)" => "leader(orders)",
+    fault_on_an_unknown_topic: "service(tracker)" => "leader(ordres/0)",
+    fault_on_an_unknown_partition: "service(tracker)" => "follower(orders/2)",
+    fault_on_an_unknown_broker: "service(tracker)" => "broker(4)",
+    fault_on_an_unknown_group: "service(tracker)" => "group-coordinator(order-traker)",
+    fault_that_never_strikes: "at = \"200ms\"\n" => "",
+    fault_that_waits_for_nothing: "at = \"200ms\"" => "when = { after = \"1ms\" }",
+    fault_that_waits_for_two_things: "at = \"200ms\"" => "when = { produced = { topic = \"orders\", nth = 3 }, then = \"x\" }",
+    fault_that_waits_for_an_unknown_topic: "at = \"200ms\"" => "when = { produced = { topic = \"order\", nth = 3 } }",
+    fault_that_waits_for_more_than_is_offered: "at = \"200ms\"" => "when = { produced = { topic = \"orders\", nth = 101 } }",
+    fault_that_waits_for_an_unknown_fault: "at = \"200ms\"" => "name = \"crash\"\nwhen = { then = \"crash\" }",
+    fault_that_heals_with_an_unknown_fault: "heal = { after = \"100ms\" }" => "heal = { then = \"crash\" }",
+    fault_that_never_heals: "heal = { after = \"100ms\" }" => "heal = {}",
+    faults_of_one_name: "[expect]" => "[[fault]]\nname = \"crash\"\nat = \"1ms\"\ndo = { pause = \"controller\" }\n\n[[fault]]\nname = \"crash\"\nat = \"2ms\"\ndo = { pause = \"controller\" }\n\n[expect]",
+    more_replicas_than_brokers: "partitions = 2" => "partitions = 2\nreplication_factor = 4",
+    too_many_controllers: "seed = 1" => "seed = 1\ncluster = { controllers = 9 }",
     fault_that_does_nothing: "{ kill = \"service(tracker)\" }" => "{}",
     fault_that_does_two_things: "{ kill = \"service(tracker)\" }" => "{ kill = \"service(tracker)\", pause = \"service(tracker)\" }",
     fault_after_the_load: "at = \"200ms\"" => "at = \"2s\"",
@@ -183,6 +213,33 @@ fn expects_latency_without_a_time() {
 }
 
 #[test]
+fn fault_on_followers_of_one_replica() {
+    let text = GOOD.replace("[topics.orders]", "[cluster]\nbrokers = 2\n\n[topics.orders]");
+    let text = text.replace("service(tracker)", "followers(orders/0)");
+    insta::assert_snapshot!(read(&text).expect_err("nobody follows").render(false));
+    let replicated = "[topics.orders]\nreplication_factor = 2";
+    read(&text.replace("[topics.orders]", replicated)).expect("somebody follows");
+}
+
+#[test]
+fn faults_on_brokers_wait_for_each_other() {
+    let pause = "[[fault]]\nname = \"pause\"\nwhen = { produced = { topic = \"orders\", nth = 60 } }\ndo = { pause = \"followers(orders/1)\" }\nheal = { then = \"kill\" }\n";
+    let kill = "[[fault]]\nname = \"kill\"\nat = \"5s\"\nwhen = { then = \"pause\", after = \"100ms\" }\ndo = { power-loss = \"leader(orders/1)\" }\n";
+    let cut = "[[fault]]\nat = \"300ms\"\ndo = { isolate = \"group-coordinator(order-tracker)\" }\nheal = { after = \"1ms\" }\n";
+    let scenario = read(&GOOD.replace("[expect]", &format!("{pause}\n{kill}\n{cut}\n[expect]")));
+    let scenario = scenario.unwrap_or_else(|error| panic!("{}", error.render(false)));
+    let faults: Vec<String> = scenario.faults.iter().map(ToString::to_string).collect();
+    let expected = [
+        "kill service(tracker) at 200ms",
+        "pause followers(orders/1) after 60 messages in orders",
+        "power-loss leader(orders/1) 100ms after \"pause\"",
+        "isolate group-coordinator(order-tracker) at 300ms",
+    ];
+    assert_eq!(faults, expected);
+    assert_eq!(scenario.faults[1].heal.and_then(|heal| heal.then), Some(2));
+}
+
+#[test]
 fn load_from_several_instances() {
     let text = "target = \"service order\"\n";
     let text = GOOD.replace("target = \"topic orders\"\n", text).replace("from = \"load\"", "from = \"topic orders\"");
@@ -196,6 +253,21 @@ fn load_from_several_instances() {
 fn load_that_is_not_recorded_cannot_be_a_source() {
     let text = GOOD.replace("target = \"topic orders\"", "target = \"service tracker\"");
     insta::assert_snapshot!(read(&text).expect_err("no operations are recorded").render(false));
+}
+
+#[test]
+fn expects_a_gap_that_nobody_records() {
+    let unavailable = "lost = 0\nunavailable = { at_most = \"1.5s\" }";
+    let error = offered_by_a_service("lost = 0", unavailable).expect_err("no acknowledgement is recorded");
+    insta::assert_snapshot!(error.render(false));
+}
+
+#[test]
+fn a_gap_alone_is_expectation_enough() {
+    let everything = "lost = 0\nconserved = [\"orders\"]\nlatency.\"end-to-end\" = { p99 = \"250ms\" }";
+    let scenario = read(&GOOD.replace(everything, "unavailable = { at_most = \"1.5s\" }"));
+    let scenario = scenario.unwrap_or_else(|error| panic!("{}", error.render(false)));
+    assert_eq!(scenario.expect.unavailable, Some(std::time::Duration::from_millis(1_500)));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! From what the files say to a scenario that can be run; every dangling name and missing datum is an error here.
 //!
-//! Each part has its file: [`topics`], [`services`], [`flows`], [`load`], [`faults`], [`expect`].
+//! Each part has its file: [`topics`], [`services`], [`flows`], [`load`], [`faults`] with their [`triggers`], [`expect`].
 
 mod expect;
 mod faults;
@@ -9,6 +9,7 @@ mod load;
 mod scope;
 mod services;
 mod topics;
+mod triggers;
 
 mod scenario;
 

@@ -2,6 +2,7 @@
 
 use super::scope::Scope;
 use super::{expect, faults, flows, load, services, topics};
+use crate::backend::BrokerFaults;
 use crate::language::document::Place;
 use crate::language::document::Spanned;
 use crate::language::problem::{Problems, ScenarioError};
@@ -16,8 +17,8 @@ use std::time::Duration;
 pub struct Capabilities<'a> {
     /// The back end's name.
     pub backend: &'a str,
-    /// The faults on brokers that it can do, in words: `kill leader(TOPIC/PARTITION)`.
-    pub broker_faults: &'a [&'a str],
+    /// The faults on brokers that it can do.
+    pub broker_faults: BrokerFaults,
     /// The built-in services.
     pub built_in: &'a [&'a str],
 }
@@ -31,7 +32,7 @@ pub fn scenario(files: &ScenarioFiles, capabilities: Capabilities<'_>) -> Result
     let merged = &files.merged;
     let scope = Scope::new(merged);
 
-    let topics = topics::validate(merged, &mut problems);
+    let topics = topics::validate(merged, &scope, &mut problems);
     let services = services::validate(merged, &scope, capabilities, &mut problems);
     let load = load::validate(merged, &scope, &mut problems);
     let flows = flows::validate_flows(merged, &scope, &mut problems);
@@ -62,11 +63,8 @@ pub fn scenario(files: &ScenarioFiles, capabilities: Capabilities<'_>) -> Result
         text: files.text.clone(),
         name,
         seed: merged.seed.as_ref().map_or(1, |seed| seed.value.0),
-        brokers: merged
-            .cluster
-            .brokers
-            .as_ref()
-            .map_or(3, |brokers| u32::try_from(brokers.value.0).unwrap_or(u32::MAX)),
+        brokers: scope.brokers(),
+        controllers: merged.cluster.controllers.as_ref().map_or(0, |n| u32::try_from(n.value.0).unwrap_or(u32::MAX)),
         memory: merged.cluster.memory.as_ref().map(|memory| memory.value.0),
         broker_config: merged.cluster.config.as_ref().map(|config| topics::scalars(&config.value)).unwrap_or_default(),
         topics,

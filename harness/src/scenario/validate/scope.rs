@@ -33,6 +33,27 @@ impl<'a> Scope<'a> {
         self.merged.services.0.iter().find(|(service, _)| service.value == name).map(|(_, service)| &service.value)
     }
 
+    /// How many brokers there will be.
+    pub(super) fn brokers(&self) -> u32 {
+        let brokers = self.merged.cluster.brokers.as_ref();
+        brokers.map_or(BROKERS, |brokers| u32::try_from(brokers.value.0).unwrap_or(u32::MAX))
+    }
+
+    /// How many replicas each partition of a topic will have.
+    pub(super) fn replicas(&self, topic: &str) -> u64 {
+        let config = self.merged.cluster.config.iter().flat_map(|config| &config.value.0);
+        let mut default = config.filter(|(name, _)| name.value == "default.replication.factor");
+        let default = default.next().and_then(|(_, factor)| factor.value.0.parse().ok());
+        let own = self.topic(topic).and_then(|topic| topic.replication_factor.as_ref());
+        own.map(|factor| factor.value.0).or(default).unwrap_or(if self.brokers() < BROKERS { 1 } else { 3 })
+    }
+
+    /// The consumer groups of services.
+    pub(super) fn group_names(&self) -> Vec<&'a str> {
+        let groups = self.merged.services.0.iter().filter_map(|(_, service)| service.value.group.as_ref());
+        groups.map(|group| group.value.as_str()).collect()
+    }
+
     /// Services with a ledger, and stand-ins that some service calls.
     pub(super) fn ledger_names(&self) -> Vec<&'a str> {
         let services = self.merged.services.0.iter();
@@ -135,3 +156,6 @@ impl<'a> Scope<'a> {
 
 /// The stand-in's name, as services call it and as its ledger is called.
 pub(super) const MAILBOX: &str = "mailbox";
+
+/// The brokers of a scenario that does not say. From as many on, the cluster keeps three replicas by itself.
+const BROKERS: u32 = 3;

@@ -1,8 +1,9 @@
 //! Topics: their names, and how to read their messages.
 
+use super::scope::Scope;
 use crate::language::names;
 use crate::language::problem::Problems;
-use crate::language::raw::{RawMessage, RawValue};
+use crate::language::raw::{RawMessage, RawTopic, RawValue};
 use crate::language::setting::{Named, Scalar};
 use crate::scenario::merge::Merged;
 use crate::scenario::model::{MessageRule, Topic, ValueRule};
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 /// Kafka's own limit (`org.apache.kafka.common.internals.Topic.MAX_NAME_LENGTH`).
 const NAME_LENGTH_MAX: usize = 249;
 
-pub(super) fn validate(merged: &Merged, problems: &mut Problems<'_>) -> Vec<Topic> {
+pub(super) fn validate(merged: &Merged, scope: &Scope<'_>, problems: &mut Problems<'_>) -> Vec<Topic> {
     let mut topics = Vec::new();
     for (name, topic) in &merged.topics.0 {
         if !is_topic_name(&name.value) {
@@ -27,11 +28,23 @@ pub(super) fn validate(merged: &Merged, problems: &mut Problems<'_>) -> Vec<Topi
         topics.push(Topic {
             name: name.value.clone(),
             partitions: topic.partitions.as_ref().map_or(1, |n| i32::try_from(n.value.0).unwrap_or(i32::MAX)),
+            replication_factor: replication_factor(&name.value, topic, scope, problems),
             config: topic.config.as_ref().map(|config| scalars(&config.value)).unwrap_or_default(),
             message: topic.message.as_ref().map(|message| message_rule(&message.value, problems)),
         });
     }
     topics
+}
+
+fn replication_factor(name: &str, topic: &RawTopic, scope: &Scope<'_>, problems: &mut Problems<'_>) -> Option<i32> {
+    let factor = topic.replication_factor.as_ref()?;
+    let brokers = u64::from(scope.brokers());
+    if factor.value.0 > brokers {
+        let message = format!("topic `{name}` cannot have {} replicas", factor.value.0);
+        let help = format!("allowed: 1 to {brokers}, one on each broker; [cluster] `brokers` has more of them");
+        problems.add(factor.place, message, "more than there are brokers", help);
+    }
+    i32::try_from(factor.value.0).ok()
 }
 
 fn is_topic_name(name: &str) -> bool {

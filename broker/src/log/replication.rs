@@ -1,0 +1,158 @@
+//! What a partition's leader and its followers do with each other's messages.
+
+use super::partition::{Partition, Role};
+use super::store::{LogStore, StorageError};
+use crate::peer::{FetchPosition, FetchRefused, Found};
+use crate::replica::leader::Leadership;
+use crate::replica::link::Outcome;
+use crate::types::{BrokerId, Now, Offset};
+use bytes::Bytes;
+
+impl Partition {
+    /// On the leader: a follower has everything below its position. Whether that is so: a follower of another epoch, or
+    /// one whose log has left this one, has told nothing yet.
+    pub fn note_follower(&mut self, from: BrokerId, broker_epoch: i64, at: FetchPosition, now: Now) -> bool {
+        if at.leader_epoch != self.leader_epoch() || at.offset > self.log_end() {
+            return false;
+        }
+        if self.log.divergence(at.offset, at.last_epoch).is_some() || at.offset < self.log_start() {
+            return false;
+        }
+        let end = self.log_end();
+        self.leadership_mut()
+            .is_some_and(|leadership| leadership.fetched(from, broker_epoch, at.offset, end, now.monotonic_ns))
+    }
+
+    fn leadership_mut(&mut self) -> Option<&mut Leadership> {
+        match &mut self.role {
+            Role::Leader(leadership) => Some(leadership),
+            Role::Follower(_) => None,
+        }
+    }
+
+    /// The leader's view of its followers.
+    #[must_use]
+    pub fn leadership(&self) -> Option<&Leadership> {
+        match &self.role {
+            Role::Leader(leadership) => Some(leadership),
+            Role::Follower(_) => None,
+        }
+    }
+
+    /// The leader's followers.
+    pub fn follower_ids(&self) -> impl Iterator<Item = BrokerId> + '_ {
+        self.leadership().into_iter().flat_map(Leadership::followers).map(|(id, _)| id)
+    }
+
+    /// The ISR with those who have caught up, if there are any.
+    #[must_use]
+    pub fn joining(&self, may_join: impl Fn(BrokerId, i64) -> bool) -> Option<Vec<BrokerId>> {
+        self.leadership()?.proposal(may_join, self.high_watermark())
+    }
+
+    /// The ISR without those who have lagged for too long, if there are any.
+    #[must_use]
+    pub fn lagging(&self, now: Now, lag_max_ms: i64) -> Option<Vec<BrokerId>> {
+        let lag_max_ns = u64::try_from(lag_max_ms).unwrap_or(0).saturating_mul(1_000_000);
+        self.leadership()?.without_laggards(self.own, self.log_end(), now.monotonic_ns, lag_max_ns)
+    }
+
+    /// The controller is asked for this ISR.
+    pub fn propose(&mut self, isr: Vec<BrokerId>) {
+        if let Some(leadership) = self.leadership_mut() {
+            leadership.propose(isr);
+        }
+    }
+
+    /// The controller did not agree.
+    pub fn undecided(&mut self) {
+        if let Some(leadership) = self.leadership_mut() {
+            leadership.undecided();
+        }
+    }
+
+    /// The ISR changes without the controller: a defect that the simulator can switch on.
+    pub fn overrule_isr(&mut self, store: &mut dyn LogStore, isr: Vec<BrokerId>) {
+        if let Some(leadership) = self.leadership_mut() {
+            leadership.overrule(isr);
+        }
+        self.advance(store);
+    }
+
+    /// On the leader: whether a follower's log is a part of this one, and if it is how much of it is committed.
+    ///
+    /// # Errors
+    /// For an offset outside of the log.
+    pub fn check_follower(&self, at: FetchPosition) -> Result<Found, FetchRefused> {
+        let (start, end) = (self.log_start(), self.log_end());
+        let diverging = self.log.divergence(at.offset, at.last_epoch);
+        if diverging.is_none() && !(start..=end).contains(&at.offset) {
+            return Err(FetchRefused::OutOfRange(start, end));
+        }
+        Ok(Found { high_watermark: self.high_watermark(), log_start: start, diverging, batches: Vec::new() })
+    }
+
+    /// On the leader: what there is for a follower. Unlike a consumer it reads to the log's end.
+    ///
+    /// # Errors
+    /// For an offset outside of the log, and when kept batches could not be read back.
+    pub fn find_for_follower(
+        &self,
+        store: &mut dyn LogStore,
+        at: FetchPosition,
+        max_bytes: usize,
+    ) -> Result<Found, FetchRefused> {
+        let found = self.check_follower(at)?;
+        if found.diverging.is_some() {
+            return Ok(found);
+        }
+        let batches = self.log.read(store, at.offset, self.log_end(), max_bytes).map_err(|_| FetchRefused::Storage)?;
+        Ok(Found { batches, ..found })
+    }
+
+    /// Every batch from an offset to the log's end.
+    ///
+    /// # Errors
+    /// When kept batches could not be read back.
+    pub fn read_all(&self, store: &mut dyn LogStore, from: Offset) -> Result<Vec<Bytes>, StorageError> {
+        self.log.read(store, from, self.log_end(), usize::MAX)
+    }
+
+    /// On a follower: where it is.
+    #[must_use]
+    pub fn position(&self) -> FetchPosition {
+        let last_epoch = if self.log.end() > self.log.start() { self.log.epochs().latest() } else { None };
+        FetchPosition { leader_epoch: self.leader_epoch(), offset: self.log_end(), last_epoch }
+    }
+
+    /// On a follower: takes what the leader sent.
+    pub fn append_fetched(&mut self, store: &mut dyn LogStore, found: &Found) -> Outcome {
+        let before = self.position();
+        if let Some(diverging) = found.diverging {
+            // A log that is cut to where it already ends would ask the same again for ever.
+            let cut = self.log.follow_divergence(store, diverging).is_ok() && self.position() != before;
+            return if cut { Outcome::Moved } else { Outcome::Refused };
+        }
+        let appended = self.append_all(store, &found.batches);
+        self.high_watermark_moved |= self.log.raise_high_watermark(store, found.high_watermark);
+        if found.log_start > self.log_start() && found.log_start <= self.high_watermark() {
+            self.log.begin_at(store, found.log_start);
+        }
+        match (appended, self.log_end() > before.offset) {
+            (_, true) => Outcome::Moved,
+            (true, false) => Outcome::Level,
+            (false, false) => Outcome::Refused,
+        }
+    }
+
+    fn append_all(&mut self, store: &mut dyn LogStore, batches: &[Bytes]) -> bool {
+        batches.iter().all(|batch| self.log.append_as_follower(store, batch).is_ok())
+    }
+
+    /// On a follower: the leader's log reaches from `start` to `end`, and this one ends outside of it.
+    pub fn back_into_range(&mut self, store: &mut dyn LogStore, start: Offset, end: Offset) -> Outcome {
+        let moved =
+            if self.log_end() < start { self.log.restart_at(store, start) } else { self.log.truncate_to(store, end) };
+        if moved.is_ok() { Outcome::Moved } else { Outcome::Refused }
+    }
+}

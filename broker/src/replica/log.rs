@@ -1,0 +1,480 @@
+//! A replicated log: batches in a [`LogStore`], with the epochs and the idempotent producers that follow from them.
+//!
+//! Owns offsets and what must stay in step with them; who may append, and what is committed, is decided by its owner: a
+//! partition or the metadata quorum.
+
+use super::epochs::Epochs;
+use crate::batch::header::{self, BatchHeader};
+use crate::batch::validate;
+use crate::log::producer_state::ProducerStates;
+use crate::log::store::{Checkpoint, LogId, LogName, LogStore, ReadLimits, StorageError, StoredBatch};
+use crate::types::{LeaderEpoch, Offset};
+use bytes::{Bytes, BytesMut};
+
+/// Bytes that recovery reads at once.
+const RECOVERY_READ: usize = 1 << 20;
+
+/// A log on one node.
+#[derive(Debug)]
+pub struct ReplicatedLog {
+    id: LogId,
+    start: Offset,
+    /// The epoch of the record in front of the start, where a snapshot tells: a log that is empty behind its snapshot is not
+    /// the log of somebody who knows nothing.
+    before: Option<LeaderEpoch>,
+    end: Offset,
+    high_watermark: Offset,
+    epochs: Epochs,
+    producers: ProducerStates,
+}
+
+/// Where a snapshot ends that stands for a log's beginning, and the epoch of the last record in it (Kafka's
+/// `OffsetAndEpoch`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotId {
+    /// One past the last record that it stands for.
+    pub end: Offset,
+    /// That record's epoch.
+    pub epoch: LeaderEpoch,
+}
+
+impl SnapshotId {
+    /// Whether a follower needs the snapshot, since the log behind it cannot say whether it shares the follower's: that one
+    /// ends before this one begins, or with a record of an epoch that lies before it (`validateOffsetAndEpoch`).
+    #[must_use]
+    pub fn is_needed(self, offset: Offset, last_epoch: LeaderEpoch) -> bool {
+        let differs_at_end = offset == self.end && last_epoch != self.epoch;
+        offset < self.end || last_epoch < self.epoch || differs_at_end
+    }
+}
+
+/// Why a follower cannot append what its leader sent.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// Batches are missing in between.
+    #[error("a batch at {base} does not continue a log that ends at {end}")]
+    Gap {
+        /// Where the batch begins.
+        base: Offset,
+        /// Where the log ends.
+        end: Offset,
+    },
+    /// The bytes are no batch.
+    #[error("the bytes at log end {end} are no batch")]
+    NoBatch {
+        /// Where the log ends.
+        end: Offset,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl ReplicatedLog {
+    /// Opens the log of this name and recovers what is sound of it: up to the first batch that is torn, altered or out of
+    /// place everything is kept, and nothing behind it. With `trust` nothing is checked.
+    ///
+    /// # Errors
+    /// When the store cannot read or cut the log.
+    pub fn open(store: &mut dyn LogStore, name: LogName, trust: bool) -> Result<Self, StorageError> {
+        Self::open_behind(store, name, None, trust)
+    }
+
+    /// Opens a log whose beginning is in a snapshot. The snapshot was synced; the log may not have been cut yet.
+    ///
+    /// # Errors
+    /// When the store cannot read or cut the log.
+    pub fn open_behind(
+        store: &mut dyn LogStore,
+        name: LogName,
+        snapshot: Option<SnapshotId>,
+        trust: bool,
+    ) -> Result<Self, StorageError> {
+        let id = store.open(name);
+        let Checkpoint { mut log_start, high_watermark } = store.checkpointed(id);
+        if let Some(snapshot) = snapshot {
+            log_start = log_start.max(snapshot.end);
+            store.remove_before(id, log_start);
+        }
+        let mut log = Self {
+            id,
+            start: log_start,
+            before: snapshot.map(|snapshot| snapshot.epoch),
+            end: log_start,
+            high_watermark: log_start,
+            epochs: Epochs::default(),
+            producers: ProducerStates::default(),
+        };
+        log.recover(store, trust)?;
+        log.high_watermark = high_watermark.clamp(log.start, log.end);
+        if log.high_watermark < high_watermark {
+            log.write_checkpoint(store);
+        }
+        Ok(log)
+    }
+
+    fn recover(&mut self, store: &mut dyn LogStore, trust: bool) -> Result<(), StorageError> {
+        let mut first = true;
+        self.note_epoch_before();
+        loop {
+            let limits =
+                ReadLimits { from: self.end, below: Offset(i64::MAX), max_bytes: RECOVERY_READ, at_least_one: true };
+            let batches = store.read(self.id, limits)?;
+            if batches.is_empty() {
+                return Ok(());
+            }
+            for batch in batches {
+                let header = BatchHeader::read(&batch).filter(|header| {
+                    // The log may begin in the middle of its first batch.
+                    let in_place = if first { header.base_offset <= self.end } else { header.base_offset == self.end };
+                    // What a snapshot has replaced can be left over behind its end.
+                    let in_place = in_place && self.before.is_none_or(|before| header.leader_epoch >= before);
+                    in_place && (trust || validate::is_sound(&batch, header))
+                });
+                let Some(header) = header else {
+                    return store.truncate(self.id, self.end);
+                };
+                first = false;
+                self.note(&header, header.base_offset);
+            }
+        }
+    }
+
+    /// Where the log begins.
+    #[must_use]
+    pub fn start(&self) -> Offset {
+        self.start
+    }
+
+    /// One past its last record.
+    #[must_use]
+    pub fn end(&self) -> Offset {
+        self.end
+    }
+
+    /// One past the last record that is known to be committed.
+    #[must_use]
+    pub fn high_watermark(&self) -> Offset {
+        self.high_watermark
+    }
+
+    /// Its epochs.
+    #[must_use]
+    pub fn epochs(&self) -> &Epochs {
+        &self.epochs
+    }
+
+    /// The idempotent producers that it remembers.
+    #[must_use]
+    pub fn producers(&self) -> &ProducerStates {
+        &self.producers
+    }
+
+    /// A leader of this epoch begins to append.
+    pub fn begin_epoch(&mut self, epoch: LeaderEpoch) {
+        self.epochs.assign(epoch, self.end);
+    }
+
+    /// Appends a batch of the leader's: gives it its offset, its epoch and, where asked, the broker's time. Returns its
+    /// first offset.
+    ///
+    /// # Errors
+    /// When the store cannot keep it; the log is then unchanged.
+    pub fn append_as_leader(
+        &mut self,
+        store: &mut dyn LogStore,
+        mut batch: BytesMut,
+        header: &BatchHeader,
+        epoch: LeaderEpoch,
+        log_append_time_ms: Option<i64>,
+    ) -> Result<Offset, StorageError> {
+        let base = self.end;
+        header::patch(&mut batch, base, epoch);
+        let mut header = BatchHeader { base_offset: base, leader_epoch: epoch, ..*header };
+        if let Some(time) = log_append_time_ms {
+            header::stamp_log_append_time(&mut batch, time);
+            header.max_timestamp = time;
+        }
+        self.keep(store, batch.freeze(), &header)?;
+        Ok(base)
+    }
+
+    /// Appends a batch as the leader has it. One that is there already is passed over.
+    ///
+    /// # Errors
+    /// For a gap, for bytes that are no batch, and when the store cannot keep it; the log is then unchanged.
+    pub fn append_as_follower(&mut self, store: &mut dyn LogStore, batch: &Bytes) -> Result<(), FollowError> {
+        let header = BatchHeader::read(batch).ok_or(FollowError::NoBatch { end: self.end })?;
+        if header.last_offset() < self.end {
+            return Ok(());
+        }
+        // A log that was emptied begins in the middle of a batch where its leader's does.
+        let continues = header.base_offset == self.end || (self.end == self.start && header.base_offset < self.end);
+        if !continues {
+            return Err(FollowError::Gap { base: header.base_offset, end: self.end });
+        }
+        self.keep(store, batch.clone(), &header)?;
+        Ok(())
+    }
+
+    fn keep(&mut self, store: &mut dyn LogStore, bytes: Bytes, header: &BatchHeader) -> Result<(), StorageError> {
+        let (base, last) = (header.base_offset, header.last_offset());
+        store.append(self.id, StoredBatch { base, last, max_timestamp: header.max_timestamp, bytes })?;
+        self.note(header, base);
+        Ok(())
+    }
+
+    fn note(&mut self, header: &BatchHeader, base: Offset) {
+        self.epochs.assign(header.leader_epoch, base);
+        if header.has_producer() {
+            self.producers.appended(header, base, header.max_timestamp);
+        }
+        self.end = header.last_offset().plus(1);
+    }
+
+    /// Forgets the batches that reach to an offset or beyond it, and with them their epochs and what they told of
+    /// producers. Batches are never cut.
+    ///
+    /// # Errors
+    /// When the store cannot.
+    pub fn truncate_to(&mut self, store: &mut dyn LogStore, end: Offset) -> Result<(), StorageError> {
+        if end >= self.end {
+            return Ok(());
+        }
+        store.truncate(self.id, end)?;
+        let high_watermark = self.high_watermark;
+        self.end = self.start;
+        self.epochs.clear();
+        self.producers = ProducerStates::default();
+        // What is left was sound before. Reading it again is what makes producers exactly those of the log.
+        self.recover(store, true)?;
+        self.high_watermark = high_watermark.min(self.end);
+        if self.high_watermark < high_watermark {
+            // Else what is appended here next would be taken for committed after a restart.
+            self.write_checkpoint(store);
+        }
+        Ok(())
+    }
+
+    /// Forgets everything; the log begins anew at an offset.
+    ///
+    /// # Errors
+    /// When the store cannot.
+    pub fn restart_at(&mut self, store: &mut dyn LogStore, start: Offset) -> Result<(), StorageError> {
+        store.truncate(self.id, Offset(0))?;
+        self.epochs.clear();
+        self.producers = ProducerStates::default();
+        (self.start, self.end, self.high_watermark) = (start, start, start);
+        self.write_checkpoint(store);
+        Ok(())
+    }
+
+    /// Forgets everything; the log begins anew behind a snapshot of somebody else's.
+    ///
+    /// # Errors
+    /// When the store cannot.
+    pub fn restart_behind(&mut self, store: &mut dyn LogStore, snapshot: SnapshotId) -> Result<(), StorageError> {
+        self.restart_at(store, snapshot.end)?;
+        self.before = Some(snapshot.epoch);
+        self.note_epoch_before();
+        Ok(())
+    }
+
+    fn note_epoch_before(&mut self) {
+        if let Some(epoch) = self.before {
+            self.epochs.assign(epoch, Offset(self.start.0 - 1));
+        }
+    }
+
+    /// Moves the high watermark up, never down and never past the end. Whether it moved.
+    pub fn raise_high_watermark(&mut self, store: &mut dyn LogStore, to: Offset) -> bool {
+        let to = to.min(self.end);
+        if to <= self.high_watermark {
+            return false;
+        }
+        self.high_watermark = to;
+        self.write_checkpoint(store);
+        true
+    }
+
+    /// Forgets records below an offset, which is not above the end.
+    pub fn begin_at(&mut self, store: &mut dyn LogStore, start: Offset) {
+        if start > self.start {
+            self.epochs.begin_at(start);
+            self.forget_before(store, start);
+        }
+    }
+
+    /// Forgets what a snapshot of this log stands for.
+    pub fn begin_behind(&mut self, store: &mut dyn LogStore, snapshot: SnapshotId) {
+        if snapshot.end > self.start {
+            self.before = Some(snapshot.epoch);
+            // An epoch that begins where the log does leaves the one in front of it be.
+            self.epochs.begin_at(Offset(snapshot.end.0 - 1));
+            self.forget_before(store, snapshot.end);
+        }
+    }
+
+    fn forget_before(&mut self, store: &mut dyn LogStore, start: Offset) {
+        self.start = start;
+        self.high_watermark = self.high_watermark.max(start);
+        store.remove_before(self.id, start);
+        self.write_checkpoint(store);
+    }
+
+    fn write_checkpoint(&self, store: &mut dyn LogStore) {
+        store.checkpoint(self.id, Checkpoint { log_start: self.start, high_watermark: self.high_watermark });
+    }
+
+    /// Makes sure that what was appended survives a loss of power.
+    ///
+    /// # Errors
+    /// When the store cannot.
+    pub fn sync(&self, store: &mut dyn LogStore) -> Result<(), StorageError> {
+        store.sync(self.id)
+    }
+
+    /// Whole batches, from the one that holds an offset, as far as they end below another.
+    ///
+    /// # Errors
+    /// When kept batches could not be read back.
+    pub fn read(
+        &self,
+        store: &mut dyn LogStore,
+        from: Offset,
+        below: Offset,
+        max_bytes: usize,
+    ) -> Result<Vec<Bytes>, StorageError> {
+        if from >= below {
+            return Ok(Vec::new());
+        }
+        store.read(self.id, ReadLimits { from, below, max_bytes, at_least_one: true })
+    }
+
+    /// Where a follower's log leaves this one: `None` while the follower's end is part of it.
+    #[must_use]
+    pub fn divergence(&self, offset: Offset, last_epoch: Option<LeaderEpoch>) -> Option<(LeaderEpoch, Offset)> {
+        let last_epoch = last_epoch?;
+        match self.epochs.end_of(last_epoch, self.end) {
+            Some((epoch, end)) if epoch < last_epoch || end < offset => Some((epoch, end)),
+            Some(_) => None,
+            // A follower that is newer than everything here has records that no leader kept; one that is older than
+            // everything here is told where this log begins.
+            None => match self.epochs.first() {
+                Some((first, start)) if last_epoch < first && offset <= start => None,
+                Some((first, start)) if last_epoch < first => Some((LeaderEpoch(-1), start)),
+                _ => Some((self.epochs.latest().unwrap_or(LeaderEpoch(-1)), self.end)),
+            },
+        }
+    }
+
+    /// Cuts the log where it left its leader's, by what the leader said of it. Returns the end before.
+    ///
+    /// # Errors
+    /// When the store cannot.
+    pub fn follow_divergence(
+        &mut self,
+        store: &mut dyn LogStore,
+        (epoch, end): (LeaderEpoch, Offset),
+    ) -> Result<Offset, StorageError> {
+        let before = self.end;
+        let own = self.epochs.end_of(epoch, self.end);
+        let to = own.map_or(end, |(_, own_end)| own_end.min(end));
+        // Below the beginning there is nothing to keep, and nothing to compare.
+        let to = to.max(self.start);
+        self.truncate_to(store, to)?;
+        // An epoch in which this node led and appended nothing is in no batch.
+        self.epochs.truncate_to(to);
+        Ok(before)
+    }
+
+    /// The store's handle, for look-ups that only the store can answer.
+    #[must_use]
+    pub fn id(&self) -> LogId {
+        self.id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::build::BatchBuilder;
+    use crate::log::store::MemoryStore;
+
+    /// A log with a batch of one record in each of these epochs.
+    fn log(store: &mut MemoryStore, epochs: &[i32]) -> ReplicatedLog {
+        let mut log = ReplicatedLog::open(store, LogName::Metadata, false).expect("memory");
+        epochs.iter().for_each(|epoch| append(&mut log, store, *epoch));
+        log.raise_high_watermark(store, log.end());
+        log
+    }
+
+    fn append(log: &mut ReplicatedLog, store: &mut MemoryStore, epoch: i32) {
+        let batch = BatchBuilder::new(0).keyless(b"record").finish();
+        let header = BatchHeader::read(&batch).expect("a whole header");
+        log.append_as_leader(store, batch, &header, LeaderEpoch(epoch), None).expect("memory");
+        log.sync(store).expect("memory");
+    }
+
+    fn id(end: i64, epoch: i32) -> SnapshotId {
+        SnapshotId { end: Offset(end), epoch: LeaderEpoch(epoch) }
+    }
+
+    fn reopened(store: &mut MemoryStore, snapshot: SnapshotId) -> ReplicatedLog {
+        ReplicatedLog::open_behind(store, LogName::Metadata, Some(snapshot), false).expect("memory")
+    }
+
+    /// Where the log begins and ends, and its latest epoch.
+    fn seen(log: &ReplicatedLog) -> (i64, i64, Option<i32>) {
+        (log.start().0, log.end().0, log.epochs().latest().map(|epoch| epoch.0))
+    }
+
+    #[test]
+    fn a_log_without_batches_behind_its_snapshot_knows_the_last_epoch() {
+        let mut store = MemoryStore::default();
+        let mut log = log(&mut store, &[1, 1, 4]);
+        log.begin_behind(&mut store, id(3, 4));
+        assert_eq!(seen(&log), (3, 3, Some(4)));
+        assert_eq!((store.size(log.id()), log.divergence(Offset(3), Some(LeaderEpoch(4)))), (0, None));
+        store.lose_power();
+        let mut log = reopened(&mut store, id(3, 4));
+        assert_eq!((seen(&log), log.high_watermark()), ((3, 3, Some(4)), Offset(3)));
+        append(&mut log, &mut store, 6);
+        log.follow_divergence(&mut store, (LeaderEpoch(4), Offset(3))).expect("memory");
+        assert_eq!(seen(&log), (3, 3, Some(4)), "what came behind the snapshot was cut, and nothing more");
+    }
+
+    #[test]
+    fn an_epoch_that_begins_behind_the_snapshot_leaves_the_one_before_it() {
+        let mut store = MemoryStore::default();
+        let mut log = log(&mut store, &[1, 4, 6, 6]);
+        log.begin_behind(&mut store, id(2, 4));
+        let ends = |log: &ReplicatedLog, epoch| log.epochs().end_of(LeaderEpoch(epoch), log.end());
+        for log in [log, reopened(&mut store, id(2, 4))] {
+            assert_eq!(seen(&log), (2, 4, Some(6)));
+            assert_eq!((ends(&log, 4), ends(&log, 1)), (Some((LeaderEpoch(4), Offset(2))), None));
+        }
+    }
+
+    #[test]
+    fn a_snapshot_that_was_kept_replaces_the_log_even_if_that_was_not_cut() {
+        // The node stopped between the two: its log goes on behind the snapshot's end with what nobody committed.
+        let mut store = MemoryStore::default();
+        log(&mut store, &[1, 1, 2, 2]);
+        let mut log = reopened(&mut store, id(3, 5));
+        assert_eq!((seen(&log), log.high_watermark()), ((3, 3, Some(5)), Offset(3)));
+        append(&mut log, &mut store, 5);
+        assert_eq!(seen(&reopened(&mut store, id(3, 5))), (3, 4, Some(5)));
+        log.restart_behind(&mut store, id(10, 7)).expect("memory");
+        assert_eq!((seen(&log), log.high_watermark(), store.size(log.id())), ((10, 10, Some(7)), Offset(10), 0));
+    }
+
+    #[test]
+    fn a_follower_needs_a_snapshot_where_the_log_cannot_judge_its_own() {
+        let needs = |offset, epoch| id(100, 5).is_needed(Offset(offset), LeaderEpoch(epoch));
+        assert!(needs(0, -1) && needs(99, 5), "it ends before the log begins");
+        assert!(needs(100, 4) && needs(100, 6), "its last record is another than the snapshot's");
+        assert!(needs(120, 4), "its epoch lies before the log");
+        assert!(!needs(100, 5) && !needs(120, 5) && !needs(120, 8), "the epochs of the log can tell");
+    }
+}

@@ -1,0 +1,224 @@
+//! What can be done to nodes on purpose, and how it is done.
+
+use crate::roles::{Role, find};
+use crate::shell::Shell;
+use crate::slot::Slot;
+use shakedown_broker::Input;
+use std::fmt;
+use std::time::Instant;
+
+/// What a fault does to a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeFault {
+    /// `kill -9`: its connections close, its port refuses, what it wrote stays on its disk. Undone by a restart.
+    Kill,
+    /// As [`Self::Kill`], and what it wrote but did not sync is gone.
+    PowerLoss,
+    /// SIGSTOP: connections stay open and silent, everything that reaches it waits. Undone by a resume.
+    Pause,
+    /// No other node hears it, and it hears none; clients do. Undone by a reconnection.
+    Isolate,
+    /// A kill, and a start at once.
+    Restart,
+}
+
+impl NodeFault {
+    /// The fault as scenarios call it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::PowerLoss => "power-loss",
+            Self::Pause => "pause",
+            Self::Isolate => "isolate",
+            Self::Restart => "restart",
+        }
+    }
+}
+
+/// A fault that struck.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Strike {
+    /// When.
+    pub at: Instant,
+    /// The nodes that it hit.
+    pub nodes: Vec<i32>,
+}
+
+/// Why nothing was done to a node.
+#[derive(Debug, thiserror::Error)]
+pub enum FaultError {
+    /// There is no such node.
+    #[error("there is no node {id}: nodes are {}", Listed(known))]
+    UnknownNode {
+        /// The id that was asked for.
+        id: i32,
+        /// All that exist.
+        known: Vec<i32>,
+    },
+    /// The node is down, and can only be started.
+    #[error("node {id} is down")]
+    Down {
+        /// The node.
+        id: i32,
+    },
+    /// Nobody plays the role at the moment: an election is under way, or there is no such partition or group.
+    #[error("nobody is {role} at the moment")]
+    Nobody {
+        /// The role.
+        role: Role,
+    },
+    /// Somebody else took the node's port while it was down.
+    #[error("node {id} cannot listen again: {source}")]
+    Listen {
+        /// The node.
+        id: i32,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The cluster's thread has ended, which it does by itself only when it panics.
+    #[error("the cluster's thread has ended")]
+    Stopped,
+}
+
+/// `1, 2, 3`.
+pub(crate) struct Listed<'a>(pub(crate) &'a [i32]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, id) in self.0.iter().enumerate() {
+            let comma = if n == 0 { "" } else { ", " };
+            write!(f, "{comma}{id}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Shell {
+    /// Does something to whoever plays a role.
+    pub(crate) fn strike(&self, fault: NodeFault, role: &Role) -> Result<Strike, FaultError> {
+        let nodes = self.players(role);
+        if nodes.is_empty() {
+            return Err(FaultError::Nobody { role: role.clone() });
+        }
+        let at = Instant::now();
+        for id in &nodes {
+            match fault {
+                NodeFault::Kill => self.kill(*id)?,
+                NodeFault::PowerLoss => self.power_loss(*id)?,
+                NodeFault::Pause => self.pause(*id)?,
+                NodeFault::Isolate => self.isolate(*id)?,
+                NodeFault::Restart => self.restart(*id)?,
+            }
+        }
+        Ok(Strike { at, nodes })
+    }
+
+    /// Undoes a fault on a node: starts it, lets it go on, mends its links.
+    pub(crate) fn undo(&self, fault: NodeFault, id: i32) -> Result<(), FaultError> {
+        match fault {
+            NodeFault::Kill | NodeFault::PowerLoss => self.start(id),
+            // Whoever was killed while it stood still has nothing to go on with.
+            NodeFault::Pause => match self.resume(id) {
+                Err(FaultError::Down { .. }) => Ok(()),
+                resumed => resumed,
+            },
+            NodeFault::Isolate => self.reconnect(id),
+            NodeFault::Restart => Ok(()),
+        }
+    }
+
+    pub(crate) fn kill(&self, id: i32) -> Result<(), FaultError> {
+        let at = self.place(id)?;
+        let mut slots = self.slots.borrow_mut();
+        if !slots[at].kill() {
+            return Err(FaultError::Down { id });
+        }
+        if let Some(door) = &mut slots[at].door {
+            door.close();
+        }
+        let dead = slots[at].config.id;
+        slots.iter_mut().for_each(|slot| slot.forget_from(dead));
+        self.mailboxes.kill(at);
+        self.reckon(&slots);
+        Ok(())
+    }
+
+    pub(crate) fn power_loss(&self, id: i32) -> Result<(), FaultError> {
+        self.kill(id)?;
+        let at = self.place(id)?;
+        self.slots.borrow_mut()[at].lose_power();
+        Ok(())
+    }
+
+    /// Kills the node if it is up, and starts it on the disk that it left.
+    pub(crate) fn restart(&self, id: i32) -> Result<(), FaultError> {
+        match self.kill(id) {
+            Ok(()) | Err(FaultError::Down { .. }) => self.start(id),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Starts a node that is down.
+    pub(crate) fn start(&self, id: i32) -> Result<(), FaultError> {
+        let at = self.place(id)?;
+        if self.is_up(id) {
+            return Ok(());
+        }
+        let mut slots = self.slots.borrow_mut();
+        if let (Some(door), Some(shell)) = (&mut slots[at].door, self.shared()) {
+            door.open().map_err(|source| FaultError::Listen { id, source })?;
+            door.accept(shell, at);
+        }
+        slots[at].start();
+        drop(slots);
+        self.deliver(at, Input::Tick);
+        Ok(())
+    }
+
+    pub(crate) fn pause(&self, id: i32) -> Result<(), FaultError> {
+        let at = self.up(id)?;
+        let mut slots = self.slots.borrow_mut();
+        slots[at].pause();
+        self.reckon(&slots);
+        Ok(())
+    }
+
+    pub(crate) fn resume(&self, id: i32) -> Result<(), FaultError> {
+        let at = self.up(id)?;
+        let inbox = self.slots.borrow_mut()[at].resume();
+        if let Some(inbox) = inbox {
+            // What is overdue is noticed even if nothing has arrived.
+            self.deliver_all(at, inbox.into_iter().chain([Input::Tick]));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn cut(&self, one: i32, other: i32) -> Result<(), FaultError> {
+        let (one, other) = (self.place(one)?, self.place(other)?);
+        self.links.borrow_mut().cut(one, other);
+        Ok(())
+    }
+
+    pub(crate) fn isolate(&self, id: i32) -> Result<(), FaultError> {
+        let at = self.place(id)?;
+        self.links.borrow_mut().isolate(at);
+        Ok(())
+    }
+
+    pub(crate) fn reconnect(&self, id: i32) -> Result<(), FaultError> {
+        let at = self.place(id)?;
+        self.links.borrow_mut().reconnect(at);
+        Ok(())
+    }
+
+    fn up(&self, id: i32) -> Result<usize, FaultError> {
+        let at = self.place(id)?;
+        if self.is_up(id) { Ok(at) } else { Err(FaultError::Down { id }) }
+    }
+
+    fn place(&self, id: i32) -> Result<usize, FaultError> {
+        let slots = self.slots.borrow();
+        find(&slots, id).ok_or_else(|| FaultError::UnknownNode { id, known: slots.iter().map(Slot::id).collect() })
+    }
+}

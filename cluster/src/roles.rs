@@ -1,0 +1,138 @@
+//! Nodes by what they do at the moment, which is how faults name them: who leads a partition, who is the controller.
+//!
+//! Answered from the newest metadata that any node has, and only with nodes that are up; a role that nobody plays at the
+//! moment, because an election is under way, is nobody's.
+
+use crate::shell::Shell;
+use crate::slot::Slot;
+use shakedown_broker::BrokerId;
+use shakedown_broker::group::partition_of;
+use shakedown_broker::metadata::CONSUMER_OFFSETS;
+use shakedown_broker::metadata::image::Image;
+use shakedown_broker::types::PartitionId;
+use std::fmt;
+
+/// Whom a fault hits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// The node with this id.
+    Broker(i32),
+    /// The leader of a partition.
+    Leader {
+        /// The partition's topic.
+        topic: String,
+        /// Its index.
+        partition: i32,
+    },
+    /// One follower of a partition: the first by the order of its replicas.
+    Follower {
+        /// The partition's topic.
+        topic: String,
+        /// Its index.
+        partition: i32,
+    },
+    /// All followers of a partition.
+    Followers {
+        /// The partition's topic.
+        topic: String,
+        /// Its index.
+        partition: i32,
+    },
+    /// The active controller.
+    Controller,
+    /// The coordinator of this consumer group.
+    GroupCoordinator(String),
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broker(id) => write!(f, "broker({id})"),
+            Self::Leader { topic, partition } => write!(f, "leader({topic}/{partition})"),
+            Self::Follower { topic, partition } => write!(f, "follower({topic}/{partition})"),
+            Self::Followers { topic, partition } => write!(f, "followers({topic}/{partition})"),
+            Self::Controller => f.write_str("controller"),
+            Self::GroupCoordinator(group) => write!(f, "group-coordinator({group})"),
+        }
+    }
+}
+
+impl Shell {
+    /// Who plays a role, as far as they are up; in the order in which they are hit.
+    pub(crate) fn players(&self, role: &Role) -> Vec<i32> {
+        match role {
+            Role::Broker(id) => Vec::from_iter(Some(*id).filter(|id| self.is_up(*id))),
+            Role::Leader { topic, partition } => Vec::from_iter(self.leader(topic, *partition)),
+            Role::Follower { topic, partition } => {
+                let mut followers = self.followers(topic, *partition);
+                followers.truncate(1);
+                followers
+            }
+            Role::Followers { topic, partition } => self.followers(topic, *partition),
+            Role::Controller => Vec::from_iter(self.controller()),
+            Role::GroupCoordinator(group) => Vec::from_iter(self.group_coordinator(group)),
+        }
+    }
+
+    pub(crate) fn leader(&self, topic: &str, partition: i32) -> Option<i32> {
+        let leader = self.newest(|image| image.partition(topic, partition)?.leader)?;
+        self.is_up(leader.0).then_some(leader.0)
+    }
+
+    pub(crate) fn followers(&self, topic: &str, partition: i32) -> Vec<i32> {
+        let followers = self.newest(|image| {
+            let state = image.partition(topic, partition)?;
+            Some(state.replicas.iter().copied().filter(|id| state.leader != Some(*id)).collect::<Vec<BrokerId>>())
+        });
+        followers.unwrap_or_default().into_iter().map(|id| id.0).filter(|id| self.is_up(*id)).collect()
+    }
+
+    pub(crate) fn controller(&self) -> Option<i32> {
+        let slots = self.slots.borrow();
+        let active = slots.iter().filter_map(|slot| {
+            let quorum = slot.node()?.quorum();
+            quorum.is_active_controller.then_some((quorum.epoch, slot.id()))
+        });
+        // One that stands still or is cut off does not know yet that there is another.
+        active.max().map(|(_, id)| id)
+    }
+
+    pub(crate) fn group_coordinator(&self, group: &str) -> Option<i32> {
+        let partitions = self.slots.borrow().first()?.config.offsets_partitions;
+        self.leader(CONSUMER_OFFSETS, partition_of(group, partitions))
+    }
+
+    /// How many records have been produced to a topic, by the logs of its leaders.
+    pub(crate) fn produced(&self, topic: &str) -> u64 {
+        let leaders = self.newest(|image| {
+            let topic = image.topics.get(topic.as_bytes())?;
+            let leaders = (0..)
+                .zip(&topic.partitions)
+                .filter_map(|(index, state)| Some((state.leader?, PartitionId { topic: topic.id, index })));
+            Some(leaders.collect::<Vec<_>>())
+        });
+        let slots = self.slots.borrow();
+        let end = |(leader, partition): (BrokerId, PartitionId)| {
+            let node = find(&slots, leader.0).and_then(|at| slots[at].node())?;
+            u64::try_from(node.replica(partition)?.log_end.0).ok()
+        };
+        leaders.unwrap_or_default().into_iter().filter_map(end).sum()
+    }
+
+    /// Asks the newest image.
+    fn newest<T>(&self, ask: impl FnOnce(&Image) -> Option<T>) -> Option<T> {
+        let slots = self.slots.borrow();
+        let images = slots.iter().filter_map(|slot| slot.node()).map(|node| node.image());
+        ask(images.max_by_key(|image| image.end)?)
+    }
+
+    pub(crate) fn is_up(&self, id: i32) -> bool {
+        let slots = self.slots.borrow();
+        find(&slots, id).is_some_and(|at| slots[at].node().is_some())
+    }
+}
+
+/// The place of the node with this id.
+pub(crate) fn find(slots: &[Slot], id: i32) -> Option<usize> {
+    slots.iter().position(|slot| slot.id() == id)
+}

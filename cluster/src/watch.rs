@@ -1,0 +1,135 @@
+//! Faults that strike when something has happened, rather than at some time: in the very step in which it did, before
+//! any client or node can do anything more.
+
+use crate::faults::{FaultError, NodeFault, Strike};
+use crate::roles::Role;
+use crate::shell::Shell;
+use crate::thread::Call;
+use std::cell::{Cell, RefCell};
+use std::sync::mpsc;
+use std::time::Instant;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// So many records have been produced to a topic, by the ends of its leaders' logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Produced {
+    /// The topic.
+    pub topic: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// Waits for something to happen, and does something then. Dropping it calls it off.
+///
+/// A role that nobody plays when it happens is waited for.
+#[derive(Debug)]
+pub struct Watch {
+    number: u64,
+    calls: UnboundedSender<Call>,
+    outcome: mpsc::Receiver<Result<Strike, FaultError>>,
+}
+
+impl Watch {
+    pub(crate) fn new(
+        number: u64,
+        calls: UnboundedSender<Call>,
+        outcome: mpsc::Receiver<Result<Strike, FaultError>>,
+    ) -> Self {
+        Self { number, calls, outcome }
+    }
+
+    /// What came of it, once, as soon as it has happened.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Result<Strike, FaultError>> {
+        self.outcome.try_recv().ok()
+    }
+
+    /// Calls it off, and tells what came of it if that is too late.
+    #[must_use]
+    pub fn cancel(self) -> Option<Result<Strike, FaultError>> {
+        let (done, answer) = mpsc::sync_channel(1);
+        let number = self.number;
+        let call = move |shell: &Shell| {
+            shell.watches.forget(number);
+            // Whoever asked may have panicked meanwhile.
+            let _ = done.send(());
+        };
+        if self.calls.send(Box::new(call)).is_ok() {
+            // An end of the cluster's thread is an answer, too.
+            let _ = answer.recv();
+        }
+        self.outcome()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let number = self.number;
+        // A cluster that has ended watches nothing any more.
+        let _ = self.calls.send(Box::new(move |shell| shell.watches.forget(number)));
+    }
+}
+
+/// The cluster's side of a [`Watch`].
+struct Watched {
+    number: u64,
+    condition: Produced,
+    fault: Option<(NodeFault, Role)>,
+    outcome: mpsc::Sender<Result<Strike, FaultError>>,
+}
+
+/// What is being waited for.
+#[derive(Default)]
+pub(crate) struct Watches {
+    open: RefCell<Vec<Watched>>,
+    next: Cell<u64>,
+}
+
+impl Watches {
+    /// Whether nothing is.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.borrow().is_empty()
+    }
+
+    fn forget(&self, number: u64) {
+        self.open.borrow_mut().retain(|watched| watched.number != number);
+    }
+}
+
+impl Shell {
+    /// Begins to watch; the watch's number.
+    pub(crate) fn watch(
+        &self,
+        condition: Produced,
+        fault: Option<(NodeFault, Role)>,
+        outcome: mpsc::Sender<Result<Strike, FaultError>>,
+    ) -> u64 {
+        let number = self.watches.next.replace(self.watches.next.get() + 1);
+        self.watches.open.borrow_mut().push(Watched { number, condition, fault, outcome });
+        self.look();
+        number
+    }
+
+    /// Does what has become due, one after another: each may change what the next one meets.
+    pub(crate) fn look(&self) {
+        while let Some(due) = self.due() {
+            let strike = match &due.fault {
+                Some((fault, role)) => self.strike(*fault, role),
+                None => Ok(Strike { at: Instant::now(), nodes: Vec::new() }),
+            };
+            // Somebody who does not wait any more has dropped the watch, which is on its way here.
+            let _ = due.outcome.send(strike);
+        }
+    }
+
+    /// Takes the first watch whose time has come and whose role somebody plays.
+    fn due(&self) -> Option<Watched> {
+        let mut open = self.watches.open.borrow_mut();
+        let due = open.iter().position(|watched| {
+            let Produced { topic, count } = &watched.condition;
+            let playable = |(_, role): &(NodeFault, Role)| !self.players(role).is_empty();
+            self.produced(topic) >= *count && watched.fault.as_ref().is_none_or(playable)
+        });
+        due.map(|index| open.remove(index))
+    }
+}

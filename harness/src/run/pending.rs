@@ -1,0 +1,84 @@
+//! A fault that has not struck yet, and what it waits for.
+
+use super::error::RunError;
+use crate::backend::RunningCluster;
+use crate::scenario::model::{Condition, FaultRule, FaultTarget};
+use shakedown_cluster::{FaultError, Produced, Strike, Watch};
+use std::time::Instant;
+
+/// A fault on its way.
+pub(super) struct Pending {
+    /// Its place among the scenario's faults.
+    pub(super) index: usize,
+    pub(super) fault: FaultRule,
+    /// The back end's part of it, where messages are waited for.
+    watch: Option<Watch>,
+    /// When the messages had been produced, where the fault itself comes from here.
+    happened: Option<Instant>,
+}
+
+/// Whether a fault's time has come.
+pub(super) enum Moment {
+    NotYet,
+    /// It is to strike now.
+    Now,
+    /// The back end has struck already.
+    Struck(Result<Strike, FaultError>),
+}
+
+impl Pending {
+    /// Begins to wait.
+    pub(super) fn new(index: usize, fault: FaultRule, cluster: &dyn RunningCluster) -> Result<Self, RunError> {
+        let mut pending = Self { index, watch: None, happened: None, fault };
+        if let Some(Condition::Produced { topic, nth }) = &pending.fault.trigger.when {
+            let condition = Produced { topic: topic.clone(), count: *nth };
+            let watched = cluster.when_produced(condition, pending.leaves_it_to_the_back_end());
+            let fault = pending.fault.to_string();
+            pending.watch = Some(watched.map_err(|source| RunError::Fault { fault, source })?);
+        }
+        Ok(pending)
+    }
+
+    /// What the back end is to do in the step in which it happens.
+    fn leaves_it_to_the_back_end(&self) -> Option<(shakedown_cluster::NodeFault, shakedown_cluster::Role)> {
+        match &self.fault.target {
+            FaultTarget::Broker(role) if self.fault.trigger.after.is_zero() => Some((self.fault.action, role.clone())),
+            FaultTarget::Broker(_) | FaultTarget::Service { .. } => None,
+        }
+    }
+
+    /// Looks whether its time has come, for a load that began at this instant and faults that have struck at those.
+    pub(super) fn moment(&mut self, began: Instant, struck: &[Option<Instant>]) -> Moment {
+        let trigger = self.fault.trigger.clone();
+        let late = trigger.at.is_some_and(|at| began.elapsed() >= at);
+        let since = match trigger.when {
+            None => return if late { Moment::Now } else { Moment::NotYet },
+            Some(Condition::Struck { fault, .. }) => struck.get(fault).copied().flatten(),
+            Some(Condition::Produced { .. }) => match self.look(late) {
+                Some(moment) => return moment,
+                None => self.happened,
+            },
+        };
+        let due = since.is_some_and(|since| since.elapsed() >= trigger.after);
+        if due || late { Moment::Now } else { Moment::NotYet }
+    }
+
+    /// Asks the back end; nothing where the fault itself comes from here.
+    fn look(&mut self, late: bool) -> Option<Moment> {
+        let watch = self.watch.as_ref()?;
+        let strikes_there = self.leaves_it_to_the_back_end().is_some();
+        let outcome = match watch.outcome() {
+            None if late => self.watch.take().and_then(Watch::cancel),
+            outcome => outcome,
+        };
+        match outcome {
+            Some(strike) if strikes_there => Some(Moment::Struck(strike)),
+            Some(strike) => {
+                self.happened = Some(strike.map_or_else(|_| Instant::now(), |strike| strike.at));
+                self.watch = None;
+                None
+            }
+            None => None,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! When faults strike and when they end: that it can come to that, and what they call each other.
+
+use super::scope::Scope;
+use crate::language::document::Spanned;
+use crate::language::names;
+use crate::language::problem::Problems;
+use crate::language::raw::{RawFault, RawWhen};
+use crate::language::reference::TargetReference;
+use crate::scenario::merge::Merged;
+use crate::scenario::model::{Condition, Heal, Trigger};
+
+/// What faults are called, by their places in the file.
+pub(super) struct Names<'a>(Vec<Option<&'a str>>);
+
+impl<'a> Names<'a> {
+    /// Notes names that two faults have.
+    pub(super) fn new(merged: &'a Merged, problems: &mut Problems<'_>) -> Self {
+        let mut names: Vec<Option<&str>> = Vec::new();
+        for fault in &merged.faults {
+            let name = fault.value.name.as_ref();
+            if let Some(name) = name.filter(|name| names.contains(&Some(&name.value))) {
+                let message = format!("two faults are called `{}`", name.value);
+                problems.add(name.place, message, "called so before", "give each fault a name of its own");
+            }
+            names.push(name.map(|name| name.value.as_str()));
+        }
+        Self(names)
+    }
+
+    /// The place of the fault with this name among those that may be meant.
+    fn find(
+        &self,
+        name: &Spanned<String>,
+        allowed: impl Fn(usize) -> bool,
+        hint: &str,
+        problems: &mut Problems<'_>,
+    ) -> Option<usize> {
+        let candidates = self.0.iter().enumerate().filter(|(index, _)| allowed(*index));
+        let known: Vec<(usize, &str)> = candidates.filter_map(|(index, name)| name.map(|name| (index, name))).collect();
+        let found = known.iter().find(|(_, known)| *known == name.value).map(|(index, _)| *index);
+        if found.is_none() {
+            let message = format!("there is no fault `{}` {hint}", name.value);
+            let advice = names::advice(&name.value, known.into_iter().map(|(_, name)| name));
+            problems.add(name.place, message, "no such fault", advice);
+        }
+        found
+    }
+}
+
+/// When the fault strikes; nothing where that makes no sense.
+pub(super) fn trigger(
+    merged: &Merged,
+    scope: &Scope<'_>,
+    names: &Names<'_>,
+    index: usize,
+    fault: &Spanned<RawFault>,
+    problems: &mut Problems<'_>,
+) -> Option<Trigger> {
+    let length = merged.load.as_ref().map(|load| load.value.arrivals.value.duration.value.0);
+    let RawFault { at, when, .. } = &fault.value;
+    if let Some(at) = at.as_ref().filter(|at| when.is_none() && length.is_some_and(|length| at.value.0 >= length)) {
+        let message = "the fault would come after the end of the load";
+        problems.add(at.place, message, "too late", "allowed: less than the load's `for`");
+    }
+    let at = at.as_ref().map(|at| at.value.0);
+    let Some(when) = when else {
+        if at.is_none() {
+            let help = "add `at = \"2s\"`, or `when = { produced = { topic = \"...\", nth = 1000 } }`";
+            problems.add(fault.place, "nothing says when this fault strikes", "neither `at` nor `when`", help);
+        }
+        return at.map(|at| Trigger { at: Some(at), when: None, after: std::time::Duration::ZERO });
+    };
+    let after = when.value.after.as_ref().map(|after| after.value.0).unwrap_or_default();
+    let condition = condition(merged, scope, names, index, when, problems)?;
+    Some(Trigger { at, when: Some(condition), after })
+}
+
+fn condition(
+    merged: &Merged,
+    scope: &Scope<'_>,
+    names: &Names<'_>,
+    index: usize,
+    when: &Spanned<RawWhen>,
+    problems: &mut Problems<'_>,
+) -> Option<Condition> {
+    match (&when.value.produced, &when.value.then) {
+        (Some(produced), None) => {
+            let (topic, nth) = (&produced.value.topic, &produced.value.nth);
+            if !scope.check_topic(&topic.value, topic.place, problems) {
+                return None;
+            }
+            let offered = offered(merged, &topic.value);
+            if let Some(offered) = offered.filter(|offered| nth.value.0 > *offered) {
+                let message = format!("the load never gets to {} messages", nth.value.0);
+                problems.add(
+                    nth.place,
+                    message,
+                    "too many",
+                    format!("it offers {offered}: allowed are 1 to {offered}"),
+                );
+                return None;
+            }
+            Some(Condition::Produced { topic: topic.value.clone(), nth: nth.value.0 })
+        }
+        (None, Some(then)) => {
+            // Only those above: two faults that wait for each other would wait for ever.
+            let fault = names.find(then, |other| other < index, "above this one", problems)?;
+            Some(Condition::Struck { fault, name: then.value.clone() })
+        }
+        _ => {
+            let help = "write one of { produced = { topic = \"...\", nth = 1000 } }, { then = \"another fault\" }";
+            problems.add(when.place, "`when` needs one thing to wait for", "not exactly one", help);
+            None
+        }
+    }
+}
+
+/// How many messages the load offers to this topic, where that is known.
+fn offered(merged: &Merged, topic: &str) -> Option<u64> {
+    let load = &merged.load.as_ref()?.value;
+    if !matches!(&load.target.value, TargetReference::Topic(target) if target == topic) {
+        return None;
+    }
+    let (rate, duration) = (load.arrivals.value.rate.value, load.arrivals.value.duration.value.0);
+    let offered = (u128::from(rate.messages) * duration.as_nanos()).div_ceil(rate.per.as_nanos().max(1));
+    u64::try_from(offered).ok()
+}
+
+/// When the fault ends; the inner nothing means the end of the load, the outer one that it makes no sense.
+pub(super) fn heal(
+    names: &Names<'_>,
+    index: usize,
+    fault: &Spanned<RawFault>,
+    problems: &mut Problems<'_>,
+) -> Option<Option<Heal>> {
+    let Some(heal) = &fault.value.heal else { return Some(None) };
+    let after = heal.value.after.as_ref().map(|after| after.value.0);
+    let then = match &heal.value.then {
+        Some(then) => Some(names.find(then, |other| other != index, "beside this one", problems)?),
+        None => None,
+    };
+    if after.is_none() && then.is_none() {
+        let help = "write { after = \"2s\" }, or { then = \"another fault\" }; without `heal` it ends with the load";
+        problems.add(heal.place, "nothing says when this fault ends", "is empty", help);
+        return None;
+    }
+    Some(Some(Heal { then, after: after.unwrap_or_default() }))
+}
