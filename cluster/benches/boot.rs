@@ -15,7 +15,7 @@ fn boot_to_acknowledgement(runtime: &tokio::runtime::Runtime) -> Duration {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", cluster.bootstrap_servers()).set("acks", "all").set("linger.ms", "0");
     let admin: AdminClient<DefaultClientContext> = config.create().expect("an admin client");
-    let topic = NewTopic::new("orders", 1, TopicReplication::Fixed(1));
+    let topic = NewTopic::new("orders", 1, TopicReplication::Fixed(3));
     let created = runtime.block_on(admin.create_topics([&topic], &AdminOptions::new())).expect("an answer");
     assert!(created[0].is_ok(), "{created:?}");
     let producer: BaseProducer = config.create().expect("a producer");

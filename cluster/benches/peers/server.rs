@@ -3,64 +3,100 @@
 use crate::measure;
 use shakedown_cluster::Cluster;
 use std::io::{BufRead, BufReader, Read};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
+use tempfile::TempDir;
 
+/// One server of one peer: its processes, how to reach it, and what it can.
 pub(crate) struct Server {
-    child: Child,
+    pub(crate) nodes: Vec<Child>,
+    /// Addresses with commas between them.
     pub(crate) bootstrap: String,
+    /// Copies of every message.
+    pub(crate) replicas: i16,
+    pub(crate) creates_topics: bool,
+    /// Just before the first process.
+    pub(crate) started: Instant,
+    /// What the processes write; it goes after they have ended.
+    pub(crate) directory: Option<TempDir>,
 }
 
 impl Server {
-    /// A cluster of ours: this executable again, as a server.
-    pub(crate) fn ours(brokers: u32) -> Self {
+    /// A cluster of ours with three nodes and this many bytes of memory for their logs: this executable again, as a
+    /// server.
+    pub(crate) fn ours(replicas: i16, memory_budget: u64) -> Self {
         let executable = std::env::current_exe().expect("this executable");
+        let started = Instant::now();
         let mut child = Command::new(executable)
-            .args(["serve", &brokers.to_string()])
+            .args(["serve", "3", &memory_budget.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("a child process");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("its address");
-        Self { child, bootstrap: line.trim().to_owned() }
+        let bootstrap = line.trim().to_owned();
+        Self { nodes: vec![child], bootstrap, replicas, creates_topics: true, started, directory: None }
     }
 
-    /// The floor: a program that takes a port.
-    pub(crate) fn floor(program: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
-        let child = Command::new(program).arg(port.to_string()).spawn().expect("SHAKEDOWN_FLOOR is a program");
-        let bootstrap = format!("127.0.0.1:{port}");
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(&bootstrap).is_err() {
-            assert!(Instant::now() < deadline, "the floor does not listen on {bootstrap}");
-            std::thread::yield_now();
-        }
-        Self { child, bootstrap }
+    /// A program that serves one node on each port that is an argument.
+    pub(crate) fn of_ports(program: &Path, nodes: u8, creates_topics: bool) -> Self {
+        let ports: Vec<String> = free_ports(nodes.into()).iter().map(ToString::to_string).collect();
+        let started = Instant::now();
+        let child = Command::new(program).args(&ports).spawn().expect("it was found to be a program");
+        let bootstrap = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join(",");
+        Self { nodes: vec![child], bootstrap, replicas: 1, creates_topics, started, directory: None }
     }
 
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &str> + Clone {
+        self.bootstrap.split(',')
+    }
+
+    /// User and system time of all nodes so far.
     pub(crate) fn cpu_seconds(&self) -> f64 {
-        measure::cpu_seconds(self.child.id())
+        self.nodes.iter().map(|node| measure::cpu_seconds(node.id())).sum()
     }
 
+    /// Resident memory of all nodes, in MB (10^6).
     pub(crate) fn memory_mb(&self) -> f64 {
-        measure::memory_mb(self.child.id())
+        self.nodes.iter().map(|node| measure::memory_mb(node.id())).sum()
+    }
+
+    /// What the nodes said, for whoever has to find out why the run was given up.
+    fn print_logs(&self) {
+        let Some(Ok(entries)) = self.directory.as_ref().map(|directory| directory.path().read_dir()) else { return };
+        for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()) {
+            eprintln!("{}: {}", path.display(), std::fs::read_to_string(&path).unwrap_or_default());
+        }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        for node in &mut self.nodes {
+            let _ = node.kill();
+            let _ = node.wait();
+        }
+        if std::thread::panicking() {
+            self.print_logs();
+        }
     }
+}
+
+/// Ports that nobody has at this moment, each of them another.
+pub(crate) fn free_ports(count: usize) -> Vec<u16> {
+    // All are held until the last is known.
+    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+    held.iter().map(|socket| socket.local_addr().expect("its address").port()).collect()
 }
 
 /// Serves until the parent closes its end of the pipe.
 pub(crate) fn serve(arguments: &[String]) {
-    let brokers = arguments.first().and_then(|brokers| brokers.parse().ok()).expect("a number of brokers");
-    let cluster = Cluster::builder().brokers(brokers).start().expect("a cluster");
+    let [brokers, budget] = arguments else { panic!("a number of brokers and a budget, not {arguments:?}") };
+    let builder = Cluster::builder().brokers(brokers.parse().expect("a number of brokers"));
+    let cluster = builder.memory_budget(budget.parse().expect("a number of bytes")).start().expect("a cluster");
     println!("{}", cluster.bootstrap_servers());
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }
