@@ -36,6 +36,17 @@ kcat:
 soak:
     SHAKEDOWN_SOAK=1 cargo test --release --locked --package shakedown --test scenarios -- agreement
 
+# Brokers in every role killed, stopped and cut off under 5,000 messages/s, again and again, each time from another seed.
+failover RUNS="20":
+    cargo build --release --locked
+    for seed in $(seq 1 {{ RUNS }}); do \
+        target/release/shakedown run --seed "$seed" scenarios/load/broker-failover-5k.toml || exit; \
+    done
+
+# Lifetimes of simulated clusters with fresh seeds, optimised: how many were lived, and the command that replays a failure.
+simulate SEEDS="2000":
+    SHAKEDOWN_FRESH=1 SHAKEDOWN_SEEDS={{ SEEDS }} cargo test --release --locked --package shakedown-broker --test simulation -- random_lifetimes --nocapture
+
 # Licences and sources of everything we depend on.
 deny:
     cargo deny check licenses bans sources
@@ -44,9 +55,11 @@ deny:
 bench:
     cargo bench --package shakedown-cluster --bench boot
 
-# Ours beside its peers, as ratios. SHAKEDOWN_FLOOR names the program that plays the floor.
+# kfake is there where Go is; SHAKEDOWN_FLOOR names the program that plays the floor, SHAKEDOWN_KAFKA_JARS the folder of
+# Apache Kafka's jars. `just peers --rounds 5 CPU` says how often, and picks rows by a part of their names.
+# Ours beside its peers, as ratios; fails where a target of ours is missed.
 peers *ARGS:
     cargo bench --package shakedown-cluster --bench peers -- {{ARGS}}
 
 # Everything that CI runs.
-ci: fmt-check lint deny test examples demo
+ci: fmt-check lint deny test simulate examples demo
