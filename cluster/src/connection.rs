@@ -25,6 +25,8 @@ const READ_AT_LEAST: usize = 64 * 1024;
 const PIPELINE_MAX: usize = 1024 * 1024;
 /// How long a client may take for the last answers of a node that was killed: none at all, if it reads.
 const LAST_WORDS_MAX: Duration = Duration::from_millis(5);
+/// How long a client may take to notice that its node was killed, and close its end.
+const LINGER_MAX: Duration = Duration::from_secs(2);
 
 #[derive(Debug, thiserror::Error)]
 enum ConnectionError {
@@ -195,7 +197,21 @@ impl Connection {
             return;
         }
         // A client that does not read at once does not get it, as if the machine had failed with the node.
-        drop(tokio::time::timeout(LAST_WORDS_MAX, self.flush()).await);
+        if let Ok(Ok(())) = tokio::time::timeout(LAST_WORDS_MAX, self.flush()).await {
+            drop(tokio::time::timeout(LINGER_MAX, self.linger()).await);
+        }
+    }
+
+    /// Takes what the client still sends, and does nothing with it. To close a socket with bytes in it that nobody has read
+    /// resets the connection, and the client's system then forgets the answers that the client has not read either.
+    async fn linger(&mut self) -> std::io::Result<()> {
+        self.socket.shutdown().await?;
+        loop {
+            self.input.clear();
+            if self.socket.read_buf(&mut self.input).await? == 0 {
+                return Ok(());
+            }
+        }
     }
 
     /// The node keeps the request waiting: earlier answers go out, and a client that leaves is noticed.

@@ -7,7 +7,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Produc
 use rdkafka::{Offset, TopicPartitionList};
 use shakedown_cluster::{Cluster, Event, FaultError, NodeFault, Produced, Role};
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
@@ -253,4 +253,23 @@ fn a_connection_that_waits_for_its_answer_is_closed_with_its_node() {
     let producer: BaseProducer = client(&cluster).create().expect("a producer");
     let metadata = producer.client().fetch_metadata(None, PATIENCE).expect("an answer");
     assert_eq!(metadata.brokers().len(), 1);
+}
+
+/// A client in the middle of sending must not learn that its node is gone before it has read what the node had answered.
+#[test]
+fn what_a_client_still_sends_to_a_killed_node_does_not_cost_it_the_answers() {
+    let cluster = Cluster::builder().brokers(1).start().expect("a cluster");
+    let mut socket = TcpStream::connect(("127.0.0.1", cluster.nodes()[0].port)).expect("it listens");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    socket.write_all(&HELLO).expect("there is room for it");
+    socket.peek(&mut [0; 1]).expect("an answer, which is not read yet");
+    cluster.kill(1).expect("it runs");
+    for _ in 0..100 {
+        socket.write_all(&HELLO).expect("somebody takes it");
+    }
+    socket.shutdown(Shutdown::Write).expect("the client has had enough");
+    let mut answers = Vec::new();
+    socket.read_to_end(&mut answers).expect("no reset");
+    let length = answers.first_chunk::<4>().map(|length| u32::from_be_bytes(*length) as usize);
+    assert_eq!(length, Some(answers.len() - 4), "one whole answer, and no other");
 }
