@@ -6,6 +6,8 @@
 
 use super::error::RunError;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use shakedown_loadgen::{StopFlag, Tap};
 use std::collections::BTreeMap;
@@ -14,6 +16,9 @@ use std::time::{Duration, Instant};
 
 /// For one question to the cluster.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// For asking it once.
+const ATTEMPT: Duration = Duration::from_millis(1_500);
 
 /// Between two looks at the taps.
 const READ_POLL: Duration = Duration::from_millis(10);
@@ -56,6 +61,9 @@ impl Gauge {
                 .set("bootstrap.servers", bootstrap)
                 .set("group.id", group)
                 .set("enable.auto.commit", "false")
+                // A broker that was dead for a while is not left alone for longer than that.
+                .set("reconnect.backoff.ms", "10")
+                .set("reconnect.backoff.max.ms", "100")
                 .create()
                 .map_err(RunError::kafka("make a client to watch the groups"))
         };
@@ -87,7 +95,10 @@ impl Gauge {
                 }
             }
             let doing = format!("read the committed offsets of group {name}");
-            committed.push((name, client.committed_offsets(list, TIMEOUT).map_err(RunError::kafka(doing))?));
+            committed.push((
+                name,
+                patiently(|timeout| client.committed_offsets(list.clone(), timeout)).map_err(RunError::kafka(doing))?,
+            ));
         }
         let ends = self.ends_of(&sizes)?;
         let mut lags = BTreeMap::new();
@@ -119,7 +130,8 @@ impl Gauge {
     fn sizes(&self) -> Result<BTreeMap<String, i32>, RunError> {
         let size = |topic: &String| {
             let doing = format!("read the partitions of {topic}");
-            let metadata = self.client.fetch_metadata(Some(topic), TIMEOUT).map_err(RunError::kafka(doing))?;
+            let metadata = patiently(|timeout| self.client.fetch_metadata(Some(topic), timeout));
+            let metadata = metadata.map_err(RunError::kafka(doing))?;
             let found = metadata.topics().iter().find(|found| found.name() == topic);
             let partitions = found.map_or(0, |found| found.partitions().len());
             Ok((topic.clone(), i32::try_from(partitions).unwrap_or(i32::MAX)))
@@ -133,13 +145,34 @@ impl Gauge {
             let mut of_topic = Vec::new();
             for partition in 0..*partitions {
                 let doing = format!("read the end of {topic}/{partition}");
-                let marks = self.client.fetch_watermarks(topic, partition, TIMEOUT).map_err(RunError::kafka(doing))?;
-                of_topic.push(marks.1);
+                let marks = patiently(|timeout| self.client.fetch_watermarks(topic, partition, timeout));
+                of_topic.push(marks.map_err(RunError::kafka(doing))?.1);
             }
             ends.insert(topic.clone(), of_topic);
         }
         Ok(ends)
     }
+}
+
+/// Asks until there is an answer, or nobody has given one for too long. Brokers come and go under a scenario: librdkafka
+/// takes a question to the broker that it thinks is right, and stays with it until the time is up; asked anew, it looks who
+/// leads by now.
+fn patiently<T>(ask: impl Fn(Duration) -> KafkaResult<T>) -> KafkaResult<T> {
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        match ask(ATTEMPT) {
+            Err(error) if is_passing(&error) && Instant::now() < deadline => {
+                std::thread::sleep(READ_POLL);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+fn is_passing(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut};
+    let code = error.rdkafka_error_code();
+    code.is_some_and(|code| matches!(code, AllBrokersDown | BrokerTransportFailure | OperationTimedOut))
 }
 
 /// What is still missing at this look, in words; empty if nothing is.
