@@ -107,6 +107,11 @@ impl FetchSessions {
         Ok(Resolved { session_id, targets, incremental: true })
     }
 
+    /// What a session has; nothing for one that there is not.
+    pub fn targets(&self, session_id: i32) -> impl Iterator<Item = &FetchTarget> {
+        self.sessions.get(&session_id).into_iter().flat_map(|session| session.targets.iter().map(|(target, _)| target))
+    }
+
     /// Whether an answer without records is news to the client, and remembers what it is told.
     pub fn is_news(&mut self, session_id: i32, nth: usize, told: Told) -> bool {
         let Some((_, known)) = self.sessions.get_mut(&session_id).and_then(|session| session.targets.get_mut(nth))

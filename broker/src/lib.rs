@@ -13,6 +13,7 @@ pub mod api;
 pub mod batch;
 pub mod config;
 pub mod controller;
+pub mod faults;
 pub mod fetch_session;
 pub mod group;
 pub mod inspect;

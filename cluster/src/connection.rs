@@ -153,7 +153,7 @@ impl Connection {
         self.pending = Some(frame.reply);
         let token = RequestToken { connection: self.id, number: self.requests };
         self.requests += 1;
-        self.shell.deliver(self.node, Input::Request { token, client_host: self.host.clone(), frame });
+        self.shell.enter(self.node, token, Input::Request { token, client_host: self.host.clone(), frame });
         loop {
             let delivery = self.mailbox.content.borrow_mut().pop_front();
             match delivery {

@@ -140,6 +140,7 @@ impl Shell {
         let dead = slots[at].config.id;
         slots.iter_mut().for_each(|slot| slot.forget_from(dead));
         self.mailboxes.kill(at);
+        self.rules.killed(dead);
         self.reckon(&slots);
         Ok(())
     }

@@ -14,7 +14,7 @@
 //! what machines and networks do to them. What a request means is decided in `shakedown-broker`.
 //!
 //! - [`builder`], [`handle`]: what users see.
-//! - [`faults`], [`roles`], [`watch`]: what can be done to nodes, to which, and when.
+//! - [`faults`], [`roles`], [`watch`]: what can be done to nodes, to which, and when; [`rules`]: what to requests.
 //! - [`thread`], [`shell`]: all nodes on one thread, their messages to each other, and their deadlines. A node over all
 //!   its lives is a [`slot`]; who hears whom is in [`links`]; how time goes on is in [`clock`].
 //! - [`listener`], [`connection`], [`mailbox`]: sockets to frames and back.
@@ -30,6 +30,7 @@ mod links;
 mod listener;
 mod mailbox;
 pub mod roles;
+pub mod rules;
 pub mod settings;
 mod shell;
 mod slot;
@@ -40,7 +41,11 @@ pub mod watch;
 pub use builder::{ClusterBuilder, StartError};
 pub use faults::{FaultError, NodeFault, Strike};
 pub use handle::{Cluster, ClusterEvent, NodeAddress};
+pub use kafka_protocol::error::ResponseError;
+pub use kafka_protocol::messages::ApiKey;
 pub use roles::Role;
+pub use rules::RuleGuard;
 pub use shakedown_broker::Event;
 pub use shakedown_broker::config::ConfigError;
+pub use shakedown_broker::faults::{Effect, Rule, Selector};
 pub use watch::{Produced, Watch};

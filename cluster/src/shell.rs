@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::handle::ClusterEvent;
 use crate::links::Links;
 use crate::mailbox::{Delivery, Mailboxes};
+use crate::rules::RulesInForce;
 use crate::slot::Slot;
 use crate::watch::Watches;
 use shakedown_broker::{ConnectionId, Event, Input, Node, Now, Output};
@@ -27,6 +28,7 @@ pub(crate) struct Shell {
     pub(crate) links: RefCell<Links>,
     pub(crate) mailboxes: Mailboxes,
     pub(crate) watches: Watches,
+    pub(crate) rules: RulesInForce,
     observers: RefCell<Vec<mpsc::Sender<ClusterEvent>>>,
     clock: RefCell<Clock>,
     started: Instant,
@@ -47,6 +49,7 @@ impl Shell {
             queue: RefCell::default(),
             mailboxes: Mailboxes::default(),
             watches: Watches::default(),
+            rules: RulesInForce::default(),
             observers: RefCell::default(),
             clock: RefCell::default(),
             started: Instant::now(),
@@ -66,7 +69,7 @@ impl Shell {
         self.observers.borrow_mut().push(observer);
     }
 
-    fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         let real = self.started.elapsed();
         let real_ns = u64::try_from(real.as_nanos()).unwrap_or(u64::MAX);
         Now {
@@ -78,6 +81,7 @@ impl Shell {
     /// The connection is closed.
     pub(crate) fn disconnect(&self, node: usize, connection: ConnectionId) {
         self.mailboxes.close(connection);
+        self.rules.disconnected(connection);
         self.deliver(node, Input::Disconnected(connection));
     }
 
@@ -105,10 +109,8 @@ impl Shell {
             let from = node.id();
             while let Some(output) = node.poll_output() {
                 match output {
-                    Output::Reply { token, response } => {
-                        self.mailboxes.post(token.connection, Delivery::Reply(response));
-                    }
-                    Output::NoReply { token } => self.mailboxes.post(token.connection, Delivery::NoReply),
+                    Output::Reply { token, response } => self.leave(token, response),
+                    Output::NoReply { token } => self.leave_without_reply(token),
                     Output::HangUp { connection, reason } => {
                         self.mailboxes.post(connection, Delivery::HangUp(reason));
                     }
@@ -127,7 +129,7 @@ impl Shell {
 
     /// Finds the next deadline, after nodes have changed.
     pub(crate) fn reckon(&self, slots: &[Slot]) {
-        let deadline = slots.iter().filter_map(Slot::deadline).min();
+        let deadline = slots.iter().filter_map(Slot::deadline).chain(self.rules.next_deadline()).min();
         let before = self.deadline.replace(deadline);
         if deadline.is_some_and(|at| before.is_none_or(|before| at < before)) {
             self.deadline_moved.notify_one();
@@ -161,6 +163,7 @@ impl Shell {
 
     fn tick(&self) {
         let due = self.now().monotonic_ns;
+        self.go_on(self.rules.due(due));
         let count = self.slots.borrow().len();
         for at in 0..count {
             if self.slots.borrow()[at].deadline().is_some_and(|deadline| deadline <= due) {

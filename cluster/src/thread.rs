@@ -63,12 +63,20 @@ impl ClusterThread {
 
     /// Does something there, and waits for the answer; `None` if the thread has ended.
     pub(crate) fn ask<T: Send + 'static>(&self, call: impl FnOnce(&Shell) -> T + Send + 'static) -> Option<T> {
-        let (reply, answer) = sync_channel(1);
-        // Only a panic can keep the one who asks from taking the answer.
-        let call: Call = Box::new(move |shell| drop(reply.send(call(shell))));
-        self.calls.send(call).ok()?;
-        answer.recv().ok()
+        ask(&self.calls, call)
     }
+}
+
+/// As [`ClusterThread::ask`], for whoever has only the way in.
+pub(crate) fn ask<T: Send + 'static>(
+    calls: &UnboundedSender<Call>,
+    call: impl FnOnce(&Shell) -> T + Send + 'static,
+) -> Option<T> {
+    let (reply, answer) = sync_channel(1);
+    // Only a panic can keep the one who asks from taking the answer.
+    let call: Call = Box::new(move |shell| drop(reply.send(call(shell))));
+    calls.send(call).ok()?;
+    answer.recv().ok()
 }
 
 impl Drop for ClusterThread {

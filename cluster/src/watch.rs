@@ -4,7 +4,7 @@
 use crate::faults::{FaultError, NodeFault, Strike};
 use crate::roles::Role;
 use crate::shell::Shell;
-use crate::thread::Call;
+use crate::thread::{Call, ask};
 use std::cell::{Cell, RefCell};
 use std::sync::mpsc;
 use std::time::Instant;
@@ -47,17 +47,9 @@ impl Watch {
     /// Calls it off, and tells what came of it if that is too late.
     #[must_use]
     pub fn cancel(self) -> Option<Result<Strike, FaultError>> {
-        let (done, answer) = mpsc::sync_channel(1);
         let number = self.number;
-        let call = move |shell: &Shell| {
-            shell.watches.forget(number);
-            // Whoever asked may have panicked meanwhile.
-            let _ = done.send(());
-        };
-        if self.calls.send(Box::new(call)).is_ok() {
-            // An end of the cluster's thread is an answer, too.
-            let _ = answer.recv();
-        }
+        // An end of the cluster's thread is an answer, too.
+        ask(&self.calls, move |shell| shell.watches.forget(number));
         self.outcome()
     }
 }

@@ -254,5 +254,5 @@ fn respond(node: &mut Node, fetch: &WaitingFetch, collected: Collected) -> Fetch
             }),
         }
     }
-    FetchResponse { error: 0, session_id: fetch.session_id, topics, endpoints }
+    FetchResponse { session_id: fetch.session_id, topics, endpoints, ..FetchResponse::default() }
 }

@@ -12,6 +12,8 @@ use uuid::Uuid;
 /// The answer to a Fetch.
 #[derive(Debug, Clone, Default)]
 pub struct FetchResponse {
+    /// How long the client shall wait before its next request, in milliseconds.
+    pub throttle_time_ms: i32,
     /// Error of the whole request, 0 for none (version 7 and above).
     pub error: i16,
     /// The fetch session, 0 for none (version 7 and above).
@@ -129,7 +131,7 @@ impl<'a> Writer<'a> {
     }
 
     fn response(&mut self, response: &'a FetchResponse) {
-        self.fixed.put_i32(0); // throttle time
+        self.fixed.put_i32(response.throttle_time_ms);
         if self.version >= 7 {
             self.fixed.put_i16(response.error);
             self.fixed.put_i32(response.session_id);
@@ -264,6 +266,7 @@ mod tests {
         };
         let moved = FetchedPartition { current_leader: Some((2, 7)), ..FetchedPartition::failed(5, 6) };
         FetchResponse {
+            throttle_time_ms: 7,
             error: 0,
             session_id: 17,
             topics: vec![FetchedTopic {

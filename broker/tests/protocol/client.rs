@@ -3,8 +3,9 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, RequestHeader, RequestKind, ResponseHeader, ResponseKind};
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+use shakedown_broker::faults::{Admission, Departure, Interceptor, Released, Rule, RuleId};
 use shakedown_broker::wire::request;
-use shakedown_broker::wire::response::{self, Outgoing};
+use shakedown_broker::wire::response::{self, Outgoing, Response};
 use shakedown_broker::{
     BrokerId, ConnectionId, Input, LogStore, MemoryStore, Node, NodeConfig, Now, Output, RequestToken,
 };
@@ -19,6 +20,7 @@ pub(crate) struct Cluster {
     pub(crate) now: Now,
     replies: BTreeMap<RequestToken, Reply>,
     headers: BTreeMap<RequestToken, request::ReplyHeader>,
+    rules: Interceptor,
     next: u64,
 }
 
@@ -55,6 +57,7 @@ impl Cluster {
             now,
             replies: BTreeMap::new(),
             headers: BTreeMap::new(),
+            rules: Interceptor::default(),
             next: 0,
         };
         for node in 0..cluster.nodes.len() {
@@ -108,26 +111,102 @@ impl Cluster {
 
     /// Sends a request on a connection of its own.
     pub(crate) fn send(&mut self, node: usize, key: ApiKey, version: i16, request: &RequestKind) -> RequestToken {
-        let mut frame = BytesMut::new();
-        let header = RequestHeader::default()
-            .with_request_api_key(key as i16)
-            .with_request_api_version(version)
-            .with_correlation_id(17)
-            .with_client_id(Some(StrBytes::from_static_str("test")));
-        header.encode(&mut frame, key.request_header_version(version)).expect("a header");
-        request.encode(&mut frame, version).unwrap_or_else(|error| panic!("{key:?} version {version}: {error:#}"));
-        self.send_frame(node, frame.freeze())
+        self.send_frame(node, encode(key, version, request))
     }
 
-    /// Sends the bytes of a frame, without their length.
+    /// Sends the bytes of a frame, without their length, on a connection of its own.
     pub(crate) fn send_frame(&mut self, node: usize, frame: Bytes) -> RequestToken {
-        let token = RequestToken { connection: ConnectionId(self.next), number: 0 };
         self.next += 1;
+        let token = RequestToken { connection: ConnectionId(self.next), number: 0 };
+        self.send_as(node, token, frame);
+        token
+    }
+
+    /// Sends a request as the next one of the connection that another was sent on.
+    pub(crate) fn send_behind(
+        &mut self,
+        node: usize,
+        before: RequestToken,
+        (key, version): (ApiKey, i16),
+        request: &RequestKind,
+    ) -> RequestToken {
+        let token = RequestToken { number: before.number + 1, ..before };
+        self.send_as(node, token, encode(key, version, request));
+        token
+    }
+
+    fn send_as(&mut self, node: usize, token: RequestToken, frame: Bytes) {
         let frame = request::decode(frame).expect("a frame that is understood");
         self.headers.insert(token, frame.reply);
         let client_host = StrBytes::from_static_str("/127.0.0.1");
-        self.deliver(node, Input::Request { token, client_host, frame });
-        token
+        self.enter(node, Input::Request { token, client_host, frame });
+    }
+
+    /// Puts a rule into force.
+    pub(crate) fn rule(&mut self, rule: Rule) -> RuleId {
+        self.rules.add(rule)
+    }
+
+    /// How often a rule in force has hit.
+    pub(crate) fn hits(&self, rule: RuleId) -> Option<u64> {
+        self.rules.hits(rule)
+    }
+
+    /// Lets go on what a rule holds.
+    pub(crate) fn release(&mut self, rule: RuleId) {
+        let released = self.rules.release(rule);
+        self.go_on(released);
+    }
+
+    /// Whether no rule has anything to do with what is under way.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.rules.is_idle()
+    }
+
+    /// Ends a rule.
+    pub(crate) fn end(&mut self, rule: RuleId) {
+        let (_, released) = self.rules.remove(rule);
+        self.go_on(released);
+    }
+
+    /// The client leaves.
+    pub(crate) fn disconnect(&mut self, node: usize, connection: ConnectionId) {
+        self.rules.disconnected(connection);
+        self.deliver(node, Input::Disconnected(connection));
+    }
+
+    fn go_on(&mut self, released: Vec<Released>) {
+        for released in released {
+            match released {
+                Released::Request { node, input, judged } => {
+                    let node = usize::try_from(node.0 - 1).expect("ids count from 1");
+                    if judged { self.deliver(node, input) } else { self.enter(node, input) }
+                }
+                Released::Reply { token, response } => self.answered(token, &response),
+            }
+        }
+    }
+
+    fn enter(&mut self, node: usize, input: Input) {
+        let Input::Request { token, .. } = &input else { return self.deliver(node, input) };
+        let token = *token;
+        let asked = self.nodes[node].as_ref().expect("a node that is alive");
+        match self.rules.request(self.now.monotonic_ns, asked, input) {
+            Admission::Serve(input) => self.deliver(node, input),
+            Admission::ServeTwice(first, second) => {
+                self.deliver(node, first);
+                self.deliver(node, second);
+            }
+            Admission::Reply(response) => self.answered(token, &response),
+            Admission::NoReply => drop(self.replies.insert(token, Reply::Nothing)),
+            Admission::Nothing => {}
+            Admission::HangUp(reason) => drop(self.replies.insert(token, Reply::HungUp { reason })),
+        }
+    }
+
+    fn answered(&mut self, token: RequestToken, response: &Response) {
+        let decoded = decode(self.headers[&token], response);
+        self.replies.insert(token, Reply::Response(decoded));
     }
 
     /// As [`Self::send_frame`], for a frame whose correlation id may be any.
@@ -147,10 +226,13 @@ impl Cluster {
         let start = self.now;
         let end = start.monotonic_ns + ms * 1_000_000;
         while self.now.monotonic_ns < end {
-            let deadline = self.nodes.iter().flatten().filter_map(Node::next_deadline).min();
+            let deadlines = self.nodes.iter().flatten().filter_map(Node::next_deadline);
+            let deadline = deadlines.chain(self.rules.next_deadline()).min();
             self.now.monotonic_ns = deadline.map_or(end, |at| at.clamp(self.now.monotonic_ns, end));
             let passed_ms = (self.now.monotonic_ns - start.monotonic_ns) / 1_000_000;
             self.now.wall_ms = start.wall_ms + i64::try_from(passed_ms).expect("a test does not wait that long");
+            let released = self.rules.due(self.now.monotonic_ns);
+            self.go_on(released);
             for node in 0..self.nodes.len() {
                 let due = |node: &Node| node.next_deadline().is_some_and(|at| at <= self.now.monotonic_ns);
                 if self.nodes[node].as_ref().is_some_and(due) {
@@ -170,9 +252,18 @@ impl Cluster {
             while let Some(output) = node.poll_output() {
                 match output {
                     Output::Reply { token, response } => {
-                        let decoded = decode(self.headers[&token], &response);
-                        self.replies.insert(token, Reply::Response(decoded));
+                        match self.rules.reply(self.now.monotonic_ns, token, response) {
+                            Departure::Reply(response) => {
+                                let decoded = decode(self.headers[&token], &response);
+                                self.replies.insert(token, Reply::Response(decoded));
+                            }
+                            Departure::Nothing => {}
+                            Departure::HangUp(reason) => {
+                                self.replies.insert(token, Reply::HungUp { reason });
+                            }
+                        }
                     }
+                    Output::NoReply { token } if !self.rules.no_reply(token) => {}
                     Output::NoReply { token } => drop(self.replies.insert(token, Reply::Nothing)),
                     Output::HangUp { connection, reason } => {
                         let token = RequestToken { connection, number: 0 };
@@ -189,8 +280,21 @@ impl Cluster {
     }
 }
 
+/// The bytes of a frame, without their length.
+fn encode(key: ApiKey, version: i16, request: &RequestKind) -> Bytes {
+    let mut frame = BytesMut::new();
+    let header = RequestHeader::default()
+        .with_request_api_key(key as i16)
+        .with_request_api_version(version)
+        .with_correlation_id(17)
+        .with_client_id(Some(StrBytes::from_static_str("test")));
+    header.encode(&mut frame, key.request_header_version(version)).expect("a header");
+    request.encode(&mut frame, version).unwrap_or_else(|error| panic!("{key:?} version {version}: {error:#}"));
+    frame.freeze()
+}
+
 /// Writes the reply as the connection would and reads it as a client would.
-fn decode(header: request::ReplyHeader, response: &response::Response) -> ResponseKind {
+fn decode(header: request::ReplyHeader, response: &Response) -> ResponseKind {
     let mut out = Outgoing::default();
     response::encode(header, response, &mut out).unwrap_or_else(|error| panic!("{header:?}: {error}"));
     let mut frame = BytesMut::new();

@@ -7,4 +7,5 @@ mod groups;
 mod hostile;
 mod produce_fetch;
 mod replication;
+mod rules;
 mod topics;

@@ -7,6 +7,7 @@ mod hostile;
 mod lifecycle;
 mod produce_consume;
 mod racks;
+mod rules;
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};

@@ -1,0 +1,225 @@
+//! Rules for requests, as they are in force in a running cluster, and how their user holds one.
+//!
+//! What a rule says and does is the core's ([`shakedown_broker::faults`]); here it is put between the connections and the
+//! nodes, and told of.
+
+use crate::handle::Cluster;
+use crate::mailbox::Delivery;
+use crate::shell::Shell;
+use crate::thread::{Call, ask};
+use shakedown_broker::faults::{Admission, Departure, Interceptor, Released, Rule, RuleId};
+use shakedown_broker::wire::response::Response;
+use shakedown_broker::{BrokerId, ConnectionId, Input, RequestToken};
+use std::cell::RefCell;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// A rule that is in force for as long as this lives, or for good after [`RuleGuard::keep`].
+///
+/// Its end heals: whatever it held goes on.
+#[derive(Debug)]
+pub struct RuleGuard {
+    id: RuleId,
+    calls: UnboundedSender<Call>,
+    kept: bool,
+}
+
+impl RuleGuard {
+    /// How many requests it has hit so far; 0 for a cluster that has ended.
+    #[must_use]
+    pub fn hits(&self) -> u64 {
+        let id = self.id;
+        ask(&self.calls, move |shell| shell.rules.interceptor.borrow().hits(id)).flatten().unwrap_or_default()
+    }
+
+    /// Waits until it has hit so many requests; when it hit the last of them, or nothing if it did not in this time.
+    #[must_use]
+    pub fn wait(&self, hits: u64, at_most: Duration) -> Option<Instant> {
+        let (told, hit) = mpsc::channel();
+        let id = self.id;
+        ask(&self.calls, move |shell| shell.rules.tell_when(Awaited { id, hits, told }));
+        hit.recv_timeout(at_most).ok()
+    }
+
+    /// Lets go on what it holds at the moment, in the order in which it came. It stays in force.
+    pub fn release(&self) {
+        let id = self.id;
+        ask(&self.calls, move |shell| shell.go_on(shell.rules.release(id)));
+    }
+
+    /// Leaves it in force for as long as the cluster lives.
+    pub fn keep(mut self) {
+        self.kept = true;
+    }
+
+    /// Ends it; how many requests it hit.
+    #[must_use]
+    pub fn end(mut self) -> u64 {
+        self.kept = true;
+        let id = self.id;
+        ask(&self.calls, move |shell| shell.end_rule(id)).unwrap_or_default()
+    }
+}
+
+impl Drop for RuleGuard {
+    fn drop(&mut self) {
+        if !self.kept {
+            let id = self.id;
+            // A cluster that has ended has no rules any more.
+            ask(&self.calls, move |shell| shell.end_rule(id));
+        }
+    }
+}
+
+impl Cluster {
+    /// Puts a rule for requests into force, behind those that are: the first that hits a request decides about it.
+    ///
+    /// ```
+    /// # use shakedown_cluster::{ApiKey, Cluster, Effect, Rule, Selector};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cluster = Cluster::builder().start()?;
+    /// let produce = Selector { apis: vec![ApiKey::Produce], topic: Some("orders".to_owned()), ..Selector::default() };
+    /// // The third batch is written, but its producer is never told.
+    /// let lost_reply = cluster.rule(Rule::new(produce, Effect::HangUp { applied: true }).nth(3));
+    /// assert_eq!(lost_reply.hits(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn rule(&self, rule: Rule) -> RuleGuard {
+        let calls = self.thread.calls.clone();
+        let added = self.thread.ask(move |shell| shell.rules.interceptor.borrow_mut().add(rule));
+        // Without a cluster there is nothing to hit, and no rule has this number.
+        RuleGuard { id: added.unwrap_or(RuleId(u64::MAX)), calls, kept: false }
+    }
+}
+
+/// Somebody waits for a rule to hit.
+struct Awaited {
+    id: RuleId,
+    hits: u64,
+    told: mpsc::Sender<Instant>,
+}
+
+/// The rules in force, and who waits for their hits.
+#[derive(Default)]
+pub(crate) struct RulesInForce {
+    interceptor: RefCell<Interceptor>,
+    awaited: RefCell<Vec<Awaited>>,
+}
+
+impl RulesInForce {
+    fn is_idle(&self) -> bool {
+        self.interceptor.borrow().is_idle()
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        self.interceptor.borrow().next_deadline()
+    }
+
+    pub(crate) fn due(&self, now_ns: u64) -> Vec<Released> {
+        self.interceptor.borrow_mut().due(now_ns)
+    }
+
+    fn release(&self, id: RuleId) -> Vec<Released> {
+        self.interceptor.borrow_mut().release(id)
+    }
+
+    pub(crate) fn disconnected(&self, connection: ConnectionId) {
+        self.interceptor.borrow_mut().disconnected(connection);
+    }
+
+    pub(crate) fn killed(&self, node: BrokerId) {
+        self.interceptor.borrow_mut().killed(node);
+    }
+
+    fn tell_when(&self, awaited: Awaited) {
+        self.awaited.borrow_mut().push(awaited);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        let interceptor = self.interceptor.borrow();
+        self.awaited.borrow_mut().retain(|awaited| match interceptor.hits(awaited.id) {
+            Some(hits) if hits >= awaited.hits => {
+                // Whoever does not wait any more has dropped the other end.
+                let _ = awaited.told.send(Instant::now());
+                false
+            }
+            Some(_) => true,
+            None => false,
+        });
+    }
+}
+
+impl Shell {
+    /// A request comes in at a node.
+    pub(crate) fn enter(&self, node: usize, token: RequestToken, input: Input) {
+        if self.rules.is_idle() {
+            return self.deliver(node, input);
+        }
+        let now_ns = self.now().monotonic_ns;
+        let admission = {
+            let slots = self.slots.borrow();
+            // A node that is down serves nobody; its connections learn of it by themselves.
+            let Some(asked) = slots.get(node).and_then(|slot| slot.node()) else { return };
+            let admission = self.rules.interceptor.borrow_mut().request(now_ns, asked, input);
+            self.reckon(&slots);
+            admission
+        };
+        self.rules.tell();
+        let connection = token.connection;
+        match admission {
+            Admission::Serve(input) => self.deliver(node, input),
+            Admission::ServeTwice(first, second) => self.deliver_all(node, [first, second]),
+            Admission::Reply(response) => self.mailboxes.post(connection, Delivery::Reply(response)),
+            Admission::NoReply => self.mailboxes.post(connection, Delivery::NoReply),
+            Admission::Nothing => {}
+            Admission::HangUp(reason) => self.mailboxes.post(connection, Delivery::HangUp(reason)),
+        }
+    }
+
+    /// A node's reply leaves.
+    pub(crate) fn leave(&self, token: RequestToken, response: Response) {
+        let connection = token.connection;
+        if self.rules.is_idle() {
+            return self.mailboxes.post(connection, Delivery::Reply(response));
+        }
+        match self.rules.interceptor.borrow_mut().reply(self.now().monotonic_ns, token, response) {
+            Departure::Reply(response) => self.mailboxes.post(connection, Delivery::Reply(response)),
+            Departure::Nothing => {}
+            Departure::HangUp(reason) => self.mailboxes.post(connection, Delivery::HangUp(reason)),
+        }
+    }
+
+    /// A node is done with a request that has no reply.
+    pub(crate) fn leave_without_reply(&self, token: RequestToken) {
+        if self.rules.is_idle() || self.rules.interceptor.borrow_mut().no_reply(token) {
+            self.mailboxes.post(token.connection, Delivery::NoReply);
+        }
+    }
+
+    /// What rules held goes on.
+    pub(crate) fn go_on(&self, released: Vec<Released>) {
+        for released in released {
+            match released {
+                Released::Request { node, input, judged } => {
+                    let Ok(at) = usize::try_from(node.0 - 1) else { continue };
+                    match &input {
+                        Input::Request { token, .. } if !judged => self.enter(at, *token, input),
+                        _ => self.deliver(at, input),
+                    }
+                }
+                Released::Reply { token, response } => self.mailboxes.post(token.connection, Delivery::Reply(response)),
+            }
+        }
+    }
+
+    fn end_rule(&self, id: RuleId) -> u64 {
+        let (hits, released) = self.rules.interceptor.borrow_mut().remove(id);
+        self.rules.tell();
+        self.go_on(released);
+        hits.unwrap_or_default()
+    }
+}

@@ -1,0 +1,123 @@
+//! What rules do to real clients: the bugs that they are there to find.
+
+use crate::{PATIENCE, client, consume, create_topic};
+use rdkafka::ClientConfig;
+use rdkafka::Offset;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use shakedown_cluster::{ApiKey, Cluster, Effect, ResponseError, Rule, Selector};
+use std::time::{Duration, Instant};
+
+fn cluster() -> Cluster {
+    let cluster = Cluster::builder().brokers(3).start().expect("a cluster");
+    create_topic(&cluster, "orders", 1, &[]);
+    cluster
+}
+
+fn orders(api: ApiKey) -> Selector {
+    Selector { apis: vec![api], topic: Some("orders".to_owned()), ..Selector::default() }
+}
+
+/// A producer that sends one message in a request, and has five requests under way.
+fn one_by_one(cluster: &Cluster, idempotent: bool) -> ClientConfig {
+    let mut config = client(cluster);
+    config.set("enable.idempotence", if idempotent { "true" } else { "false" });
+    config.set("batch.num.messages", "1").set("linger.ms", "0").set("max.in.flight", "5");
+    config.set("retries", "10").set("retry.backoff.ms", "20");
+    config
+}
+
+/// Produces ten numbered messages; what the partition has afterwards.
+fn ten(cluster: &Cluster, config: &ClientConfig, expected: usize) -> Vec<u64> {
+    crate::produce(config, "orders", 0, 0..10);
+    consume(cluster, "orders", 0, Offset::Beginning, expected)
+}
+
+#[test]
+fn a_lost_reply_duplicates_a_message_unless_its_producer_is_idempotent() {
+    for (idempotent, expected) in [(false, 11), (true, 10)] {
+        let cluster = cluster();
+        let rule = cluster.rule(Rule::new(orders(ApiKey::Produce), Effect::HangUp { applied: true }).nth(3));
+        let numbers = ten(&cluster, &one_by_one(&cluster, idempotent), expected);
+        assert_eq!(rule.end(), 1);
+        assert_eq!(numbers.len(), expected);
+        let third = numbers.iter().filter(|number| **number == 2).count();
+        assert_eq!(third, if idempotent { 1 } else { 2 }, "{numbers:?}");
+    }
+}
+
+#[test]
+fn a_retry_overtakes_unless_its_producer_is_idempotent() {
+    for idempotent in [false, true] {
+        let cluster = cluster();
+        let error = Effect::Error { error: ResponseError::NotEnoughReplicas, applied: false };
+        let rule = cluster.rule(Rule::new(orders(ApiKey::Produce), error).nth(3));
+        let numbers = ten(&cluster, &one_by_one(&cluster, idempotent), 10);
+        assert_eq!(rule.end(), 1);
+        assert_eq!(numbers.is_sorted(), idempotent, "{numbers:?}");
+        let mut all = numbers;
+        all.sort_unstable();
+        assert_eq!(all, (0..10).collect::<Vec<u64>>());
+    }
+}
+
+#[test]
+fn a_topic_that_is_unknown_for_a_moment_costs_a_client_of_today_nothing() {
+    let cluster = cluster();
+    let error = Effect::Error { error: ResponseError::UnknownTopicOrPartition, applied: false };
+    let rule = cluster.rule(Rule::new(orders(ApiKey::Metadata), error).times(1));
+    assert_eq!(ten(&cluster, &client(&cluster), 10), (0..10).collect::<Vec<u64>>());
+    assert_eq!(rule.hits(), 1);
+}
+
+#[test]
+fn a_request_that_is_held_is_answered_when_it_is_released() {
+    let cluster = cluster();
+    let hold = Effect::Hold { applied: false, lasts: None };
+    let rule = cluster.rule(Rule::new(orders(ApiKey::Produce), hold).times(1));
+    let producer: ThreadedProducer<DefaultProducerContext> = client(&cluster).create().expect("a producer");
+    producer.send(BaseRecord::<str, str>::to("orders").payload("1")).map_err(|(error, _)| error).expect("room");
+    assert!(rule.wait(1, PATIENCE).is_some());
+    assert_eq!(
+        producer.flush(Duration::from_millis(100)),
+        Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)),
+        "nobody answers"
+    );
+    rule.release();
+    producer.flush(PATIENCE).expect("it is answered");
+    assert_eq!(consume(&cluster, "orders", 0, Offset::Beginning, 1), [1]);
+}
+
+#[test]
+fn the_end_of_a_rule_heals() {
+    let cluster = cluster();
+    let rule = cluster.rule(Rule::new(orders(ApiKey::Produce), Effect::Hold { applied: false, lasts: None }));
+    let producer: ThreadedProducer<DefaultProducerContext> = client(&cluster).create().expect("a producer");
+    producer.send(BaseRecord::<str, str>::to("orders").payload("1")).map_err(|(error, _)| error).expect("room");
+    assert!(rule.wait(1, PATIENCE).is_some());
+    drop(rule);
+    producer.flush(PATIENCE).expect("it is answered");
+}
+
+#[test]
+fn a_throttled_consumer_waits_between_its_fetches() {
+    let cluster = cluster();
+    crate::produce(&client(&cluster), "orders", 0, 0..3);
+    let throttle = Effect::Throttle { lasts: Duration::from_millis(300) };
+    let rule = cluster.rule(Rule::new(orders(ApiKey::Fetch), throttle));
+    let mut config = client(&cluster);
+    // One message in an answer.
+    config.set("group.id", "reader").set("fetch.message.max.bytes", "1").set("queued.min.messages", "1");
+    let consumer: BaseConsumer = config.create().expect("a consumer");
+    let mut assignment = rdkafka::TopicPartitionList::new();
+    assignment.add_partition_offset("orders", 0, Offset::Beginning).expect("a valid offset");
+    consumer.assign(&assignment).expect("an assignment");
+    let begin = Instant::now();
+    assert_eq!(crate::read(&consumer, 3).len(), 3);
+    let (hits, lasted) = (rule.end(), begin.elapsed());
+    assert!(hits >= 1, "{hits} fetches");
+    // Whoever has been throttled asks again only then; the last answer need not have been waited for.
+    let waited = Duration::from_millis(300) * u32::try_from(hits.saturating_sub(1)).expect("a few");
+    assert!(lasted >= waited, "{hits} fetches in {lasted:?}");
+}
