@@ -7,6 +7,8 @@ use crate::handle::Cluster;
 use crate::mailbox::Delivery;
 use crate::shell::Shell;
 use crate::thread::{Call, ask};
+use kafka_protocol::messages::ApiKey;
+use shakedown_broker::api;
 use shakedown_broker::faults::{Admission, Departure, Interceptor, Released, Rule, RuleId};
 use shakedown_broker::wire::response::Response;
 use shakedown_broker::{BrokerId, ConnectionId, Input, RequestToken};
@@ -15,6 +17,11 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
+/// The APIs that are served, and so may be named by rules.
+pub fn served_apis() -> impl Iterator<Item = ApiKey> {
+    api::TABLE.iter().map(|entry| entry.key)
+}
+
 /// A rule that is in force for as long as this lives, or for good after [`RuleGuard::keep`].
 ///
 /// Its end heals: whatever it held goes on.
@@ -22,6 +29,7 @@ use tokio::sync::mpsc::UnboundedSender;
 pub struct RuleGuard {
     id: RuleId,
     calls: UnboundedSender<Call>,
+    first_hit: mpsc::Receiver<Instant>,
     kept: bool,
 }
 
@@ -31,6 +39,12 @@ impl RuleGuard {
     pub fn hits(&self) -> u64 {
         let id = self.id;
         ask(&self.calls, move |shell| shell.rules.interceptor.borrow().hits(id)).flatten().unwrap_or_default()
+    }
+
+    /// When it hit a request for the first time, told once, as soon as it has.
+    #[must_use]
+    pub fn first_hit(&self) -> Option<Instant> {
+        self.first_hit.try_recv().ok()
     }
 
     /// Waits until it has hit so many requests; when it hit the last of them, or nothing if it did not in this time.
@@ -89,9 +103,14 @@ impl Cluster {
     #[must_use]
     pub fn rule(&self, rule: Rule) -> RuleGuard {
         let calls = self.thread.calls.clone();
-        let added = self.thread.ask(move |shell| shell.rules.interceptor.borrow_mut().add(rule));
+        let (told, first_hit) = mpsc::channel();
+        let added = self.thread.ask(move |shell| {
+            let id = shell.rules.interceptor.borrow_mut().add(rule);
+            shell.rules.tell_when(Awaited { id, hits: 1, told });
+            id
+        });
         // Without a cluster there is nothing to hit, and no rule has this number.
-        RuleGuard { id: added.unwrap_or(RuleId(u64::MAX)), calls, kept: false }
+        RuleGuard { id: added.unwrap_or(RuleId(u64::MAX)), calls, first_hit, kept: false }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Nothing in here depends on the machine, the time or a port, so that two runs of one plan may be compared.
 
 use crate::language::reference::{StreamReference, TermReference};
+use crate::scenario::deed::Deed;
 use crate::scenario::model::{
     Condition, FaultRule, FaultTarget, LoadRule, MessageRule, Scenario, StandIn, Target, Topic, ValueRule,
 };
@@ -242,12 +243,15 @@ impl Canonical {
     }
 
     fn fault(&mut self, fault: &FaultRule) {
-        match &fault.target {
-            FaultTarget::Service { name, instance } => {
-                self.line("fault", [fault.action.word(), name]);
+        match &fault.deed {
+            Deed::Hit { action, target: FaultTarget::Service { name, instance } } => {
+                self.line("fault", [action.word(), name]);
                 self.line("instance", instance.map(|number| number.to_string()).iter());
             }
-            FaultTarget::Broker(role) => self.line("fault on brokers", [fault.action.word(), &role.to_string()]),
+            Deed::Hit { action, target: FaultTarget::Broker(role) } => {
+                self.line("fault on brokers", [action.word(), &role.to_string()]);
+            }
+            deed @ Deed::Requests(_) => self.line("fault on requests", [deed.to_string()]),
         }
         let trigger = &fault.trigger;
         self.line("at", trigger.at.map(|at| at.as_nanos().to_string()).iter());

@@ -1,7 +1,7 @@
 //! What the harness asks of a back end: boot a cluster of this size, say how to reach it, hit its brokers with faults, tell
 //! what happens in it, and stop when dropped.
 
-use shakedown_cluster::{ClusterEvent, FaultError, NodeFault, Produced, Role, Strike, Watch};
+use shakedown_cluster::{ClusterEvent, FaultError, NodeFault, Produced, Role, Rule, RuleGuard, Strike, Watch};
 use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
 
@@ -41,6 +41,8 @@ pub struct BrokerFaults {
     pub actions: &'static [NodeFault],
     /// To whom, as a scenario writes it: `leader(TOPIC/PARTITION)`.
     pub roles: &'static [&'static str],
+    /// Whether it can change what becomes of clients' requests.
+    pub requests: bool,
 }
 
 /// Something that can play the cluster.
@@ -77,6 +79,9 @@ pub trait RunningCluster: Send + Sync {
     /// # Errors
     /// When the cluster has ended.
     fn when_produced(&self, condition: Produced, fault: Option<(NodeFault, Role)>) -> Result<Watch, FaultError>;
+
+    /// Puts a rule for requests into force.
+    fn rule(&self, rule: Rule) -> RuleGuard;
 
     /// Undoes a fault on a node.
     ///

@@ -1,7 +1,7 @@
 //! Shakedown's own brokers, in this process.
 
 use super::contract::{Backend, BackendError, BrokerFaults, ClusterPlan, RunningCluster};
-use shakedown_cluster::{Cluster, ClusterEvent, FaultError, NodeFault, Produced, Role, Strike, Watch};
+use shakedown_cluster::{Cluster, ClusterEvent, FaultError, NodeFault, Produced, Role, Rule, RuleGuard, Strike, Watch};
 use std::sync::mpsc::Receiver;
 
 /// The default back end: no container, no JVM, no second process.
@@ -24,6 +24,7 @@ impl Backend for Embedded {
                 "controller",
                 "group-coordinator(GROUP)",
             ],
+            requests: true,
         }
     }
 
@@ -60,6 +61,10 @@ impl RunningCluster for Cluster {
 
     fn when_produced(&self, condition: Produced, fault: Option<(NodeFault, Role)>) -> Result<Watch, FaultError> {
         Self::when_produced(self, condition, fault)
+    }
+
+    fn rule(&self, rule: Rule) -> RuleGuard {
+        Self::rule(self, rule)
     }
 
     fn undo(&self, fault: NodeFault, node: i32) -> Result<(), FaultError> {

@@ -10,6 +10,7 @@
 pub mod document;
 pub mod names;
 pub mod problem;
+pub mod protocol;
 pub mod quantity;
 pub mod raw;
 pub mod reference;

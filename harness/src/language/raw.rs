@@ -1,6 +1,7 @@
 //! The keys of scenario and system files, exactly as they may be written. The one source of parser and schema.
 
 use super::document::Spanned;
+use super::protocol::{ApiName, ErrorName};
 use super::quantity::{Frequency, Skew, Span};
 use super::reference::{HttpPath, Pointer, RoleReference, StreamReference, TargetReference, TermReference};
 use super::setting::{Named, Scalar, Setting, Whole, choices, settings, wrong_type};
@@ -341,6 +342,66 @@ settings! {
         "isolate" => isolate: Option<Spanned<RoleReference>>,
         /// Stops it and starts it again: a service by SIGTERM, a broker by `kill -9`.
         "restart" => restart: Option<Spanned<RoleReference>>,
+        /// Something happens to requests of clients: from when it strikes until it heals. Without `at` and `when` it is there
+        /// before the first message of the load.
+        "requests" => requests: Option<Spanned<RawRequests>>,
+    }
+}
+
+choices! {
+    /// What a client is left with instead of a reply.
+    pub enum DropChoice {
+        /// Its connection closes.
+        Connection = "connection",
+        /// Nothing, on a connection that stays open and silent.
+        Reply = "reply",
+    }
+}
+
+choices! {
+    /// What is held back.
+    pub enum HoldChoice {
+        /// The request: nobody sees it until then.
+        Request = "request",
+        /// The reply: the request is carried out.
+        Reply = "reply",
+    }
+}
+
+settings! {
+    /// What happens to which requests: those that fit all of the first keys, and exactly one of `error`, `drop`, `hold`,
+    /// `duplicate` and `throttle`. Of several faults that fit a request, the first in the file hits it.
+    pub struct RawRequests {
+        /// Kafka's name of the API: `Produce`, `Fetch`, `OffsetCommit`. Default: all.
+        "api" => api: Option<Spanned<ApiName>>,
+        /// The `client.id`; a `*` at its end stands for any end. Default: all.
+        "client" => client: Option<Spanned<String>>,
+        /// A topic that they are about. Default: any or none.
+        "topic" => topic: Option<Spanned<String>>,
+        /// A partition of the topic.
+        "partition" => partition: Option<Spanned<Whole<0, 2_147_483_647>>>,
+        /// A consumer group that they are about. Default: any or none.
+        "group" => group: Option<Spanned<String>>,
+        /// The broker that is asked. Default: all.
+        "broker" => broker: Option<Spanned<Whole<1, 2_147_483_647>>>,
+        /// Only this one of them, from 1, counted over all brokers; with `times`, the first that is hit. Default: each.
+        "nth" => nth: Option<Spanned<Whole<1, 9_223_372_036_854_775_807>>>,
+        /// How many are hit, one after another. Default: one with `nth`, else all.
+        "times" => times: Option<Spanned<Whole<1, 9_223_372_036_854_775_807>>>,
+        /// Kafka's name of the error that the client gets: `NOT_ENOUGH_REPLICAS`.
+        "error" => error: Option<Spanned<ErrorName>>,
+        /// There is no reply.
+        "drop" => drop: Option<Spanned<DropChoice>>,
+        /// Something waits until the fault heals, or `for` so long.
+        "hold" => hold: Option<Spanned<HoldChoice>>,
+        /// It is carried out twice.
+        "duplicate" => duplicate: Option<Spanned<bool>>,
+        /// The client is told to wait so long, and made to (KIP-219).
+        "throttle" => throttle: Option<Spanned<Span>>,
+        /// Whether the request is carried out all the same. Default: not with `error`, but with `drop`.
+        "applied" => applied: Option<Spanned<bool>>,
+        /// How long `hold` lasts.
+        "for" => lasts: Option<Spanned<Span>>,
     }
 }
 

@@ -9,9 +9,10 @@ use super::pending::{Moment, Pending};
 use super::readiness;
 use super::session::Session;
 use crate::backend::RunningCluster;
+use crate::scenario::deed::Deed;
 use crate::scenario::model::{FaultAction, FaultRule, FaultTarget};
 use rustix::process::Signal;
-use shakedown_cluster::{FaultError, Strike};
+use shakedown_cluster::{FaultError, RuleGuard, Strike};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -33,8 +34,10 @@ pub struct Nemesis<'a> {
     fired: BTreeMap<String, u64>,
 }
 
-/// A fault that has struck and must be healed.
+/// A fault that has struck, or a rule that is in force, and must be healed.
 struct OpenFault<'a> {
+    /// Its place among the scenario's faults.
+    place: usize,
     fault: FaultRule,
     began: Instant,
     hit: Hit<'a>,
@@ -42,8 +45,10 @@ struct OpenFault<'a> {
 
 /// What a fault hit: what it did not hit is not its business to heal.
 enum Hit<'a> {
-    Instances(Vec<&'a Instance>),
-    Nodes(Vec<i32>),
+    Instances(FaultAction, Vec<&'a Instance>),
+    Nodes(FaultAction, Vec<i32>),
+    /// Requests, by this rule for as long as it is open.
+    Requests(RuleGuard),
 }
 
 impl<'a> Nemesis<'a> {
@@ -65,7 +70,33 @@ impl<'a> Nemesis<'a> {
         pending.sort_by_key(|pending| pending.fault.trigger.at.unwrap_or(Duration::MAX));
         let fired = faults.iter().map(|fault| (fault.to_string(), 0)).collect();
         let struck = vec![None; faults.len()];
-        Ok(Self { session, fleet, cluster, bootstrap, began: Instant::now(), pending, open: Vec::new(), struck, fired })
+        let mut nemesis = Self {
+            session,
+            fleet,
+            cluster,
+            bootstrap,
+            began: Instant::now(),
+            pending,
+            open: Vec::new(),
+            struck,
+            fired,
+        };
+        nemesis.lay_first_rules();
+        Ok(nemesis)
+    }
+
+    /// The first request of the load may be what a rule is about: those that are there from the beginning go first.
+    fn lay_first_rules(&mut self) {
+        let at_once = |pending: &Pending| {
+            let trigger = &pending.fault.trigger;
+            trigger.when.is_none() && trigger.at == Some(Duration::ZERO)
+        };
+        for pending in std::mem::take(&mut self.pending) {
+            match &pending.fault.deed {
+                Deed::Requests(_) if at_once(&pending) => self.lay_rule(pending.index, pending.fault),
+                _ => self.pending.push(pending),
+            }
+        }
     }
 
     /// The load begins now.
@@ -78,9 +109,10 @@ impl<'a> Nemesis<'a> {
     /// # Errors
     /// When something does not come back, or the run is interrupted.
     pub fn advance(&mut self) -> Result<(), RunError> {
+        self.count_first_hits();
         while let Some(index) = self.open.iter().position(|open| self.is_over(open)) {
             let open = self.open.remove(index);
-            self.heal(&open)?;
+            self.heal(open)?;
         }
         let mut index = 0;
         while index < self.pending.len() {
@@ -111,10 +143,10 @@ impl<'a> Nemesis<'a> {
         // What has not struck by now never will.
         self.pending.clear();
         for open in std::mem::take(&mut self.open) {
-            self.heal(&open)?;
+            self.heal(open)?;
         }
-        let brokers =
-            self.session.plan.scenario.faults.iter().any(|fault| matches!(fault.target, FaultTarget::Broker(_)));
+        let on_brokers = |fault: &FaultRule| matches!(&fault.deed, Deed::Hit { target: FaultTarget::Broker(_), .. });
+        let brokers = self.session.plan.scenario.faults.iter().any(on_brokers);
         if brokers { self.settle() } else { Ok(()) }
     }
 
@@ -127,7 +159,9 @@ impl<'a> Nemesis<'a> {
     /// Whether its time to be healed has come.
     fn is_over(&self, open: &OpenFault<'_>) -> bool {
         let Some(heal) = open.fault.heal else { return false };
+        // A rule that holds requests is over so long after it hit the first of them.
         let from = match heal.then {
+            None if matches!(open.hit, Hit::Requests(_)) => self.struck[open.place],
             None => Some(open.began),
             Some(fault) => self.struck.get(fault).copied().flatten(),
         };
@@ -139,13 +173,19 @@ impl<'a> Nemesis<'a> {
         let pending = &self.pending[index];
         let fault = pending.fault.clone();
         let place = pending.index;
-        match &fault.target {
+        let (action, target) = match &fault.deed {
+            Deed::Hit { action, target } => (*action, target.clone()),
+            Deed::Requests(_) => {
+                self.lay_rule(place, fault);
+                return Ok(true);
+            }
+        };
+        match target {
             FaultTarget::Service { name, instance } => {
-                let (name, instance) = (name.clone(), *instance);
-                self.fire_on_service(place, fault, &name, instance);
+                self.fire_on_service(place, fault, action, (&name, instance));
                 Ok(true)
             }
-            FaultTarget::Broker(role) => match self.cluster.strike(fault.action, role) {
+            FaultTarget::Broker(role) => match self.cluster.strike(action, &role) {
                 Ok(strike) => {
                     self.has_struck(place, fault, strike);
                     Ok(true)
@@ -156,14 +196,20 @@ impl<'a> Nemesis<'a> {
         }
     }
 
-    fn fire_on_service(&mut self, place: usize, fault: FaultRule, service: &str, number: Option<u32>) {
-        let (name, word) = (fault.to_string(), fault.action.word());
+    fn fire_on_service(
+        &mut self,
+        place: usize,
+        fault: FaultRule,
+        action: FaultAction,
+        (service, number): (&str, Option<u32>),
+    ) {
+        let (name, word) = (fault.to_string(), action.word());
         let began = Instant::now();
         let mut hit = Vec::new();
         let fleet: &'a Fleet = self.fleet;
         let named = fleet.instances().iter().filter(|instance| instance.service == service);
         for instance in named.filter(|instance| number.is_none_or(|number| number == instance.number)) {
-            let text = match self.strike(fault.action, instance) {
+            let text = match self.strike(action, instance) {
                 Met::Hit => {
                     hit.push(instance);
                     format!("{word}: {}", instance.label)
@@ -175,20 +221,46 @@ impl<'a> Nemesis<'a> {
             self.session.journal.fault(&name, text);
         }
         if !hit.is_empty() {
-            self.opened(place, OpenFault { fault, began, hit: Hit::Instances(hit) });
+            self.opened(OpenFault { place, fault, began, hit: Hit::Instances(action, hit) });
         }
     }
 
     fn has_struck(&mut self, place: usize, fault: FaultRule, strike: Strike) {
-        let text = format!("{} {}: {}", fault.action.word(), fault.target, brokers(&strike.nodes));
+        let text = format!("{}: {}", fault.deed, brokers(&strike.nodes));
         self.session.journal.fault_at(strike.at, &fault.to_string(), text);
-        self.opened(place, OpenFault { fault, began: strike.at, hit: Hit::Nodes(strike.nodes) });
+        let Deed::Hit { action, .. } = fault.deed else { return };
+        self.opened(OpenFault { place, fault, began: strike.at, hit: Hit::Nodes(action, strike.nodes) });
     }
 
-    fn opened(&mut self, place: usize, open: OpenFault<'a>) {
+    fn opened(&mut self, open: OpenFault<'a>) {
         *self.fired.entry(open.fault.to_string()).or_insert(0) += 1;
-        self.struck[place] = Some(open.began);
+        self.struck[open.place] = Some(open.began);
         self.open.push(open);
+    }
+
+    /// Puts a rule into force. It has struck when it hits its first request, and fires as often as it hits one.
+    fn lay_rule(&mut self, place: usize, fault: FaultRule) {
+        let Deed::Requests(rule) = &fault.deed else { return };
+        let guard = self.cluster.rule(rule.clone());
+        self.open.push(OpenFault { place, fault, began: Instant::now(), hit: Hit::Requests(guard) });
+    }
+
+    /// Notes which rules have hit their first request.
+    fn count_first_hits(&mut self) {
+        let open = std::mem::take(&mut self.open);
+        for fault in &open {
+            if let Hit::Requests(guard) = &fault.hit {
+                self.count_first_hit(fault.place, &fault.fault, guard);
+            }
+        }
+        self.open = open;
+    }
+
+    fn count_first_hit(&mut self, place: usize, fault: &FaultRule, guard: &RuleGuard) {
+        if let Some(at) = guard.first_hit() {
+            self.session.journal.fault_at(at, &fault.to_string(), fault.deed.to_string());
+            self.struck[place] = Some(at);
+        }
     }
 
     fn strike(&self, action: FaultAction, instance: &Instance) -> Met {
@@ -207,21 +279,26 @@ impl<'a> Nemesis<'a> {
         }
     }
 
-    fn heal(&self, open: &OpenFault<'_>) -> Result<(), RunError> {
+    fn heal(&mut self, open: OpenFault<'_>) -> Result<(), RunError> {
         let name = open.fault.to_string();
-        match &open.hit {
-            Hit::Nodes(nodes) => {
+        match open.hit {
+            Hit::Requests(guard) => {
+                self.count_first_hit(open.place, &open.fault, &guard);
+                let hits = guard.end();
+                *self.fired.entry(name.clone()).or_insert(0) += hits;
+                self.session.journal.fault(&name, format!("healed: {hits} hit"));
+            }
+            Hit::Nodes(action, nodes) => {
                 // Before what comes of it, which the cluster tells by itself.
-                self.session.journal.fault(&name, format!("healed: {}", brokers(nodes)));
+                self.session.journal.fault(&name, format!("healed: {}", brokers(&nodes)));
                 for node in nodes {
-                    let undone = self.cluster.undo(open.fault.action, *node);
-                    undone.map_err(|source| broken(&open.fault, source))?;
+                    self.cluster.undo(action, node).map_err(|source| broken(&open.fault, source))?;
                 }
             }
-            Hit::Instances(instances) => {
+            Hit::Instances(action, instances) => {
                 let deadline = Instant::now() + self.session.plan.scenario.limits.start;
                 for instance in instances {
-                    if open.fault.action == FaultAction::Pause {
+                    if action == FaultAction::Pause {
                         instance.signal(Signal::CONT);
                     } else {
                         self.start_again(instance, deadline)?;

@@ -2,6 +2,7 @@
 
 use super::error::RunError;
 use crate::backend::RunningCluster;
+use crate::scenario::deed::Deed;
 use crate::scenario::model::{Condition, FaultRule, FaultTarget};
 use shakedown_cluster::{FaultError, Produced, Strike, Watch};
 use std::time::Instant;
@@ -41,9 +42,11 @@ impl Pending {
 
     /// What the back end is to do in the step in which it happens.
     fn leaves_it_to_the_back_end(&self) -> Option<(shakedown_cluster::NodeFault, shakedown_cluster::Role)> {
-        match &self.fault.target {
-            FaultTarget::Broker(role) if self.fault.trigger.after.is_zero() => Some((self.fault.action, role.clone())),
-            FaultTarget::Broker(_) | FaultTarget::Service { .. } => None,
+        match &self.fault.deed {
+            Deed::Hit { action, target: FaultTarget::Broker(role) } if self.fault.trigger.after.is_zero() => {
+                Some((*action, role.clone()))
+            }
+            Deed::Hit { .. } | Deed::Requests(_) => None,
         }
     }
 

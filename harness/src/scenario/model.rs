@@ -1,5 +1,6 @@
 //! The validated scenario.
 
+use super::deed::Deed;
 pub use crate::language::raw::StandIn;
 pub use crate::language::reference::{StreamReference, TermReference};
 /// What a fault does, to a service as to a broker.
@@ -279,9 +280,7 @@ pub struct FaultRule {
     /// When.
     pub trigger: Trigger,
     /// What.
-    pub action: FaultAction,
-    /// To whom.
-    pub target: FaultTarget,
+    pub deed: Deed,
     /// Until when; `None` for the end of the load.
     pub heal: Option<Heal>,
 }
@@ -289,7 +288,11 @@ pub struct FaultRule {
 impl std::fmt::Display for FaultRule {
     /// How a fault is called in events and reports: `kill service(tracker) at 2s`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {} {}", self.action.word(), self.target, self.trigger)
+        match (&self.deed, &self.trigger) {
+            // From the beginning, as rules are that say nothing else.
+            (Deed::Requests(_), Trigger { at: Some(Duration::ZERO), when: None, .. }) => self.deed.fmt(f),
+            (deed, trigger) => write!(f, "{deed} {trigger}"),
+        }
     }
 }
 

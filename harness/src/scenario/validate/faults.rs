@@ -2,14 +2,16 @@
 //!
 //! When they strike is checked in [`super::triggers`].
 
+use super::requests;
 use super::scenario::Capabilities;
 use super::scope::Scope;
 use super::triggers::{self, Names};
 use crate::language::document::{Place, Spanned};
 use crate::language::names;
 use crate::language::problem::Problems;
-use crate::language::raw::RawFault;
+use crate::language::raw::{RawFault, RawRequests};
 use crate::language::reference::{RoleReference, TargetReference};
+use crate::scenario::deed::Deed;
 use crate::scenario::merge::Merged;
 use crate::scenario::model::{FaultAction, FaultRule, FaultTarget};
 use shakedown_cluster::Role;
@@ -32,7 +34,17 @@ pub(super) fn validate(
     for (index, fault) in merged.faults.iter().enumerate() {
         let trigger = triggers::trigger(merged, scope, &names, index, fault, problems);
         let heal = triggers::heal(&names, index, fault, problems);
-        let Some((action, role)) = action(fault, problems) else { continue };
+        let Some(deed) = deed(fault, problems) else { continue };
+        let (action, role) = match deed {
+            RawDeed::Hit(action, role) => (action, role),
+            RawDeed::Requests(requests) => {
+                let rule = requests::rule(requests, scope, capabilities, problems);
+                if let (Some(trigger), Some(heal), Some(rule)) = (trigger, heal, rule) {
+                    rules.push((requests.place, FaultRule { trigger, deed: Deed::Requests(rule), heal }));
+                }
+                continue;
+            }
+        };
         let Some(target) = target(action, role, scope, capabilities, problems) else { continue };
         if let (FaultAction::Restart, Some(heal)) = (action, &fault.value.heal) {
             problems.add(heal.place, "`restart` heals itself", "never used", "leave `heal` out, or use `kill`");
@@ -41,7 +53,7 @@ pub(super) fn validate(
             check_source(merged, action, name, role.place, problems);
         }
         let (Some(trigger), Some(heal)) = (trigger, heal) else { continue };
-        let rule = FaultRule { trigger, action, target, heal };
+        let rule = FaultRule { trigger, deed: Deed::Hit { action, target }, heal };
         if let Some((other, earlier)) = rules.iter().find(|(_, earlier)| overlap(earlier, &rule)) {
             let message = format!("this fault and the one on line {} overlap on one service", problems.line(*other));
             let until = match held(earlier) {
@@ -50,7 +62,7 @@ pub(super) fn validate(
                 Some((from, until)) => format!("from {from:?} to {until:?}"),
                 None => String::new(),
             };
-            let help = format!("the other one holds {} {until}: strike before or after that", quoted(&earlier.target));
+            let help = format!("the other one holds {} {until}: strike before or after that", quoted(earlier));
             problems.add(role.place, message, "not up to be hit", help);
         }
         rules.push((role.place, rule));
@@ -58,10 +70,11 @@ pub(super) fn validate(
     rules.into_iter().map(|(_, rule)| rule).collect()
 }
 
-fn quoted(target: &FaultTarget) -> String {
-    match target {
-        FaultTarget::Service { name, .. } => format!("`{name}`"),
-        FaultTarget::Broker(role) => format!("`{role}`"),
+fn quoted(rule: &FaultRule) -> String {
+    match &rule.deed {
+        Deed::Hit { target: FaultTarget::Service { name, .. }, .. } => format!("`{name}`"),
+        Deed::Hit { target: FaultTarget::Broker(role), .. } => format!("`{role}`"),
+        Deed::Requests(_) => "requests".to_owned(),
     }
 }
 
@@ -79,10 +92,10 @@ fn check_source(merged: &Merged, action: FaultAction, service: &str, place: Plac
 /// Whether both may hold one process at the same time, as far as their times are known. Who leads is only known when a
 /// fault strikes, and a broker that is down plays no role.
 fn overlap(one: &FaultRule, other: &FaultRule) -> bool {
-    let shared = match (&one.target, &other.target) {
+    let shared = match (&one.deed, &other.deed) {
         (
-            FaultTarget::Service { name: one, instance: first },
-            FaultTarget::Service { name: other, instance: second },
+            Deed::Hit { target: FaultTarget::Service { name: one, instance: first }, .. },
+            Deed::Hit { target: FaultTarget::Service { name: other, instance: second }, .. },
         ) => one == other && first.is_none_or(|first| second.is_none_or(|second| first == second)),
         _ => false,
     };
@@ -93,8 +106,8 @@ fn overlap(one: &FaultRule, other: &FaultRule) -> bool {
 /// From when to when a fault holds its target, where that is known. A restart is over at once by its own account.
 fn held(rule: &FaultRule) -> Option<(Duration, Duration)> {
     let at = rule.trigger.at.filter(|_| rule.trigger.when.is_none())?;
-    let until = match (rule.action, rule.heal) {
-        (FaultAction::Restart, _) => at,
+    let until = match (&rule.deed, rule.heal) {
+        (Deed::Hit { action: FaultAction::Restart, .. }, _) => at,
         (_, None) => Duration::MAX,
         (_, Some(heal)) if heal.then.is_some() => return None,
         (_, Some(heal)) => at.saturating_add(heal.after),
@@ -102,10 +115,13 @@ fn held(rule: &FaultRule) -> Option<(Duration, Duration)> {
     Some((at, until))
 }
 
-fn action<'a>(
-    fault: &'a Spanned<RawFault>,
-    problems: &mut Problems<'_>,
-) -> Option<(FaultAction, &'a Spanned<RoleReference>)> {
+/// What a fault does, as it is written.
+enum RawDeed<'a> {
+    Hit(FaultAction, &'a Spanned<RoleReference>),
+    Requests(&'a Spanned<RawRequests>),
+}
+
+fn deed<'a>(fault: &'a Spanned<RawFault>, problems: &mut Problems<'_>) -> Option<RawDeed<'a>> {
     let action = &fault.value.action;
     let raw = &action.value;
     let all = [
@@ -115,13 +131,15 @@ fn action<'a>(
         (FaultAction::Isolate, &raw.isolate),
         (FaultAction::Restart, &raw.restart),
     ];
-    let mut given = all.into_iter().filter_map(|(action, role)| role.as_ref().map(|role| (action, role)));
+    let hits = all.into_iter().filter_map(|(action, role)| role.as_ref().map(|role| RawDeed::Hit(action, role)));
+    let mut given = hits.chain(raw.requests.as_ref().map(RawDeed::Requests));
     match (given.next(), given.next()) {
         (Some(only), None) => Some(only),
         (first, _) => {
             let message =
                 if first.is_none() { "this fault does nothing" } else { "this fault does two things at once" };
-            let forms: Vec<String> = all.iter().map(|(action, _)| format!("{{ {} = ... }}", action.word())).collect();
+            let words = all.iter().map(|(action, _)| action.word()).chain(["requests"]);
+            let forms: Vec<String> = words.map(|word| format!("{{ {word} = ... }}")).collect();
             let help = format!("write one of {}; for two faults write [[fault]] twice", forms.join(", "));
             problems.add(action.place, message, "not exactly one action", help);
             None

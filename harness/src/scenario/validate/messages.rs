@@ -212,6 +212,49 @@ fn expects_latency_without_a_time() {
     insta::assert_snapshot!(read(&text).expect_err("no time to measure from").render(false));
 }
 
+/// The good scenario with a fault on these requests.
+fn on_requests(requests: &str) -> Result<Scenario, ScenarioError> {
+    read(&GOOD.replace("[expect]", &format!("[[fault]]\ndo = {{ requests = {{ {requests} }} }}\n\n[expect]")))
+}
+
+#[test]
+fn faults_on_requests_name_what_exists_and_do_one_thing() {
+    let messages: Vec<String> = [
+        "api = \"Produse\", error = \"NOT_ENOUGH_REPLICAS\"",
+        "api = \"Produce\", error = \"NOT_ENOUGH_REPLICA\"",
+        "api = \"Produce\", topic = \"order\", drop = \"connection\"",
+        "api = \"Produce\", topic = \"orders\", partition = 2, drop = \"connection\"",
+        "api = \"Produce\", partition = 0, drop = \"reply\"",
+        "group = \"order-traker\", drop = \"replies\"",
+        "broker = 4, duplicate = true",
+        "api = \"Produce\"",
+        "hold = \"request\", throttle = \"1s\"",
+        "hold = \"reply\", applied = true",
+        "duplicate = true, for = \"1s\"",
+    ]
+    .into_iter()
+    .map(|requests| on_requests(requests).expect_err(requests).render(false))
+    .collect();
+    insta::assert_snapshot!(messages.join("\n\n"));
+}
+
+#[test]
+fn a_fault_on_requests_needs_no_time_and_hits_one_where_it_has_a_number() {
+    let of = |requests: &str| {
+        let scenario = on_requests(requests).unwrap_or_else(|error| panic!("{}", error.render(false)));
+        scenario.faults.last().expect("the fault").to_string()
+    };
+    assert_eq!(
+        of("api = \"Produce\", topic = \"orders\", nth = 3, drop = \"connection\""),
+        "hang up after Produce of orders, no. 3"
+    );
+    assert_eq!(
+        of("group = \"order-tracker\", nth = 2, times = 4, error = \"NOT_COORDINATOR\""),
+        "NOT_COORDINATOR instead of every request of group order-tracker, no. 2 to 5"
+    );
+    assert_eq!(of("api = \"Fetch\", throttle = \"300ms\""), "throttle by 300ms Fetch");
+}
+
 #[test]
 fn fault_on_followers_of_one_replica() {
     let text = GOOD.replace("[topics.orders]", "[cluster]\nbrokers = 2\n\n[topics.orders]");

@@ -1,11 +1,13 @@
 //! From what the files say to a scenario that can be run; every dangling name and missing datum is an error here.
 //!
-//! Each part has its file: [`topics`], [`services`], [`flows`], [`load`], [`faults`] with their [`triggers`], [`expect`].
+//! Each part has its file: [`topics`], [`services`], [`flows`], [`load`], [`faults`] with their [`triggers`] and those on
+//! [`requests`], [`expect`].
 
 mod expect;
 mod faults;
 mod flows;
 mod load;
+mod requests;
 mod scope;
 mod services;
 mod topics;

@@ -64,6 +64,9 @@ pub(super) fn trigger(
     }
     let at = at.as_ref().map(|at| at.value.0);
     let Some(when) = when else {
+        if fault.value.action.value.requests.is_some() {
+            return Some(Trigger { at: Some(at.unwrap_or_default()), when: None, after: std::time::Duration::ZERO });
+        }
         if at.is_none() {
             let help = "add `at = \"2s\"`, or `when = { produced = { topic = \"...\", nth = 1000 } }`";
             problems.add(fault.place, "nothing says when this fault strikes", "neither `at` nor `when`", help);

@@ -1,0 +1,90 @@
+//! What a fault does, and how that is called.
+
+use super::model::{FaultAction, FaultTarget};
+use crate::language::protocol::error_name;
+use shakedown_cluster::{Effect, Rule, Selector};
+use std::fmt;
+
+/// What a fault does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// Something to whoever plays a role.
+    Hit {
+        /// What.
+        action: FaultAction,
+        /// To whom.
+        target: FaultTarget,
+    },
+    /// Something to requests of clients, for as long as the fault lasts.
+    Requests(Rule),
+}
+
+impl Deed {
+    /// One word for it.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Hit { action, .. } => action.word(),
+            Self::Requests(_) => "requests",
+        }
+    }
+}
+
+impl fmt::Display for Deed {
+    /// `kill service(tracker)`, `hang up after Produce of orders, no. 3`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hit { action, target } => write!(f, "{} {target}", action.word()),
+            Self::Requests(rule) => {
+                write!(f, "{} {}", Done(&rule.effect), Asked(&rule.selector))?;
+                match (rule.from, rule.times) {
+                    (1, None) => Ok(()),
+                    (from, None) => write!(f, ", from no. {from} on"),
+                    (from, Some(1)) => write!(f, ", no. {from}"),
+                    (from, Some(times)) => write!(f, ", no. {from} to {}", from.saturating_add(times - 1)),
+                }
+            }
+        }
+    }
+}
+
+struct Done<'a>(&'a Effect);
+
+impl fmt::Display for Done<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let after = |applied: &bool| if *applied { "after" } else { "instead of" };
+        match self.0 {
+            Effect::Error { error, applied } => write!(f, "{} {}", error_name(*error), after(applied)),
+            Effect::Silence { applied } => write!(f, "silence {}", after(applied)),
+            Effect::HangUp { applied } => write!(f, "hang up {}", after(applied)),
+            Effect::Hold { applied: false, lasts: None } => f.write_str("hold"),
+            Effect::Hold { applied: true, lasts: None } => f.write_str("hold the reply to"),
+            Effect::Hold { applied: false, lasts: Some(lasts) } => write!(f, "hold for {lasts:?}"),
+            Effect::Hold { applied: true, lasts: Some(lasts) } => write!(f, "hold for {lasts:?} the reply to"),
+            Effect::Duplicate => f.write_str("duplicate"),
+            Effect::Throttle { lasts } => write!(f, "throttle by {lasts:?}"),
+        }
+    }
+}
+
+struct Asked<'a>(&'a Selector);
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Selector { apis, client, topic, partition, group, transactional_id, node } = self.0;
+        match apis.as_slice() {
+            [] => f.write_str("every request")?,
+            apis => f.write_str(&apis.iter().map(|api| format!("{api:?}")).collect::<Vec<_>>().join(", "))?,
+        }
+        match (topic, partition) {
+            (Some(topic), Some(partition)) => write!(f, " of {topic}/{partition}")?,
+            (Some(topic), None) => write!(f, " of {topic}")?,
+            (None, _) => {}
+        }
+        let named = [("group", group), ("client", client), ("transactional id", transactional_id)];
+        for (what, name) in named.into_iter().filter_map(|(what, name)| Some((what, name.as_ref()?))) {
+            write!(f, " of {what} {name}")?;
+        }
+        node.map_or(Ok(()), |node| write!(f, " at broker {node}"))
+    }
+}
