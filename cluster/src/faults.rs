@@ -5,6 +5,7 @@ use crate::shell::Shell;
 use crate::slot::Slot;
 use shakedown_broker::Input;
 use std::fmt;
+use std::str::FromStr;
 use std::time::Instant;
 
 /// What a fault does to a node.
@@ -35,6 +36,21 @@ impl NodeFault {
         }
     }
 }
+
+impl FromStr for NodeFault {
+    type Err = UnknownFault;
+
+    /// Reads [`NodeFault::word`].
+    fn from_str(text: &str) -> Result<Self, UnknownFault> {
+        let all = [Self::Kill, Self::PowerLoss, Self::Pause, Self::Isolate, Self::Restart];
+        all.into_iter().find(|fault| fault.word() == text).ok_or_else(|| UnknownFault(text.to_owned()))
+    }
+}
+
+/// A fault that nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no fault: write kill, power-loss, pause, isolate or restart")]
+pub struct UnknownFault(String);
 
 /// A fault that struck.
 #[derive(Debug, Clone, PartialEq, Eq)]

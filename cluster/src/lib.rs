@@ -18,17 +18,21 @@
 //! - [`thread`], [`shell`]: all nodes on one thread, their messages to each other, and their deadlines. A node over all
 //!   its lives is a [`slot`]; who hears whom is in [`links`]; how time goes on is in [`clock`].
 //! - [`listener`], [`connection`], [`mailbox`]: sockets to frames and back.
-//! - [`settings`]: what may be configured.
+//! - [`settings`]: what may be configured; [`names`]: what Kafka calls its APIs and errors.
+//! - `control`: all of this over HTTP, for tests in other languages (feature `control`).
 //! - [`store`]: batches in memory up to a budget, then in a temporary file.
 
 pub mod builder;
 mod clock;
 mod connection;
+#[cfg(feature = "control")]
+pub mod control;
 pub mod faults;
 pub mod handle;
 mod links;
 mod listener;
 mod mailbox;
+pub mod names;
 pub mod roles;
 pub mod rules;
 pub mod settings;
@@ -43,8 +47,9 @@ pub use faults::{FaultError, NodeFault, Strike};
 pub use handle::{Cluster, ClusterEvent, NodeAddress};
 pub use kafka_protocol::error::ResponseError;
 pub use kafka_protocol::messages::ApiKey;
+pub use names::{error_name, served_apis};
 pub use roles::Role;
-pub use rules::{RuleGuard, served_apis};
+pub use rules::RuleGuard;
 pub use shakedown_broker::BrokerId;
 pub use shakedown_broker::Event;
 pub use shakedown_broker::config::ConfigError;

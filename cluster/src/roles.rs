@@ -11,6 +11,7 @@ use shakedown_broker::metadata::CONSUMER_OFFSETS;
 use shakedown_broker::metadata::image::Image;
 use shakedown_broker::types::PartitionId;
 use std::fmt;
+use std::str::FromStr;
 
 /// Whom a fault hits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,44 @@ impl fmt::Display for Role {
             Self::Controller => f.write_str("controller"),
             Self::GroupCoordinator(group) => write!(f, "group-coordinator({group})"),
         }
+    }
+}
+
+/// A role that nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no role: write broker(ID), leader(TOPIC/PARTITION), follower(TOPIC/PARTITION), followers(TOPIC/PARTITION), \
+     controller or group-coordinator(GROUP)"
+)]
+pub struct UnknownRole(String);
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+
+    /// Reads what [`Role`]'s `Display` writes.
+    fn from_str(text: &str) -> Result<Self, UnknownRole> {
+        let unknown = || UnknownRole(text.to_owned());
+        let text = text.trim();
+        if text == "controller" {
+            return Ok(Self::Controller);
+        }
+        let (role, rest) = text.split_once('(').ok_or_else(unknown)?;
+        let argument = rest.strip_suffix(')').map(str::trim).filter(|argument| !argument.is_empty());
+        let argument = argument.ok_or_else(unknown)?;
+        let place = || {
+            let (topic, index) = argument.rsplit_once('/')?;
+            let partition = index.trim().parse().ok().filter(|index| *index >= 0)?;
+            (!topic.trim().is_empty()).then(|| (topic.trim().to_owned(), partition))
+        };
+        let role = match role.trim() {
+            "broker" => argument.parse().ok().filter(|id| *id > 0).map(Self::Broker),
+            "leader" => place().map(|(topic, partition)| Self::Leader { topic, partition }),
+            "follower" => place().map(|(topic, partition)| Self::Follower { topic, partition }),
+            "followers" => place().map(|(topic, partition)| Self::Followers { topic, partition }),
+            "group-coordinator" => Some(Self::GroupCoordinator(argument.to_owned())),
+            _ => None,
+        };
+        role.ok_or_else(unknown)
     }
 }
 
@@ -135,4 +174,28 @@ impl Shell {
 /// The place of the node with this id.
 pub(crate) fn find(slots: &[Slot], id: i32) -> Option<usize> {
     slots.iter().position(|slot| slot.id() == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Role;
+
+    #[test]
+    fn roles_are_read_as_they_are_written() {
+        for text in [
+            "broker(2)",
+            "leader(orders/0)",
+            "follower(a/b/3)",
+            "followers(orders/11)",
+            "controller",
+            "group-coordinator(g)",
+        ] {
+            assert_eq!(text.parse::<Role>().map(|role| role.to_string()).as_deref(), Ok(text));
+        }
+        for text in
+            ["", "leader", "leader()", "leader(orders)", "leader(orders/-1)", "broker(0)", "broker(x)", "king(2)"]
+        {
+            assert!(text.parse::<Role>().is_err(), "{text}");
+        }
+    }
 }

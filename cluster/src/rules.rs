@@ -7,20 +7,13 @@ use crate::handle::Cluster;
 use crate::mailbox::Delivery;
 use crate::shell::Shell;
 use crate::thread::{Call, ask};
-use kafka_protocol::messages::ApiKey;
-use shakedown_broker::api;
 use shakedown_broker::faults::{Admission, Departure, Interceptor, Released, Rule, RuleId};
 use shakedown_broker::wire::response::Response;
 use shakedown_broker::{BrokerId, ConnectionId, Input, RequestToken};
 use std::cell::RefCell;
-use std::sync::mpsc;
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
-
-/// The APIs that are served, and so may be named by rules.
-pub fn served_apis() -> impl Iterator<Item = ApiKey> {
-    api::TABLE.iter().map(|entry| entry.key)
-}
 
 /// A rule that is in force for as long as this lives, or for good after [`RuleGuard::keep`].
 ///
@@ -29,7 +22,7 @@ pub fn served_apis() -> impl Iterator<Item = ApiKey> {
 pub struct RuleGuard {
     id: RuleId,
     calls: UnboundedSender<Call>,
-    first_hit: mpsc::Receiver<Instant>,
+    first_hit: Arc<OnceLock<Instant>>,
     kept: bool,
 }
 
@@ -41,10 +34,10 @@ impl RuleGuard {
         ask(&self.calls, move |shell| shell.rules.interceptor.borrow().hits(id)).flatten().unwrap_or_default()
     }
 
-    /// When it hit a request for the first time, told once, as soon as it has.
+    /// When it hit a request for the first time. Costs the cluster nothing, however often it is asked.
     #[must_use]
     pub fn first_hit(&self) -> Option<Instant> {
-        self.first_hit.try_recv().ok()
+        self.first_hit.get().copied()
     }
 
     /// Waits until it has hit so many requests; when it hit the last of them, or nothing if it did not in this time.
@@ -52,7 +45,11 @@ impl RuleGuard {
     pub fn wait(&self, hits: u64, at_most: Duration) -> Option<Instant> {
         let (told, hit) = mpsc::channel();
         let id = self.id;
-        ask(&self.calls, move |shell| shell.rules.tell_when(Awaited { id, hits, told }));
+        // Whoever does not wait any more has dropped the other end.
+        let tell = Box::new(move |at| {
+            let _ = told.send(at);
+        });
+        ask(&self.calls, move |shell| shell.rules.tell_when(Awaited { id, hits, tell }));
         hit.recv_timeout(at_most).ok()
     }
 
@@ -103,10 +100,15 @@ impl Cluster {
     #[must_use]
     pub fn rule(&self, rule: Rule) -> RuleGuard {
         let calls = self.thread.calls.clone();
-        let (told, first_hit) = mpsc::channel();
+        let first_hit = Arc::<OnceLock<Instant>>::default();
+        let told = Arc::clone(&first_hit);
+        let tell = Box::new(move |at| {
+            // It is told once.
+            let _ = told.set(at);
+        });
         let added = self.thread.ask(move |shell| {
             let id = shell.rules.interceptor.borrow_mut().add(rule);
-            shell.rules.tell_when(Awaited { id, hits: 1, told });
+            shell.rules.tell_when(Awaited { id, hits: 1, tell });
             id
         });
         // Without a cluster there is nothing to hit, and no rule has this number.
@@ -118,7 +120,7 @@ impl Cluster {
 struct Awaited {
     id: RuleId,
     hits: u64,
-    told: mpsc::Sender<Instant>,
+    tell: Box<dyn FnOnce(Instant) + Send>,
 }
 
 /// The rules in force, and who waits for their hits.
@@ -159,16 +161,16 @@ impl RulesInForce {
     }
 
     fn tell(&self) {
+        if self.awaited.borrow().is_empty() {
+            return;
+        }
         let interceptor = self.interceptor.borrow();
-        self.awaited.borrow_mut().retain(|awaited| match interceptor.hits(awaited.id) {
-            Some(hits) if hits >= awaited.hits => {
-                // Whoever does not wait any more has dropped the other end.
-                let _ = awaited.told.send(Instant::now());
-                false
-            }
-            Some(_) => true,
-            None => false,
-        });
+        let reached = |awaited: &mut Awaited| interceptor.hits(awaited.id).is_none_or(|hits| hits >= awaited.hits);
+        let told: Vec<Awaited> = self.awaited.borrow_mut().extract_if(.., reached).collect();
+        let at = Instant::now();
+        // Nobody hears of the hits of a rule that has ended.
+        let told = told.into_iter().filter(|awaited| interceptor.hits(awaited.id).is_some());
+        told.for_each(|awaited| (awaited.tell)(at));
     }
 }
 

@@ -103,6 +103,9 @@ pub struct ClusterArguments {
     /// Kafka's broker configuration, such as num.partitions=3; may be repeated
     #[arg(long = "config", value_name = "NAME=VALUE", value_parser = property)]
     pub config: Vec<(String, String)>,
+    /// Serves faults over HTTP here, such as 127.0.0.1:0 for a free port; GET /openapi.json describes them
+    #[arg(long, value_name = "HOST:PORT")]
+    pub control: Option<std::net::SocketAddr>,
 }
 
 fn property(text: &str) -> Result<(String, String), String> {

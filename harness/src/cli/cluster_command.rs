@@ -4,9 +4,11 @@ use super::arguments::ClusterArguments;
 use super::signals;
 use crate::exit::Exit;
 use shakedown_cluster::Cluster;
+use shakedown_cluster::control::ControlServer;
 use shakedown_loadgen::StopFlag;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::FileTypeExt as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Between two looks at whether it is time to stop.
@@ -39,9 +41,18 @@ pub(super) fn run(arguments: &ClusterArguments) -> Exit {
         builder = builder.config(name, value);
     }
     let cluster = match builder.start() {
-        Ok(cluster) => cluster,
+        Ok(cluster) => Arc::new(cluster),
         Err(error) => {
             eprintln!("error: cannot start the cluster: {error}");
+            return Exit::Broken;
+        }
+    };
+    let control = arguments.control.map(|address| (address, ControlServer::start(Arc::clone(&cluster), address)));
+    let control = match control {
+        None => None,
+        Some((_, Ok(server))) => Some(server),
+        Some((address, Err(error))) => {
+            eprintln!("error: cannot serve the control API at {address}: {error}");
             return Exit::Broken;
         }
     };
@@ -50,7 +61,10 @@ pub(super) fn run(arguments: &ClusterArguments) -> Exit {
         .iter()
         .map(|node| serde_json::json!({ "id": node.id, "host": node.host, "port": node.port }))
         .collect();
-    let line = serde_json::json!({ "bootstrap_servers": cluster.bootstrap_servers(), "nodes": nodes });
+    let mut line = serde_json::json!({ "bootstrap_servers": cluster.bootstrap_servers(), "nodes": nodes });
+    if let Some(control) = &control {
+        line["control"] = format!("http://{}", control.address()).into();
+    }
     let mut stdout = std::io::stdout();
     if writeln!(stdout, "{line}").and_then(|()| stdout.flush()).is_err() {
         eprintln!("error: nobody reads where the cluster is: standard output is closed");
@@ -68,6 +82,7 @@ pub(super) fn run(arguments: &ClusterArguments) -> Exit {
     while !stop.is_stopped() {
         std::thread::sleep(POLL);
     }
+    drop(control);
     drop(cluster);
     Exit::Pass
 }

@@ -5,7 +5,8 @@ use super::names;
 use super::problem::Problems;
 use super::setting::{Setting, wrong_type};
 use serde_json::{Value as Json, json};
-use shakedown_cluster::{ApiKey, ResponseError, served_apis};
+use shakedown_cluster::names::{api_name, error_name, errors, served_apis};
+use shakedown_cluster::{ApiKey, ResponseError};
 
 /// An API that the embedded cluster serves: `Produce`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,11 +14,11 @@ pub struct ApiName(pub ApiKey);
 
 impl Setting for ApiName {
     fn schema() -> Json {
-        json!({ "type": "string", "enum": served_apis().map(|api| format!("{api:?}")).collect::<Vec<_>>() })
+        json!({ "type": "string", "enum": served_apis().map(api_name).collect::<Vec<_>>() })
     }
 
     fn read(node: &Node, path: &str, problems: &mut Problems<'_>) -> Option<Self> {
-        let known: Vec<(String, ApiKey)> = served_apis().map(|api| (format!("{api:?}"), api)).collect();
+        let known: Vec<(String, ApiKey)> = served_apis().map(|api| (api_name(api), api)).collect();
         let all = |text: &str| names::advice(text, known.iter().map(|(name, _)| name.as_str()));
         one_of(node, path, "the name of an API, such as \"Produce\"", (&known, all), problems).map(Self)
     }
@@ -26,14 +27,6 @@ impl Setting for ApiName {
 /// An error of Kafka's protocol: `NOT_ENOUGH_REPLICAS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ErrorName(pub ResponseError);
-
-impl ErrorName {
-    /// As Kafka writes it.
-    #[must_use]
-    pub fn name(self) -> String {
-        error_name(self.0)
-    }
-}
 
 impl Setting for ErrorName {
     fn schema() -> Json {
@@ -54,26 +47,6 @@ impl Setting for ErrorName {
     }
 }
 
-/// All that the codec knows; codes count up from -1, and 0 is none.
-fn errors() -> impl Iterator<Item = ResponseError> {
-    let codes = (-1..=i16::MAX).filter_map(ResponseError::try_from_code);
-    codes.take_while(|error| !matches!(error, ResponseError::Unknown(_)))
-}
-
-/// `NotEnoughReplicas` as Kafka writes it: `NOT_ENOUGH_REPLICAS`.
-#[must_use]
-pub fn error_name(error: ResponseError) -> String {
-    let camel = format!("{error:?}");
-    let mut name = String::with_capacity(camel.len() + 8);
-    for letter in camel.chars() {
-        if letter.is_ascii_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(letter.to_ascii_uppercase());
-    }
-    name
-}
-
 fn one_of<T: Copy>(
     node: &Node,
     path: &str,
@@ -90,18 +63,4 @@ fn one_of<T: Copy>(
         problems.add(node.place, format!("`{path}` cannot be \"{text}\""), "no such name", advice(text));
     }
     found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_are_called_as_kafka_calls_them() {
-        let names: Vec<String> = errors().map(error_name).collect();
-        for name in ["UNKNOWN_SERVER_ERROR", "NOT_ENOUGH_REPLICAS_AFTER_APPEND", "NOT_LEADER_OR_FOLLOWER"] {
-            assert!(names.iter().any(|known| known == name), "{name} in {names:?}");
-        }
-        assert!(names.len() > 120, "{} errors", names.len());
-    }
 }

@@ -164,28 +164,12 @@ impl RoleReference {
                 let (name, number) = pair.split_once(',')?;
                 Some(Self::Instance(name.trim().to_owned(), number.trim().parse().ok().filter(|n| *n > 0)?))
             }
-            ("broker", Some(id)) => Some(Self::Broker(Role::Broker(id.parse().ok().filter(|id| *id > 0)?))),
-            ("leader", Some(place)) => {
-                partition(place).map(|(topic, partition)| Self::Broker(Role::Leader { topic, partition }))
+            ("broker" | "leader" | "follower" | "followers" | "controller" | "group-coordinator", _) => {
+                text.parse().ok().map(Self::Broker)
             }
-            ("follower", Some(place)) => {
-                partition(place).map(|(topic, partition)| Self::Broker(Role::Follower { topic, partition }))
-            }
-            ("followers", Some(place)) => {
-                partition(place).map(|(topic, partition)| Self::Broker(Role::Followers { topic, partition }))
-            }
-            ("controller", None) => Some(Self::Broker(Role::Controller)),
-            ("group-coordinator", Some(group)) => Some(Self::Broker(Role::GroupCoordinator(group.to_owned()))),
             _ => Some(Self::Other(text.trim().to_owned())),
         }
     }
-}
-
-/// `orders/0`: a topic and the index of one of its partitions.
-fn partition(text: &str) -> Option<(String, i32)> {
-    let (topic, index) = text.rsplit_once('/')?;
-    let index = index.trim().parse().ok().filter(|index| *index >= 0)?;
-    (!topic.trim().is_empty()).then(|| (topic.trim().to_owned(), index))
 }
 
 impl std::fmt::Display for RoleReference {

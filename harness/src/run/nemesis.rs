@@ -257,7 +257,7 @@ impl<'a> Nemesis<'a> {
     }
 
     fn count_first_hit(&mut self, place: usize, fault: &FaultRule, guard: &RuleGuard) {
-        if let Some(at) = guard.first_hit() {
+        if let (Some(at), None) = (guard.first_hit(), self.struck[place]) {
             self.session.journal.fault_at(at, &fault.to_string(), fault.deed.to_string());
             self.struck[place] = Some(at);
         }

@@ -1,8 +1,7 @@
 //! What a fault does, and how that is called.
 
 use super::model::{FaultAction, FaultTarget};
-use crate::language::protocol::error_name;
-use shakedown_cluster::{Effect, Rule, Selector};
+use shakedown_cluster::{Effect, Rule, Selector, error_name};
 use std::fmt;
 
 /// What a fault does.

@@ -1,0 +1,206 @@
+//! What the control API asks and answers, in JSON.
+
+use crate::names::{api_name, error_name, errors, served_apis};
+use serde::{Deserialize, Serialize};
+use shakedown_broker::BrokerId;
+use shakedown_broker::faults::{Effect, Rule, Selector};
+use std::time::Duration;
+use utoipa::ToSchema;
+
+/// The cluster.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ClusterView {
+    /// What clients connect to first: `host:port`, with commas between them.
+    pub bootstrap_servers: String,
+    /// The active controller; none while there is an election.
+    pub controller: Option<i32>,
+    /// The brokers.
+    pub nodes: Vec<NodeView>,
+}
+
+/// A broker.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct NodeView {
+    /// `node.id`.
+    pub id: i32,
+    /// Where clients find it.
+    pub host: String,
+    /// Where clients find it.
+    pub port: u16,
+}
+
+/// Who leads and who follows.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct PartitionView {
+    /// The leader; none where there is no such partition, or an election is under way.
+    pub leader: Option<i32>,
+    /// The followers that are up.
+    pub followers: Vec<i32>,
+}
+
+/// A node that plays a role.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Player {
+    /// Its id; none while nobody plays the role.
+    pub node: Option<i32>,
+}
+
+/// Something is done to whoever plays a role.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StrikeOrder {
+    /// `kill`, `power-loss`, `pause`, `isolate` or `restart`.
+    #[schema(example = "kill")]
+    pub fault: String,
+    /// `broker(2)`, `leader(orders/0)`, `follower(orders/0)`, `followers(orders/0)`, `controller`,
+    /// `group-coordinator(billing)`.
+    #[schema(example = "leader(orders/0)")]
+    pub role: String,
+}
+
+/// Whom it hit.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Struck {
+    /// Node ids.
+    pub nodes: Vec<i32>,
+}
+
+/// A link between two nodes.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LinkOrder {
+    /// A node.
+    pub one: i32,
+    /// Another.
+    pub other: i32,
+}
+
+/// Which requests, and what becomes of them. What is left out does not matter.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleOrder {
+    /// Kafka's name of the API.
+    #[schema(example = "Produce")]
+    pub api: Option<String>,
+    /// The `client.id`; a `*` at its end stands for any end.
+    pub client: Option<String>,
+    /// A topic that the request is about.
+    #[schema(example = "orders")]
+    pub topic: Option<String>,
+    /// A partition of the topic.
+    pub partition: Option<i32>,
+    /// A consumer group that the request is about.
+    pub group: Option<String>,
+    /// The broker that is asked.
+    pub node: Option<i32>,
+    /// Only this one of them, from 1; with `times`, the first that is hit.
+    pub nth: Option<u64>,
+    /// How many are hit, one after another. One with `nth`, else all, unless told otherwise.
+    pub times: Option<u64>,
+    /// What becomes of them.
+    pub effect: EffectOrder,
+}
+
+/// What becomes of a request.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum EffectOrder {
+    /// The client gets an error.
+    Error {
+        /// Kafka's name of it.
+        #[schema(example = "NOT_ENOUGH_REPLICAS")]
+        code: String,
+        /// Whether the request is carried out all the same.
+        #[serde(default)]
+        applied: bool,
+    },
+    /// The client never hears of it, on a connection that stays open.
+    Silence {
+        /// Whether the request is carried out.
+        applied: bool,
+    },
+    /// The connection closes instead of a reply.
+    HangUp {
+        /// Whether the request is carried out.
+        applied: bool,
+    },
+    /// It waits until it is released, its rule ends, or so long.
+    Hold {
+        /// Whether only the reply waits.
+        applied: bool,
+        /// How long at most, in milliseconds.
+        ms: Option<u64>,
+    },
+    /// It is carried out twice.
+    Duplicate {},
+    /// The client is told to wait so long, and made to.
+    Throttle {
+        /// How long, in milliseconds.
+        ms: u64,
+    },
+}
+
+/// A rule in force.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct RuleView {
+    /// Its number.
+    pub id: u64,
+    /// How many requests it has hit.
+    pub hits: u64,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    /// In words: the thing, the value, what is allowed.
+    pub error: String,
+}
+
+impl RuleOrder {
+    /// The rule.
+    ///
+    /// # Errors
+    /// When it names an API or an error that there is not.
+    pub fn rule(self) -> Result<Rule, String> {
+        let api = self.api.as_deref().map(|name| {
+            let named = served_apis().find(|api| api_name(*api) == name);
+            named.ok_or_else(|| {
+                let all: Vec<String> = served_apis().map(api_name).collect();
+                format!("`{name}` is no API that is served: write one of {}", all.join(", "))
+            })
+        });
+        if self.partition.is_some() && self.topic.is_none() {
+            return Err("`partition` says nothing without `topic`".to_owned());
+        }
+        let selector = Selector {
+            apis: api.transpose()?.into_iter().collect(),
+            client: self.client,
+            topic: self.topic,
+            partition: self.partition,
+            group: self.group,
+            transactional_id: None,
+            node: self.node.map(BrokerId),
+        };
+        let times = self.times.or_else(|| self.nth.map(|_| 1));
+        Ok(Rule { selector, from: self.nth.unwrap_or(1), times, effect: self.effect.effect()? })
+    }
+}
+
+impl EffectOrder {
+    fn effect(self) -> Result<Effect, String> {
+        Ok(match self {
+            Self::Error { code, applied } => {
+                let error = errors().find(|error| error_name(*error) == code);
+                let error = error.ok_or_else(|| {
+                    format!("`{code}` is no error of Kafka's protocol: write one such as NOT_ENOUGH_REPLICAS")
+                })?;
+                Effect::Error { error, applied }
+            }
+            Self::Silence { applied } => Effect::Silence { applied },
+            Self::HangUp { applied } => Effect::HangUp { applied },
+            Self::Hold { applied, ms } => Effect::Hold { applied, lasts: ms.map(Duration::from_millis) },
+            Self::Duplicate {} => Effect::Duplicate,
+            Self::Throttle { ms } => Effect::Throttle { lasts: Duration::from_millis(ms) },
+        })
+    }
+}

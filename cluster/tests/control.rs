@@ -1,0 +1,147 @@
+//! The control API, as a test in another language would use it.
+
+#![cfg(feature = "control")]
+
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value as Json, json};
+use shakedown_cluster::Cluster;
+use shakedown_cluster::control::ControlServer;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long anything may take on a busy machine before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Controlled {
+    cluster: Arc<Cluster>,
+    server: ControlServer,
+    runtime: tokio::runtime::Runtime,
+    client: reqwest::Client,
+}
+
+impl Controlled {
+    fn new() -> Self {
+        let cluster = Arc::new(Cluster::builder().brokers(3).start().expect("a cluster"));
+        let address = "127.0.0.1:0".parse().expect("an address");
+        let server = ControlServer::start(Arc::clone(&cluster), address).expect("a server");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        Self { cluster, server, runtime, client: reqwest::Client::new() }
+    }
+
+    fn ask(&self, method: Method, path: &str, body: Option<&Json>) -> (StatusCode, Json) {
+        let url = format!("http://{}{path}", self.server.address());
+        let request = self.client.request(method, url);
+        let request = match body {
+            Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+            None => request,
+        };
+        self.runtime.block_on(async {
+            let response = request.send().await.expect("an answer");
+            let (status, text) = (response.status(), response.text().await.expect("its text"));
+            (status, serde_json::from_str(&text).unwrap_or(Json::String(text)))
+        })
+    }
+
+    fn get(&self, path: &str) -> Json {
+        let (status, body) = self.ask(Method::GET, path, None);
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        body
+    }
+
+    fn post(&self, path: &str, body: &Json) -> (StatusCode, Json) {
+        self.ask(Method::POST, path, Some(body))
+    }
+
+    /// Produces one message, and waits for its acknowledgement.
+    fn produce(&self) {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.cluster.bootstrap_servers());
+        let producer: ThreadedProducer<DefaultProducerContext> = config.create().expect("a producer");
+        producer.send(BaseRecord::<str, str>::to("orders").payload("1")).map_err(|(error, _)| error).expect("room");
+        producer.flush(PATIENCE).expect("it is acknowledged");
+    }
+}
+
+#[test]
+fn a_leader_is_killed_and_healed_over_http() {
+    let controlled = Controlled::new();
+    controlled.produce();
+    let cluster = controlled.get("/v1/cluster");
+    assert_eq!(cluster["bootstrap_servers"], controlled.cluster.bootstrap_servers());
+    assert_eq!(cluster["nodes"].as_array().map(Vec::len), Some(3));
+    let leader = controlled.get("/v1/topics/orders/partitions/0")["leader"].clone();
+    let (status, struck) = controlled.post("/v1/faults", &json!({ "fault": "kill", "role": "leader(orders/0)" }));
+    assert_eq!((status, &struck["nodes"]), (StatusCode::OK, &json!([leader])));
+    // It needs another leader, and gets one.
+    controlled.produce();
+    assert_ne!(controlled.get("/v1/topics/orders/partitions/0")["leader"], leader);
+    let (status, again) = controlled.ask(Method::POST, &format!("/v1/nodes/{leader}/kill"), None);
+    assert_eq!((status, again), (StatusCode::CONFLICT, json!({ "error": format!("node {leader} is down") })));
+    let (status, healed) = controlled.ask(Method::POST, "/v1/heal", None);
+    assert_eq!((status, &healed["nodes"]), (StatusCode::OK, &json!([leader])));
+}
+
+#[test]
+fn rules_are_made_counted_released_and_ended_over_http() {
+    let controlled = Controlled::new();
+    controlled.produce();
+    let order = json!({ "api": "Produce", "topic": "orders", "times": 1, "effect": { "hold": { "applied": false } } });
+    let (status, rule) = controlled.post("/v1/rules", &order);
+    assert_eq!((status, &rule["hits"]), (StatusCode::CREATED, &json!(0)));
+    let path = format!("/v1/rules/{}", rule["id"]);
+    std::thread::scope(|scope| {
+        let producing = scope.spawn(|| {
+            let mut config = ClientConfig::new();
+            config.set("bootstrap.servers", controlled.cluster.bootstrap_servers());
+            let producer: ThreadedProducer<DefaultProducerContext> = config.create().expect("a producer");
+            let record = BaseRecord::<str, str>::to("orders").payload("2");
+            producer.send(record).map_err(|(error, _)| error).expect("room");
+            producer.flush(PATIENCE).expect("it is acknowledged");
+        });
+        assert_eq!(controlled.get(&format!("{path}?hits=1&wait_ms=20000"))["hits"], 1);
+        assert!(!producing.is_finished(), "its request is held");
+        assert_eq!(controlled.ask(Method::POST, &format!("{path}/release"), None).0, StatusCode::OK);
+        producing.join().expect("it is acknowledged");
+    });
+    assert_eq!(controlled.ask(Method::DELETE, &path, None).1["hits"], 1);
+    let (status, gone) = controlled.ask(Method::GET, &path, None);
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(gone["error"].as_str().is_some_and(|error| error.starts_with("there is no rule 1")), "{gone}");
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_with_what_can() {
+    let controlled = Controlled::new();
+    for (path, body, status, told) in [
+        ("/v1/faults", json!({ "fault": "hit", "role": "controller" }), 400, "kill, power-loss, pause"),
+        ("/v1/faults", json!({ "fault": "kill", "role": "leader(orders)" }), 400, "leader(TOPIC/PARTITION)"),
+        ("/v1/faults", json!({ "fault": "kill", "role": "leader(absent/0)" }), 409, "nobody is leader(absent/0)"),
+        ("/v1/faults", json!({ "fault": "kill", "whom": "controller" }), 422, "unknown field `whom`"),
+        ("/v1/nodes/9/kill", json!(null), 404, "there is no node 9: nodes are 1, 2, 3"),
+        ("/v1/nodes/1/hit", json!(null), 404, "kill, power-loss, pause, resume"),
+        ("/v1/links/cut", json!({ "one": 1, "other": 7 }), 404, "there is no node 7"),
+        ("/v1/rules", json!({ "api": "Produse", "effect": { "duplicate": {} } }), 400, "`Produse` is no API"),
+        ("/v1/rules", json!({ "effect": { "error": { "code": "OOPS" } } }), 400, "`OOPS` is no error"),
+        ("/v1/rules", json!({ "effect": { "explode": {} } }), 422, "unknown variant `explode`"),
+        ("/v1/rules", json!({ "partition": 1, "effect": { "duplicate": {} } }), 400, "without `topic`"),
+    ] {
+        let (got, answer) = controlled.post(path, &body);
+        assert_eq!(got.as_u16(), status, "{path} {body}: {answer}");
+        assert!(answer.to_string().contains(told), "{path} {body}: {answer}");
+    }
+}
+
+#[test]
+fn the_document_describes_every_path() {
+    let controlled = Controlled::new();
+    let document = controlled.get("/openapi.json");
+    assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.")), "{}", document["openapi"]);
+    let paths: Vec<&String> = document["paths"].as_object().expect("paths").keys().collect();
+    for path in ["/v1/cluster", "/v1/faults", "/v1/heal", "/v1/rules", "/v1/rules/{id}", "/v1/rules/{id}/release"] {
+        assert!(paths.iter().any(|known| *known == path), "{path} in {paths:?}");
+    }
+    assert_eq!(paths.len(), 10, "{paths:?}");
+    assert!(document["components"]["schemas"]["RuleOrder"]["properties"]["effect"].is_object());
+}
