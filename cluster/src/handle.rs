@@ -16,7 +16,7 @@ use crate::faults::{FaultError, NodeFault, Strike};
 use crate::roles::Role;
 use crate::shell::Shell;
 use crate::thread::ClusterThread;
-use crate::watch::{Produced, Watch};
+use crate::watch::{Condition, Produced, Watch};
 use shakedown_broker::Event;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
@@ -206,6 +206,14 @@ impl Cluster {
     /// # Errors
     /// When the cluster has ended.
     pub fn when_produced(&self, condition: Produced, fault: Option<(NodeFault, Role)>) -> Result<Watch, FaultError> {
+        self.when(condition.into(), fault)
+    }
+
+    /// As [`Self::when_produced`], for anything that may be waited for.
+    ///
+    /// # Errors
+    /// When the cluster has ended.
+    pub fn when(&self, condition: Condition, fault: Option<(NodeFault, Role)>) -> Result<Watch, FaultError> {
         let (outcome, outcomes) = channel();
         let number = self.thread.ask(move |shell| shell.watch(condition, fault, outcome)).ok_or(FaultError::Stopped)?;
         Ok(Watch::new(number, self.thread.calls.clone(), outcomes))

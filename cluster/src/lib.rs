@@ -54,4 +54,4 @@ pub use shakedown_broker::BrokerId;
 pub use shakedown_broker::Event;
 pub use shakedown_broker::config::ConfigError;
 pub use shakedown_broker::faults::{Effect, Rule, Selector};
-pub use watch::{Produced, Watch};
+pub use watch::{Condition, Produced, Watch};

@@ -177,6 +177,7 @@ impl RulesInForce {
 impl Shell {
     /// A request comes in at a node.
     pub(crate) fn enter(&self, node: usize, token: RequestToken, input: Input) {
+        self.notice(node, &input);
         if self.rules.is_idle() {
             return self.deliver(node, input);
         }

@@ -5,6 +5,8 @@ use crate::faults::{FaultError, NodeFault, Strike};
 use crate::roles::Role;
 use crate::shell::Shell;
 use crate::thread::{Call, ask};
+use shakedown_broker::faults::Selector;
+use shakedown_broker::{Input, Node};
 use std::cell::{Cell, RefCell};
 use std::sync::mpsc;
 use std::time::Instant;
@@ -17,6 +19,27 @@ pub struct Produced {
     pub topic: String,
     /// How many.
     pub count: u64,
+}
+
+/// What may be waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// Messages in a topic.
+    Produced(Produced),
+    /// The n-th request that fits, from 1, counted over the whole cluster from here on: what is done then is done before the
+    /// request is served.
+    Requested {
+        /// Which requests.
+        selector: Selector,
+        /// Which of them.
+        nth: u64,
+    },
+}
+
+impl From<Produced> for Condition {
+    fn from(produced: Produced) -> Self {
+        Self::Produced(produced)
+    }
 }
 
 /// Waits for something to happen, and does something then. Dropping it calls it off.
@@ -65,7 +88,9 @@ impl Drop for Watch {
 /// The cluster's side of a [`Watch`].
 struct Watched {
     number: u64,
-    condition: Produced,
+    condition: Condition,
+    /// Requests that it was about, where it waits for one.
+    met: u64,
     fault: Option<(NodeFault, Role)>,
     outcome: mpsc::Sender<Result<Strike, FaultError>>,
 }
@@ -83,6 +108,21 @@ impl Watches {
         self.open.borrow().is_empty()
     }
 
+    /// Whether some of it is a request.
+    fn wants_requests(&self) -> bool {
+        self.open.borrow().iter().any(|watched| matches!(watched.condition, Condition::Requested { .. }))
+    }
+
+    /// Counts a request that comes in at a node.
+    fn count(&self, node: &Node, input: &Input) {
+        let Input::Request { frame, .. } = input else { return };
+        for watched in &mut *self.open.borrow_mut() {
+            if let Condition::Requested { selector, .. } = &watched.condition {
+                watched.met += u64::from(selector.is_about(node, frame));
+            }
+        }
+    }
+
     fn forget(&self, number: u64) {
         self.open.borrow_mut().retain(|watched| watched.number != number);
     }
@@ -92,14 +132,25 @@ impl Shell {
     /// Begins to watch; the watch's number.
     pub(crate) fn watch(
         &self,
-        condition: Produced,
+        condition: Condition,
         fault: Option<(NodeFault, Role)>,
         outcome: mpsc::Sender<Result<Strike, FaultError>>,
     ) -> u64 {
         let number = self.watches.next.replace(self.watches.next.get() + 1);
-        self.watches.open.borrow_mut().push(Watched { number, condition, fault, outcome });
+        self.watches.open.borrow_mut().push(Watched { number, condition, met: 0, fault, outcome });
         self.look();
         number
+    }
+
+    /// A request comes in at a node; what waits for it happens before it is served.
+    pub(crate) fn notice(&self, node: usize, input: &Input) {
+        if self.watches.is_empty() || !self.watches.wants_requests() {
+            return;
+        }
+        if let Some(asked) = self.slots.borrow().get(node).and_then(|slot| slot.node()) {
+            self.watches.count(asked, input);
+        }
+        self.look();
     }
 
     /// Does what has become due, one after another: each may change what the next one meets.
@@ -118,9 +169,12 @@ impl Shell {
     fn due(&self) -> Option<Watched> {
         let mut open = self.watches.open.borrow_mut();
         let due = open.iter().position(|watched| {
-            let Produced { topic, count } = &watched.condition;
+            let happened = match &watched.condition {
+                Condition::Produced(Produced { topic, count }) => self.produced(topic) >= *count,
+                Condition::Requested { nth, .. } => watched.met >= *nth,
+            };
             let playable = |(_, role): &(NodeFault, Role)| !self.players(role).is_empty();
-            self.produced(topic) >= *count && watched.fault.as_ref().is_none_or(playable)
+            happened && watched.fault.as_ref().is_none_or(playable)
         });
         due.map(|index| open.remove(index))
     }

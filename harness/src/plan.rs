@@ -258,6 +258,7 @@ impl Canonical {
         match &trigger.when {
             None => {}
             Some(Condition::Produced { topic, nth }) => self.line("produced", [topic, &nth.to_string()]),
+            Some(Condition::Requested { .. }) => self.line("requested", [trigger.to_string()]),
             Some(Condition::Struck { fault, .. }) => self.line("struck", [&fault.to_string()]),
         }
         if !trigger.after.is_zero() {

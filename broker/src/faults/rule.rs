@@ -1,10 +1,12 @@
 //! What a rule says: which requests it is about, which of those it hits, and what becomes of them.
 
 use super::about::{About, Place};
+use crate::node::Node;
 use crate::types::BrokerId;
 use crate::wire::request::Frame;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::ApiKey;
+use std::cell::OnceCell;
 use std::time::Duration;
 
 /// A rule, for as long as it is in force.
@@ -109,7 +111,14 @@ impl Rule {
 }
 
 impl Selector {
-    /// Whether a request at a node fits. What it is about is looked up only if that decides.
+    /// Whether a request that comes in at a node fits.
+    #[must_use]
+    pub fn is_about(&self, node: &Node, frame: &Frame) -> bool {
+        let about = OnceCell::new();
+        self.fits(node.id(), frame, || about.get_or_init(|| About::read(node, &frame.request)))
+    }
+
+    /// As [`Self::is_about`]. What it is about is looked up only if that decides.
     pub(super) fn fits<'a>(&self, node: BrokerId, frame: &Frame, about: impl FnOnce() -> &'a About) -> bool {
         let cheap = (self.apis.is_empty() || self.apis.contains(&frame.reply.key))
             && self.node.is_none_or(|wanted| wanted == node)

@@ -6,7 +6,7 @@ use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
-use shakedown_cluster::{ApiKey, Cluster, Effect, ResponseError, Rule, Selector};
+use shakedown_cluster::{ApiKey, Cluster, Condition, Effect, NodeFault, ResponseError, Role, Rule, Selector};
 use std::time::{Duration, Instant};
 
 fn cluster() -> Cluster {
@@ -120,4 +120,20 @@ fn a_throttled_consumer_waits_between_its_fetches() {
     // Whoever has been throttled asks again only then; the last answer need not have been waited for.
     let waited = Duration::from_millis(300) * u32::try_from(hits.saturating_sub(1)).expect("a few");
     assert!(lasted >= waited, "{hits} fetches in {lasted:?}");
+}
+
+#[test]
+fn a_fault_strikes_before_the_request_that_it_waits_for_is_served() {
+    let cluster = cluster();
+    let leader = cluster.leader("orders", 0).expect("a leader");
+    let role = Role::Leader { topic: "orders".to_owned(), partition: 0 };
+    let condition = Condition::Requested { selector: orders(ApiKey::Produce), nth: 5 };
+    let watch = cluster.when(condition, Some((NodeFault::Kill, role))).expect("the cluster lives");
+    let rule = cluster.rule(Rule::new(orders(ApiKey::Produce), Effect::Duplicate).times(0));
+    let numbers = ten(&cluster, &one_by_one(&cluster, true), 10);
+    assert_eq!(numbers, (0..10).collect::<Vec<u64>>(), "the next leader has them all, once");
+    let strike = watch.outcome().expect("it happened").expect("somebody was hit");
+    assert_eq!(strike.nodes, [leader]);
+    assert_ne!(cluster.leader("orders", 0), Some(leader));
+    assert_eq!(rule.end(), 0, "a rule for no request hits none");
 }

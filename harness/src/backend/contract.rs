@@ -1,7 +1,7 @@
 //! What the harness asks of a back end: boot a cluster of this size, say how to reach it, hit its brokers with faults, tell
 //! what happens in it, and stop when dropped.
 
-use shakedown_cluster::{ClusterEvent, FaultError, NodeFault, Produced, Role, Rule, RuleGuard, Strike, Watch};
+use shakedown_cluster::{ClusterEvent, Condition, FaultError, NodeFault, Role, Rule, RuleGuard, Strike, Watch};
 use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
 
@@ -74,11 +74,11 @@ pub trait RunningCluster: Send + Sync {
     /// [`FaultError::Nobody`] when nobody does; it may be tried again.
     fn strike(&self, fault: NodeFault, role: &Role) -> Result<Strike, FaultError>;
 
-    /// As [`RunningCluster::strike`], as soon as so many messages have been produced. Without a fault it only tells.
+    /// As [`RunningCluster::strike`], as soon as something has happened. Without a fault it only tells.
     ///
     /// # Errors
     /// When the cluster has ended.
-    fn when_produced(&self, condition: Produced, fault: Option<(NodeFault, Role)>) -> Result<Watch, FaultError>;
+    fn when(&self, condition: Condition, fault: Option<(NodeFault, Role)>) -> Result<Watch, FaultError>;
 
     /// Puts a rule for requests into force.
     fn rule(&self, rule: Rule) -> RuleGuard;

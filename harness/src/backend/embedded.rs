@@ -1,7 +1,9 @@
 //! Shakedown's own brokers, in this process.
 
 use super::contract::{Backend, BackendError, BrokerFaults, ClusterPlan, RunningCluster};
-use shakedown_cluster::{Cluster, ClusterEvent, FaultError, NodeFault, Produced, Role, Rule, RuleGuard, Strike, Watch};
+use shakedown_cluster::{
+    Cluster, ClusterEvent, Condition, FaultError, NodeFault, Role, Rule, RuleGuard, Strike, Watch,
+};
 use std::sync::mpsc::Receiver;
 
 /// The default back end: no container, no JVM, no second process.
@@ -59,8 +61,8 @@ impl RunningCluster for Cluster {
         Self::strike(self, fault, role)
     }
 
-    fn when_produced(&self, condition: Produced, fault: Option<(NodeFault, Role)>) -> Result<Watch, FaultError> {
-        Self::when_produced(self, condition, fault)
+    fn when(&self, condition: Condition, fault: Option<(NodeFault, Role)>) -> Result<Watch, FaultError> {
+        Self::when(self, condition, fault)
     }
 
     fn rule(&self, rule: Rule) -> RuleGuard {

@@ -308,10 +308,12 @@ settings! {
 }
 
 settings! {
-    /// What a fault waits for: one of `produced` and `then`.
+    /// What a fault waits for: one of `produced`, `request` and `then`.
     pub struct RawWhen {
         /// So many messages have been produced. A fault on brokers strikes in that very step: before the next message.
         "produced" => produced: Option<Spanned<RawProduced>>,
+        /// A client asks for something. A fault on brokers strikes before the request is served.
+        "request" => request: Option<Spanned<RawRequest>>,
         /// The fault of this name, further up in the file, has struck.
         "then" => then: Option<Spanned<String>>,
         /// How long after that. Default: at once.
@@ -325,6 +327,26 @@ settings! {
         /// The topic.
         "topic" => topic: Spanned<String>,
         /// How many.
+        "nth" => nth: Spanned<Whole<1, 9_223_372_036_854_775_807>>,
+    }
+}
+
+settings! {
+    /// The n-th request that fits all of this, counted over all brokers from the beginning of the load.
+    pub struct RawRequest {
+        /// Kafka's name of the API: `Produce`, `Fetch`, `OffsetCommit`. Default: all.
+        "api" => api: Option<Spanned<ApiName>>,
+        /// The `client.id`; a `*` at its end stands for any end. Default: all.
+        "client" => client: Option<Spanned<String>>,
+        /// A topic that it is about. Default: any or none.
+        "topic" => topic: Option<Spanned<String>>,
+        /// A partition of the topic.
+        "partition" => partition: Option<Spanned<Whole<0, 2_147_483_647>>>,
+        /// A consumer group that it is about. Default: any or none.
+        "group" => group: Option<Spanned<String>>,
+        /// The broker that is asked. Default: all.
+        "broker" => broker: Option<Spanned<Whole<1, 2_147_483_647>>>,
+        /// Which of them.
         "nth" => nth: Spanned<Whole<1, 9_223_372_036_854_775_807>>,
     }
 }

@@ -4,7 +4,7 @@ use super::error::RunError;
 use crate::backend::RunningCluster;
 use crate::scenario::deed::Deed;
 use crate::scenario::model::{Condition, FaultRule, FaultTarget};
-use shakedown_cluster::{FaultError, Produced, Strike, Watch};
+use shakedown_cluster::{Condition as WatchFor, FaultError, Produced, Strike, Watch};
 use std::time::Instant;
 
 /// A fault on its way.
@@ -12,9 +12,9 @@ pub(super) struct Pending {
     /// Its place among the scenario's faults.
     pub(super) index: usize,
     pub(super) fault: FaultRule,
-    /// The back end's part of it, where messages are waited for.
+    /// The back end's part of it, where messages or requests are waited for.
     watch: Option<Watch>,
-    /// When the messages had been produced, where the fault itself comes from here.
+    /// When that had happened, where the fault itself comes from here.
     happened: Option<Instant>,
 }
 
@@ -31,9 +31,13 @@ impl Pending {
     /// Begins to wait.
     pub(super) fn new(index: usize, fault: FaultRule, cluster: &dyn RunningCluster) -> Result<Self, RunError> {
         let mut pending = Self { index, watch: None, happened: None, fault };
-        if let Some(Condition::Produced { topic, nth }) = &pending.fault.trigger.when {
-            let condition = Produced { topic: topic.clone(), count: *nth };
-            let watched = cluster.when_produced(condition, pending.leaves_it_to_the_back_end());
+        let condition = match pending.fault.trigger.when.clone() {
+            Some(Condition::Produced { topic, nth }) => Some(Produced { topic, count: nth }.into()),
+            Some(Condition::Requested { selector, nth }) => Some(WatchFor::Requested { selector, nth }),
+            Some(Condition::Struck { .. }) | None => None,
+        };
+        if let Some(condition) = condition {
+            let watched = cluster.when(condition, pending.leaves_it_to_the_back_end());
             let fault = pending.fault.to_string();
             pending.watch = Some(watched.map_err(|source| RunError::Fault { fault, source })?);
         }
@@ -57,7 +61,7 @@ impl Pending {
         let since = match trigger.when {
             None => return if late { Moment::Now } else { Moment::NotYet },
             Some(Condition::Struck { fault, .. }) => struck.get(fault).copied().flatten(),
-            Some(Condition::Produced { .. }) => match self.look(late) {
+            Some(Condition::Produced { .. } | Condition::Requested { .. }) => match self.look(late) {
                 Some(moment) => return moment,
                 None => self.happened,
             },

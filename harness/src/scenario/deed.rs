@@ -66,7 +66,8 @@ impl fmt::Display for Done<'_> {
     }
 }
 
-struct Asked<'a>(&'a Selector);
+/// `Produce of orders/0 at broker 2`.
+pub(super) struct Asked<'a>(pub(super) &'a Selector);
 
 impl fmt::Display for Asked<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,11 +1,11 @@
 //! The validated scenario.
 
-use super::deed::Deed;
+use super::deed::{Asked, Deed};
 pub use crate::language::raw::StandIn;
 pub use crate::language::reference::{StreamReference, TermReference};
 /// What a fault does, to a service as to a broker.
 pub use shakedown_cluster::NodeFault as FaultAction;
-use shakedown_cluster::Role;
+use shakedown_cluster::{Role, Selector};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -241,6 +241,13 @@ pub enum Condition {
         /// How many.
         nth: u64,
     },
+    /// A request has come in.
+    Requested {
+        /// Which requests count.
+        selector: Selector,
+        /// Which of them.
+        nth: u64,
+    },
     /// Another fault has struck.
     Struck {
         /// Its place among the scenario's faults.
@@ -254,11 +261,13 @@ impl std::fmt::Display for Trigger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.when {
             None => return write!(f, "at {:?}", self.at.unwrap_or_default()),
+            Some(Condition::Requested { .. }) if self.after.is_zero() => f.write_str("before ")?,
             Some(_) if self.after.is_zero() => f.write_str("after ")?,
             Some(_) => write!(f, "{:?} after ", self.after)?,
         }
         match &self.when {
             Some(Condition::Produced { topic, nth }) => write!(f, "{nth} messages in {topic}"),
+            Some(Condition::Requested { selector, nth }) => write!(f, "{}, no. {nth}", Asked(selector)),
             Some(Condition::Struck { name, .. }) => write!(f, "\"{name}\""),
             None => Ok(()),
         }

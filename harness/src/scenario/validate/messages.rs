@@ -239,6 +239,23 @@ fn faults_on_requests_name_what_exists_and_do_one_thing() {
 }
 
 #[test]
+fn a_fault_may_wait_for_a_request() {
+    let with = |request: &str| {
+        let fault =
+            format!("[[fault]]\nwhen = {{ request = {{ {request} }} }}\ndo = {{ kill = \"leader(orders/0)\" }}\n");
+        read(&GOOD.replace("[expect]", &format!("{fault}\n[expect]")))
+    };
+    let good = with("api = \"OffsetCommit\", group = \"order-tracker\", nth = 5");
+    let good = good.unwrap_or_else(|error| panic!("{}", error.render(false)));
+    assert_eq!(good.faults[1].to_string(), "kill leader(orders/0) before OffsetCommit of group order-tracker, no. 5");
+    let messages: Vec<String> = ["api = \"Produce\"", "group = \"tracker\", nth = 1", "partition = 1, nth = 1"]
+        .into_iter()
+        .map(|request| with(request).expect_err(request).render(false))
+        .collect();
+    insta::assert_snapshot!(messages.join("\n\n"));
+}
+
+#[test]
 fn a_fault_on_requests_needs_no_time_and_hits_one_where_it_has_a_number() {
     let of = |requests: &str| {
         let scenario = on_requests(requests).unwrap_or_else(|error| panic!("{}", error.render(false)));

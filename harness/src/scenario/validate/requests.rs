@@ -5,7 +5,9 @@ use super::scope::Scope;
 use crate::language::document::{Place, Spanned};
 use crate::language::names;
 use crate::language::problem::Problems;
-use crate::language::raw::{DropChoice, HoldChoice, RawRequests};
+use crate::language::protocol::ApiName;
+use crate::language::raw::{DropChoice, HoldChoice, RawRequest, RawRequests};
+use crate::language::setting::Whole;
 use shakedown_cluster::{BrokerId, Effect, Rule, Selector};
 
 /// What may happen to a request, as a scenario writes it.
@@ -24,20 +26,38 @@ pub(super) fn rule(
         return None;
     }
     let raw = &requests.value;
-    let selector = selector(raw, scope, problems);
+    let RawRequests { api, client, topic, partition, group, broker, .. } = raw;
+    let selector = selector(&Named { api, client, topic, partition, group, broker }, scope, problems);
     let effect = effect(requests, problems);
     let from = raw.nth.as_ref().map(|nth| nth.value.0);
     let times = raw.times.as_ref().map(|times| times.value.0).or_else(|| from.map(|_| 1));
     Some(Rule { selector: selector?, from: from.unwrap_or(1), times, effect: effect? })
 }
 
-fn selector(raw: &RawRequests, scope: &Scope<'_>, problems: &mut Problems<'_>) -> Option<Selector> {
+/// The n-th of some requests, as what a fault waits for.
+pub(super) fn request(request: &RawRequest, scope: &Scope<'_>, problems: &mut Problems<'_>) -> Option<(Selector, u64)> {
+    let RawRequest { api, client, topic, partition, group, broker, nth } = request;
+    let named = Named { api, client, topic, partition, group, broker };
+    Some((selector(&named, scope, problems)?, nth.value.0))
+}
+
+/// What requests are named by, wherever that is written.
+struct Named<'a> {
+    api: &'a Option<Spanned<ApiName>>,
+    client: &'a Option<Spanned<String>>,
+    topic: &'a Option<Spanned<String>>,
+    partition: &'a Option<Spanned<Whole<0, 2_147_483_647>>>,
+    group: &'a Option<Spanned<String>>,
+    broker: &'a Option<Spanned<Whole<1, 2_147_483_647>>>,
+}
+
+fn selector(raw: &Named<'_>, scope: &Scope<'_>, problems: &mut Problems<'_>) -> Option<Selector> {
     let mut good = true;
-    if let Some(topic) = &raw.topic {
+    if let Some(topic) = raw.topic {
         good &= scope.check_topic(&topic.value, topic.place, problems);
     }
-    if let Some(partition) = &raw.partition {
-        good &= match &raw.topic {
+    if let Some(partition) = raw.partition {
+        good &= match raw.topic {
             Some(topic) if good => partition_exists(&topic.value, partition.value.0, partition.place, scope, problems),
             Some(_) => false,
             None => {
@@ -47,7 +67,7 @@ fn selector(raw: &RawRequests, scope: &Scope<'_>, problems: &mut Problems<'_>) -
             }
         };
     }
-    if let Some(group) = &raw.group {
+    if let Some(group) = raw.group {
         let groups = scope.group_names();
         if !groups.contains(&group.value.as_str()) {
             let message = format!("there is no group `{}`", group.value);

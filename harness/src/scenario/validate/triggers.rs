@@ -1,5 +1,6 @@
 //! When faults strike and when they end: that it can come to that, and what they call each other.
 
+use super::requests;
 use super::scope::Scope;
 use crate::language::document::Spanned;
 use crate::language::names;
@@ -86,8 +87,8 @@ fn condition(
     when: &Spanned<RawWhen>,
     problems: &mut Problems<'_>,
 ) -> Option<Condition> {
-    match (&when.value.produced, &when.value.then) {
-        (Some(produced), None) => {
+    match (&when.value.produced, &when.value.request, &when.value.then) {
+        (Some(produced), None, None) => {
             let (topic, nth) = (&produced.value.topic, &produced.value.nth);
             if !scope.check_topic(&topic.value, topic.place, problems) {
                 return None;
@@ -105,13 +106,18 @@ fn condition(
             }
             Some(Condition::Produced { topic: topic.value.clone(), nth: nth.value.0 })
         }
-        (None, Some(then)) => {
+        (None, Some(request), None) => {
+            let (selector, nth) = requests::request(&request.value, scope, problems)?;
+            Some(Condition::Requested { selector, nth })
+        }
+        (None, None, Some(then)) => {
             // Only those above: two faults that wait for each other would wait for ever.
             let fault = names.find(then, |other| other < index, "above this one", problems)?;
             Some(Condition::Struck { fault, name: then.value.clone() })
         }
         _ => {
-            let help = "write one of { produced = { topic = \"...\", nth = 1000 } }, { then = \"another fault\" }";
+            let help = "write one of { produced = { topic = \"...\", nth = 1000 } }, { request = { api = \"Produce\", nth = 5 } }, \
+                        { then = \"another fault\" }";
             problems.add(when.place, "`when` needs one thing to wait for", "not exactly one", help);
             None
         }
