@@ -24,6 +24,12 @@ test:
 examples:
     cd examples/checkout && cargo test --locked
 
+# Tests in Python and in JavaScript, with their usual clients, against a cluster that they control over HTTP.
+any-language:
+    cargo build --release --locked
+    cd examples/any-language/python && python3 -m venv ../../../target/python && ../../../target/python/bin/pip install --quiet --requirement requirements.txt && SHAKEDOWN=../../../target/release/shakedown ../../../target/python/bin/python -m unittest
+    cd examples/any-language/javascript && npm ci --silent && SHAKEDOWN=../../../target/release/shakedown npm test --silent
+
 # The main job, as the README has it.
 demo:
     cargo run --release --locked -- run scenarios/correctness/billing.toml
@@ -62,4 +68,4 @@ peers *ARGS:
     cargo bench --package shakedown-cluster --bench peers -- {{ARGS}}
 
 # Everything that CI runs.
-ci: fmt-check lint deny test simulate examples demo
+ci: fmt-check lint deny test simulate examples any-language demo
