@@ -15,32 +15,43 @@
 //!
 //! - [`builder`], [`handle`]: what users see.
 //! - [`faults`], [`roles`], [`watch`]: what can be done to nodes, to which, and when.
+//! - [`injection`]: faults that stand until their guard is dropped; [`network`]: the simple calls. What they do to links is
+//!   in [`links`], to clients' connections in [`weather`], to wall clocks in [`wall`]; their chance comes from [`chance`].
 //! - [`thread`], [`shell`]: all nodes on one thread, their messages to each other, and their deadlines. A node over all
-//!   its lives is a [`slot`]; who hears whom is in [`links`]; how time goes on is in [`clock`].
+//!   its lives is a [`slot`]; how time goes on is in [`clock`].
 //! - [`listener`], [`connection`], [`mailbox`]: sockets to frames and back.
 //! - [`settings`]: what may be configured.
 //! - [`store`]: batches in memory up to a budget, then in a temporary file.
 
 pub mod builder;
+mod chance;
 mod clock;
 mod connection;
 pub mod faults;
 pub mod handle;
-mod links;
+pub mod injection;
+pub mod links;
 mod listener;
 mod mailbox;
+pub mod network;
 pub mod roles;
 pub mod settings;
 mod shell;
 mod slot;
 pub mod store;
 mod thread;
+pub mod wall;
 pub mod watch;
+pub mod weather;
 
 pub use builder::{ClusterBuilder, StartError};
 pub use faults::{FaultError, NodeFault, Strike};
 pub use handle::{Cluster, ClusterEvent, NodeAddress};
+pub use injection::{AnyFault, Fault};
+pub use links::{Delay, LinkFault, LinkSet};
 pub use roles::Role;
 pub use shakedown_broker::Event;
 pub use shakedown_broker::config::ConfigError;
+pub use wall::{ClockEffect, ClockFault, TimeShift};
 pub use watch::{Produced, Watch};
+pub use weather::{ClientEffect, ClientFault, Clients};
