@@ -39,6 +39,9 @@ pub enum Input {
     },
     /// Nothing but time.
     Tick,
+    /// The wall clock was moved: what goes by it may be due at once, whenever it would have been looked at otherwise.
+    /// Nothing that goes by monotonic time is.
+    ClockMoved,
 }
 
 /// Something that a node wants done.

@@ -168,7 +168,7 @@ impl Node {
             }
             Input::Disconnected(connection) => self.forget(connection),
             Input::Peer { from, message } => self.peer(now, from, message),
-            Input::Tick => {}
+            Input::Tick | Input::ClockMoved => {}
         }
         while let Some(timer) = self.timers.pop_due(now.monotonic_ns) {
             self.fire(now, timer);

@@ -119,7 +119,7 @@ impl ClusterBuilder {
         self
     }
 
-    /// What all chance in the nodes comes from. Default 0.
+    /// What all chance in the nodes and in faults comes from. Default 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self

@@ -2,9 +2,12 @@
 //!
 //! A connection has one request at a time at its node, as in Kafka; what the client has pipelined behind it waits in
 //! the buffer. Whatever cannot be understood closes this connection with a log line, and nothing else suffers. When the
-//! node is killed, what it had answered still goes out, as it would lie in the system's buffers already.
+//! node is killed, what it had answered still goes out, as it would lie in the system's buffers already. What is done to
+//! its answers and its bytes on purpose is in [`weathered`].
 
-use crate::mailbox::{Delivery, Mailbox};
+mod weathered;
+
+use crate::mailbox::{Delivery, Interruption, Mailbox};
 use crate::shell::Shell;
 use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::protocol::StrBytes;
@@ -17,6 +20,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use weathered::Weathered;
 
 /// `socket.request.max.bytes`, Kafka's default.
 const FRAME_MAX: usize = 104_857_600;
@@ -40,6 +44,8 @@ enum ConnectionError {
     HungUp(String),
     #[error("the node was killed")]
     Killed,
+    #[error("the connection was reset in the middle of an answer, as a fault demands")]
+    Reset,
     #[error("the client went away")]
     Gone,
     #[error("the client went away in the middle of a frame, {read} bytes of it had arrived")]
@@ -62,6 +68,8 @@ struct Connection {
     /// Whether some of the output may have gone out already, so that nothing can follow it but the rest of it.
     writing: bool,
     requests: u64,
+    /// Once something was done to its answers or its bytes.
+    weathered: Option<Box<Weathered>>,
 }
 
 /// Serves a connection until either side has enough of it, or its node is killed.
@@ -85,20 +93,30 @@ pub(crate) async fn serve(
         pending: None,
         writing: false,
         requests: 0,
+        weathered: None,
     };
-    let ended = tokio::select! {
-        biased;
-        () = mailbox.killed() => None,
-        ended = connection.run() => Some(ended),
-    };
-    match ended {
-        None | Some(Err(ConnectionError::Killed)) => return connection.last_words().await,
+    match mailbox.attend(connection.run()).await {
+        Err(Interruption::Killed) | Ok(Err(ConnectionError::Killed)) => {
+            connection.last_words().await;
+            return shell.mailboxes.close(id);
+        }
+        Err(Interruption::Forgotten(undone)) => {
+            shell.disconnect(node, id);
+            undone.wait().await;
+            return connection.reset();
+        }
+        Ok(Err(ConnectionError::Reset)) => {
+            tracing::debug!(node, "connection reset");
+            shell.disconnect(node, id);
+            return connection.reset();
+        }
         // A client that resets its connection is no news.
-        Some(Err(ConnectionError::Socket(error))) => tracing::debug!(node, %error, "connection lost"),
-        Some(Ok(()) | Err(ConnectionError::Gone)) => {}
-        Some(Err(error)) => tracing::warn!(node, %error, "connection closed"),
+        Ok(Err(ConnectionError::Socket(error))) => tracing::debug!(node, %error, "connection lost"),
+        Ok(Ok(()) | Err(ConnectionError::Gone)) => {}
+        Ok(Err(error)) => tracing::warn!(node, %error, "connection closed"),
     }
     shell.disconnect(node, id);
+    connection.close_slowly().await;
 }
 
 impl Connection {
@@ -110,6 +128,7 @@ impl Connection {
             }
             self.flush().await?;
             if !self.read().await? {
+                Box::pin(self.carry_all()).await?;
                 return Err(self.end());
             }
         }
@@ -140,8 +159,13 @@ impl Connection {
 
     /// Reads what is there; false at the end. Room grows with what has arrived, never with what a length claims.
     async fn read(&mut self) -> Result<bool, ConnectionError> {
+        if self.is_weathered() {
+            return Box::pin(self.read_weathered(None)).await;
+        }
         self.input.reserve(self.input.len().clamp(READ_AT_LEAST, FRAME_MAX));
-        Ok(self.socket.read_buf(&mut self.input).await? > 0)
+        let count = self.socket.read_buf(&mut self.input).await?;
+        // The weather may have turned while nothing came.
+        if self.is_weathered() { Box::pin(self.read_weathered(Some(count))).await } else { Ok(count > 0) }
     }
 
     async fn request(&mut self, frame: Bytes) -> Result<(), ConnectionError> {
@@ -152,6 +176,9 @@ impl Connection {
         let frame = request::decode(frame)?;
         self.pending = Some(frame.reply);
         let token = RequestToken { connection: self.id, number: self.requests };
+        if self.requests == 0 {
+            Box::pin(self.introduce(frame.client_id.as_deref())).await;
+        }
         self.requests += 1;
         self.shell.enter(self.node, token, Input::Request { token, client_host: self.host.clone(), frame });
         loop {
@@ -165,6 +192,7 @@ impl Connection {
 
     async fn answer(&mut self, delivery: Delivery) -> Result<(), ConnectionError> {
         match delivery {
+            Delivery::Reply(response) if self.is_weathered() => Box::pin(self.answer_weathered(&response)).await,
             Delivery::Reply(response) => self.encode(&response),
             Delivery::NoReply => {
                 self.pending = None;
@@ -173,6 +201,7 @@ impl Connection {
             Delivery::HangUp(reason) => {
                 // Earlier answers still reach the client.
                 self.flush().await?;
+                Box::pin(self.carry_all()).await?;
                 Err(ConnectionError::HungUp(reason))
             }
         }
@@ -187,17 +216,23 @@ impl Connection {
 
     /// Sends what the node had answered before it was killed.
     async fn last_words(&mut self) {
+        self.mailbox.heard().await;
         if self.writing {
             return;
         }
         let delivery = self.mailbox.content.borrow_mut().pop_front();
-        if let Some(Delivery::Reply(response)) = delivery
-            && self.encode(&response).is_err()
-        {
-            return;
+        if let Some(delivery @ Delivery::Reply(_)) = delivery {
+            match self.answer(delivery).await {
+                Ok(()) => {}
+                Err(ConnectionError::Reset) => return self.reset(),
+                Err(_) => return,
+            }
         }
+        // What the network delays, it has already.
+        let delivered = self.carry_all().await.is_ok();
         // A client that does not read at once does not get it, as if the machine had failed with the node.
-        if let Ok(Ok(())) = tokio::time::timeout(LAST_WORDS_MAX, self.flush()).await {
+        if let (true, Ok(Ok(()))) = (delivered, tokio::time::timeout(LAST_WORDS_MAX, self.flush()).await) {
+            self.close_slowly().await;
             drop(tokio::time::timeout(LINGER_MAX, self.linger()).await);
         }
     }
@@ -217,6 +252,9 @@ impl Connection {
     /// The node keeps the request waiting: earlier answers go out, and a client that leaves is noticed.
     async fn wait(&mut self) -> Result<(), ConnectionError> {
         self.flush().await?;
+        if self.is_weathered() {
+            return Box::pin(self.wait_weathered()).await;
+        }
         if self.input.len() >= PIPELINE_MAX {
             self.mailbox.filled.notified().await;
             return Ok(());

@@ -1,5 +1,6 @@
 //! What can be done to nodes on purpose, and how it is done.
 
+use crate::links::{LinkFault, LinkSet, Links};
 use crate::roles::{Role, find};
 use crate::shell::Shell;
 use crate::slot::Slot;
@@ -84,6 +85,12 @@ pub enum FaultError {
         /// The role.
         role: Role,
     },
+    /// A factor at which no clock can run.
+    #[error("a clock cannot run at {factor} times the speed of time: 0 and more can be")]
+    ClockRate {
+        /// What was asked for.
+        factor: f64,
+    },
     /// Somebody else took the node's port while it was down.
     #[error("node {id} cannot listen again: {source}")]
     Listen {
@@ -155,6 +162,7 @@ impl Shell {
         }
         let dead = slots[at].config.id;
         slots.iter_mut().for_each(|slot| slot.forget_from(dead));
+        self.links.borrow_mut().forget(at);
         self.mailboxes.kill(at);
         self.rules.killed(dead);
         self.reckon(&slots);
@@ -211,22 +219,28 @@ impl Shell {
         Ok(())
     }
 
-    pub(crate) fn cut(&self, one: i32, other: i32) -> Result<(), FaultError> {
-        let (one, other) = (self.place(one)?, self.place(other)?);
-        self.links.borrow_mut().cut(one, other);
-        Ok(())
+    /// Does something to links until they are mended.
+    pub(crate) fn keep_links(&self, fault: &LinkFault) -> Result<(), FaultError> {
+        let (number, ids) = (self.next_fault(), self.ids());
+        self.mend_links(|links, now_ns| links.keep(number, fault, &ids, now_ns))
     }
 
     pub(crate) fn isolate(&self, id: i32) -> Result<(), FaultError> {
-        let at = self.place(id)?;
-        self.links.borrow_mut().isolate(at);
-        Ok(())
+        self.keep_links(&LinkFault::Cut(LinkSet::Around(id)))
     }
 
     pub(crate) fn reconnect(&self, id: i32) -> Result<(), FaultError> {
         let at = self.place(id)?;
-        self.links.borrow_mut().reconnect(at);
+        self.mend_links(|links, now_ns| links.reconnect(at, now_ns));
         Ok(())
+    }
+
+    /// Changes links in a way that may let something be heard earlier.
+    pub(crate) fn mend_links<T>(&self, mend: impl FnOnce(&mut Links, u64) -> T) -> T {
+        let now_ns = self.monotonic_ns(self.since_start());
+        let mended = mend(&mut self.links.borrow_mut(), now_ns);
+        self.reckon(&self.slots.borrow());
+        mended
     }
 
     fn up(&self, id: i32) -> Result<usize, FaultError> {
@@ -234,7 +248,8 @@ impl Shell {
         if self.is_up(id) { Ok(at) } else { Err(FaultError::Down { id }) }
     }
 
-    fn place(&self, id: i32) -> Result<usize, FaultError> {
+    /// The place of a node.
+    pub(crate) fn place(&self, id: i32) -> Result<usize, FaultError> {
         let slots = self.slots.borrow();
         find(&slots, id).ok_or_else(|| FaultError::UnknownNode { id, known: slots.iter().map(Slot::id).collect() })
     }

@@ -1,4 +1,5 @@
-//! A running cluster, as its user holds it.
+//! A running cluster, as its user holds it. What can be done to its network is in [`crate::network`], to its clocks in
+//! [`crate::wall`]; faults that a guard undoes in [`crate::injection`].
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -153,35 +154,6 @@ impl Cluster {
         self.order(move |shell| shell.resume(id))
     }
 
-    /// Cuts the link between two nodes, both ways. Clients still reach both.
-    ///
-    /// # Errors
-    /// When there is no such node.
-    pub fn cut(&self, one: i32, other: i32) -> Result<(), FaultError> {
-        self.order(move |shell| shell.cut(one, other))
-    }
-
-    /// Cuts a node off from all others. Clients still reach it.
-    ///
-    /// # Errors
-    /// When there is no such node.
-    pub fn isolate(&self, id: i32) -> Result<(), FaultError> {
-        self.order(move |shell| shell.isolate(id))
-    }
-
-    /// Mends every link of a node.
-    ///
-    /// # Errors
-    /// When there is no such node.
-    pub fn reconnect(&self, id: i32) -> Result<(), FaultError> {
-        self.order(move |shell| shell.reconnect(id))
-    }
-
-    /// Mends every link.
-    pub fn heal(&self) {
-        self.thread.ask(|shell| shell.links.borrow_mut().heal());
-    }
-
     /// Does something to whoever plays a role at this moment.
     ///
     /// # Errors
@@ -219,7 +191,10 @@ impl Cluster {
         Ok(Watch::new(number, self.thread.calls.clone(), outcomes))
     }
 
-    fn order(&self, call: impl FnOnce(&Shell) -> Result<(), FaultError> + Send + 'static) -> Result<(), FaultError> {
+    pub(crate) fn order(
+        &self,
+        call: impl FnOnce(&Shell) -> Result<(), FaultError> + Send + 'static,
+    ) -> Result<(), FaultError> {
         self.thread.ask(call).unwrap_or(Err(FaultError::Stopped))
     }
 }

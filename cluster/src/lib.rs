@@ -15,24 +15,29 @@
 //!
 //! - [`builder`], [`handle`]: what users see.
 //! - [`faults`], [`roles`], [`watch`]: what can be done to nodes, to which, and when; [`rules`]: what to requests.
+//! - [`injection`]: faults that stand until their guard is dropped; [`network`]: the simple calls. What they do to links is
+//!   in [`links`], to clients' connections in [`weather`], to wall clocks in [`wall`]; their chance comes from [`chance`].
 //! - [`thread`], [`shell`]: all nodes on one thread, their messages to each other, and their deadlines. A node over all
-//!   its lives is a [`slot`]; who hears whom is in [`links`]; how time goes on is in [`clock`].
+//!   its lives is a [`slot`]; how time goes on is in [`clock`].
 //! - [`listener`], [`connection`], [`mailbox`]: sockets to frames and back.
 //! - [`settings`]: what may be configured; [`names`]: what Kafka calls its APIs and errors.
 //! - `control`: all of this over HTTP, for tests in other languages (feature `control`).
 //! - [`store`]: batches in memory up to a budget, then in a temporary file.
 
 pub mod builder;
+mod chance;
 mod clock;
 mod connection;
 #[cfg(feature = "control")]
 pub mod control;
 pub mod faults;
 pub mod handle;
-mod links;
+pub mod injection;
+pub mod links;
 mod listener;
 mod mailbox;
 pub mod names;
+pub mod network;
 pub mod roles;
 pub mod rules;
 pub mod settings;
@@ -40,13 +45,17 @@ mod shell;
 mod slot;
 pub mod store;
 mod thread;
+pub mod wall;
 pub mod watch;
+pub mod weather;
 
 pub use builder::{ClusterBuilder, StartError};
 pub use faults::{FaultError, NodeFault, Strike};
 pub use handle::{Cluster, ClusterEvent, NodeAddress};
+pub use injection::{AnyFault, Fault};
 pub use kafka_protocol::error::ResponseError;
 pub use kafka_protocol::messages::ApiKey;
+pub use links::{Delay, LinkFault, LinkSet};
 pub use names::{error_name, served_apis};
 pub use roles::Role;
 pub use rules::RuleGuard;
@@ -54,4 +63,6 @@ pub use shakedown_broker::BrokerId;
 pub use shakedown_broker::Event;
 pub use shakedown_broker::config::ConfigError;
 pub use shakedown_broker::faults::{Effect, Rule, Selector};
+pub use wall::{ClockEffect, ClockFault, TimeShift};
 pub use watch::{Condition, Produced, Watch};
+pub use weather::{ClientEffect, ClientFault, Clients};

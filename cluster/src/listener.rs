@@ -85,7 +85,8 @@ async fn accept(shell: Rc<Shell>, node: usize, listener: Shared) {
                 // As Kafka shows clients in group descriptions: a slash and the address.
                 let host = StrBytes::from_string(format!("/{}", address.ip()));
                 // Its mailbox is open before its task runs, so that a kill in between reaches it.
-                let (id, mailbox) = shell.mailboxes.open(node);
+                let (id, mailbox) = shell.mailboxes.open(node, address.port());
+                shell.weather.meet(&mailbox);
                 tokio::task::spawn_local(connection::serve(Rc::clone(&shell), node, socket, host, id, mailbox));
             }
             Some(Err(error)) => {

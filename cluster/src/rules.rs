@@ -181,7 +181,7 @@ impl Shell {
         if self.rules.is_idle() {
             return self.deliver(node, input);
         }
-        let now_ns = self.now().monotonic_ns;
+        let now_ns = self.monotonic_ns(self.since_start());
         let admission = {
             let slots = self.slots.borrow();
             // A node that is down serves nobody; its connections learn of it by themselves.
@@ -208,7 +208,8 @@ impl Shell {
         if self.rules.is_idle() {
             return self.mailboxes.post(connection, Delivery::Reply(response));
         }
-        match self.rules.interceptor.borrow_mut().reply(self.now().monotonic_ns, token, response) {
+        let now_ns = self.monotonic_ns(self.since_start());
+        match self.rules.interceptor.borrow_mut().reply(now_ns, token, response) {
             Departure::Reply(response) => self.mailboxes.post(connection, Delivery::Reply(response)),
             Departure::Nothing => {}
             Departure::HangUp(reason) => self.mailboxes.post(connection, Delivery::HangUp(reason)),

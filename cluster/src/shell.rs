@@ -1,8 +1,9 @@
 //! All nodes on one thread: a request is decoded, applied, answered without a hop between threads, and what nodes tell
 //! each other is handed over by reference.
 //!
-//! Owns the nodes, the queue between them and their deadlines. Sockets are the connections' business; what is done to
-//! nodes on purpose is in [`crate::faults`], what they are asked for in [`crate::roles`].
+//! Owns the nodes, the queue between them and their deadlines; what links delay waits in [`crate::links`], by a deadline
+//! among the others, so that time does not pass it by. Sockets are the connections' business; what is done to nodes on
+//! purpose is in [`crate::faults`] and [`crate::injection`], what they are asked for in [`crate::roles`].
 
 use crate::clock::Clock;
 use crate::handle::ClusterEvent;
@@ -10,7 +11,9 @@ use crate::links::Links;
 use crate::mailbox::{Delivery, Mailboxes};
 use crate::rules::RulesInForce;
 use crate::slot::Slot;
+use crate::wall::WallClocks;
 use crate::watch::Watches;
+use crate::weather::Weather;
 use shakedown_broker::{ConnectionId, Event, Input, Node, Now, Output};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -25,26 +28,35 @@ pub(crate) struct Shell {
     pub(crate) slots: RefCell<Vec<Slot>>,
     /// What has been said and not been heard yet, by the listener's place. Empty between steps.
     queue: RefCell<VecDeque<(usize, Input)>>,
+    /// Who hears whom, and what is under way.
     pub(crate) links: RefCell<Links>,
+    /// What happens to clients' connections.
+    pub(crate) weather: Weather,
+    pub(crate) walls: RefCell<WallClocks>,
+    /// The number of the next fault that is put in place.
+    pub(crate) faults: Cell<u64>,
     pub(crate) mailboxes: Mailboxes,
     pub(crate) watches: Watches,
     pub(crate) rules: RulesInForce,
     observers: RefCell<Vec<mpsc::Sender<ClusterEvent>>>,
     clock: RefCell<Clock>,
     started: Instant,
-    /// Wall clock at `started`: from there on only the monotonic clock counts.
-    wall_start_ms: i64,
     deadline: Cell<Option<u64>>,
     deadline_moved: Notify,
 }
 
 impl Shell {
-    /// A cluster of nodes that are down.
-    pub(crate) fn new(slots: Vec<Slot>) -> Rc<Self> {
+    /// A cluster of nodes that are down. The machine's wall clock is read here and never again: from here on only its
+    /// monotonic clock counts.
+    pub(crate) fn new(slots: Vec<Slot>, seed: u64) -> Rc<Self> {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let walls = WallClocks::new(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX));
         Rc::new_cyclic(|me| Self {
             me: Weak::clone(me),
-            links: RefCell::new(Links::new(slots.len())),
+            links: RefCell::new(Links::new(slots.len(), seed)),
+            weather: Weather::new(seed),
+            walls: RefCell::new(walls),
+            faults: Cell::new(0),
             slots: RefCell::new(slots),
             queue: RefCell::default(),
             mailboxes: Mailboxes::default(),
@@ -53,7 +65,6 @@ impl Shell {
             observers: RefCell::default(),
             clock: RefCell::default(),
             started: Instant::now(),
-            wall_start_ms: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX),
             deadline: Cell::new(None),
             deadline_moved: Notify::new(),
         })
@@ -69,13 +80,21 @@ impl Shell {
         self.observers.borrow_mut().push(observer);
     }
 
-    pub(crate) fn now(&self) -> Now {
-        let real = self.started.elapsed();
+    /// The time that really has passed since the cluster started.
+    pub(crate) fn since_start(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The cluster's monotonic time at that moment.
+    pub(crate) fn monotonic_ns(&self, real: Duration) -> u64 {
         let real_ns = u64::try_from(real.as_nanos()).unwrap_or(u64::MAX);
-        Now {
-            monotonic_ns: self.clock.borrow_mut().read(real_ns, self.deadline.get()),
-            wall_ms: self.wall_start_ms.saturating_add(i64::try_from(real.as_millis()).unwrap_or(i64::MAX)),
-        }
+        self.clock.borrow_mut().read(real_ns, self.deadline.get())
+    }
+
+    /// The time as a node has it.
+    fn now(&self, node: usize) -> Now {
+        let real = self.since_start();
+        Now { monotonic_ns: self.monotonic_ns(real), wall_ms: self.walls.borrow().read(node, real) }
     }
 
     /// The connection is closed.
@@ -105,7 +124,7 @@ impl Shell {
         let mut queue = self.queue.borrow_mut();
         while let Some((at, input)) = queue.pop_front() {
             let Some((node, input)) = slots.get_mut(at).and_then(|slot| slot.admit(input)) else { continue };
-            node.receive(self.now(), input);
+            node.receive(self.now(at), input);
             let from = node.id();
             while let Some(output) = node.poll_output() {
                 match output {
@@ -116,9 +135,8 @@ impl Shell {
                     }
                     Output::Send { to, message } => {
                         let to = usize::try_from(to.0 - 1).unwrap_or(usize::MAX);
-                        if !self.links.borrow().is_cut(at, to) {
-                            queue.push_back((to, Input::Peer { from, message }));
-                        }
+                        let heard = self.carry(at, to, Input::Peer { from, message });
+                        queue.extend(heard.map(|input| (to, input)));
                     }
                     Output::Event(event) => self.tell(from.0, event),
                 }
@@ -127,9 +145,20 @@ impl Shell {
         self.reckon(&slots);
     }
 
-    /// Finds the next deadline, after nodes have changed.
+    /// What is heard at once of what one node says to another.
+    fn carry(&self, from: usize, to: usize, input: Input) -> Option<Input> {
+        let mut links = self.links.borrow_mut();
+        if links.is_plain(from, to) {
+            return Some(input);
+        }
+        links.send(from, to, self.monotonic_ns(self.since_start()), input)
+    }
+
+    /// Finds the next deadline, after nodes or what is under way between them have changed.
     pub(crate) fn reckon(&self, slots: &[Slot]) {
-        let deadline = slots.iter().filter_map(Slot::deadline).chain(self.rules.next_deadline()).min();
+        let under_way = self.links.borrow().next_due_ns();
+        let others = under_way.into_iter().chain(self.rules.next_deadline());
+        let deadline = slots.iter().filter_map(Slot::deadline).chain(others).min();
         let before = self.deadline.replace(deadline);
         if deadline.is_some_and(|at| before.is_none_or(|before| at < before)) {
             self.deadline_moved.notify_one();
@@ -161,8 +190,15 @@ impl Shell {
         }
     }
 
+    /// Hands over what has been under way long enough, then wakes nodes: what has arrived must count before a deadline does
+    /// that was waiting for it.
     fn tick(&self) {
-        let due = self.now().monotonic_ns;
+        let due = self.monotonic_ns(self.since_start());
+        loop {
+            let next = self.links.borrow_mut().pop_due(due);
+            let Some((to, input)) = next else { break };
+            self.deliver(to, input);
+        }
         self.go_on(self.rules.due(due));
         let count = self.slots.borrow().len();
         for at in 0..count {
@@ -170,6 +206,8 @@ impl Shell {
                 self.deliver(at, Input::Tick);
             }
         }
+        // What was waited for may have been lost meanwhile, and with it its deadline.
+        self.reckon(&self.slots.borrow());
     }
 
     /// A running node that does not know some running broker to be alive, and whom it misses.
@@ -181,5 +219,66 @@ impl Shell {
             |node: &Node| brokers().filter(|id| !node.image().is_alive(*id)).map(|id| id.0).collect::<Vec<_>>();
         let mut views = running().filter_map(|slot| Some((slot.id(), missed(slot.running()?))));
         views.find(|(_, missed)| !missed.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::links::{Delay, LinkFault, LinkSet};
+    use crate::wall::{ClockEffect, ClockFault, TimeShift};
+    use shakedown_broker::{BrokerId, MemoryStore, NodeConfig};
+
+    /// Two brokers without sockets, whose link is slow.
+    fn slow(by: Duration) -> Rc<Shell> {
+        let slot = |id| {
+            let config = NodeConfig::new(BrokerId(id), vec![BrokerId(1), BrokerId(2)], "127.0.0.1", 0);
+            Slot::new(config, None, Box::new(MemoryStore::default()), 0)
+        };
+        let shell = Shell::new(vec![slot(1), slot(2)], 0);
+        shell.keep_links(&LinkFault::Delay(LinkSet::Between(1, 2), Delay::by(by))).expect("known nodes");
+        shell.slots.borrow_mut().iter_mut().for_each(Slot::start);
+        (0..2).for_each(|node| shell.deliver(node, Input::Tick));
+        shell
+    }
+
+    fn tick_until(shell: &Shell, what: &str, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !condition() {
+            assert!(Instant::now() < deadline, "{what} does not come");
+            shell.tick();
+        }
+    }
+
+    #[test]
+    fn nodes_find_each_other_over_slow_links() {
+        let shell = slow(Duration::from_millis(3));
+        tick_until(&shell, "a message", || shell.links.borrow().next_due_ns().is_some());
+        assert!(shell.deadline.get() <= shell.links.borrow().next_due_ns(), "time must not pass it by");
+        tick_until(&shell, "a cluster", || shell.unsettled().is_none());
+    }
+
+    #[test]
+    fn nodes_are_told_that_their_clocks_were_moved() {
+        let shell = slow(Duration::ZERO);
+        // What reaches a node that stands still can be seen.
+        shell.pause(2).expect("it runs");
+        let fault = ClockFault { node: 2, effect: ClockEffect::Skew(TimeShift::Behind(Duration::from_secs(1))) };
+        let placed = shell.set_clock_wrong(&fault).expect("a known node");
+        shell.set_clock_right(|number| number == placed.number);
+        shell.advance_clock(Duration::from_secs(1));
+        shell.set_clock_right(|_| true);
+        let inbox = shell.slots.borrow_mut()[1].resume().expect("it stood still");
+        let told = inbox.iter().filter(|input| matches!(input, Input::ClockMoved)).count();
+        assert_eq!(told, 3, "wrong, right, moved on");
+    }
+
+    #[test]
+    fn what_is_under_way_goes_with_a_node_that_is_killed() {
+        let shell = slow(Duration::from_secs(3600));
+        let is_under_way = || shell.links.borrow().next_due_ns().is_some();
+        tick_until(&shell, "a message", is_under_way);
+        shell.kill(1).expect("it runs");
+        assert!(!is_under_way());
     }
 }

@@ -123,7 +123,7 @@ fn begin(setup: Setup) -> Result<Rc<Shell>, StartError> {
         slots.push(Slot::new(config, door, Box::new(store), setup.seed));
     }
     let count = slots.len();
-    let shell = Shell::new(slots);
+    let shell = Shell::new(slots, setup.seed);
     shell.slots.borrow_mut().iter_mut().for_each(Slot::start);
     for node in 0..count {
         shell.deliver(node, Input::Tick);

@@ -35,6 +35,7 @@ impl From<FaultError> for Refusal {
         let status = match error {
             FaultError::UnknownNode { .. } => StatusCode::NOT_FOUND,
             FaultError::Down { .. } | FaultError::Nobody { .. } => StatusCode::CONFLICT,
+            FaultError::ClockRate { .. } => StatusCode::BAD_REQUEST,
             FaultError::Listen { .. } | FaultError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self(status, error.to_string())

@@ -1,6 +1,6 @@
 //! What is done to nodes on purpose, and what clients see of it.
 
-use super::{PATIENCE, client, consume, create_replicated, produce};
+use super::{PATIENCE, client, consume, create_replicated, produce, wait_for};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
@@ -8,15 +8,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use shakedown_cluster::{Cluster, Event, FaultError, NodeFault, Produced, Role};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::{Duration, Instant};
-
-fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what} does not come");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
+use std::time::Duration;
 
 fn leader_of(cluster: &Cluster, topic: &str) -> i32 {
     let mut leader = None;

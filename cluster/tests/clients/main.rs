@@ -1,12 +1,16 @@
 //! Real clients against a real cluster: librdkafka, and sockets that mean harm.
 
 mod admin;
+mod clocks;
+mod connections;
 mod faults;
 mod groups;
 mod hostile;
 mod lifecycle;
+mod links;
 mod produce_consume;
 mod racks;
+mod raw;
 mod rules;
 
 use rdkafka::ClientConfig;
@@ -36,6 +40,14 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 fn admin(cluster: &Cluster) -> AdminClient<DefaultClientContext> {
     client(cluster).create().expect("an admin client")
+}
+
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what} does not come");
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// As the cluster has it, which is with three replicas where it has three brokers.
