@@ -31,7 +31,7 @@ pub(crate) struct Shell {
     clock: RefCell<Clock>,
     started: Instant,
     /// Wall clock at `started`: from there on only the monotonic clock counts.
-    wall_start_ms: i64,
+    wall_start: Duration,
     deadline: Cell<Option<u64>>,
     deadline_moved: Notify,
 }
@@ -39,7 +39,8 @@ pub(crate) struct Shell {
 impl Shell {
     /// A cluster of nodes that are down.
     pub(crate) fn new(slots: Vec<Slot>) -> Rc<Self> {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (started, wall) = (Instant::now(), SystemTime::now());
+        let wall_start = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
         Rc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             links: RefCell::new(Links::new(slots.len())),
@@ -49,8 +50,8 @@ impl Shell {
             watches: Watches::default(),
             observers: RefCell::default(),
             clock: RefCell::default(),
-            started: Instant::now(),
-            wall_start_ms: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX),
+            started,
+            wall_start,
             deadline: Cell::new(None),
             deadline_moved: Notify::new(),
         })
@@ -71,7 +72,8 @@ impl Shell {
         let real_ns = u64::try_from(real.as_nanos()).unwrap_or(u64::MAX);
         Now {
             monotonic_ns: self.clock.borrow_mut().read(real_ns, self.deadline.get()),
-            wall_ms: self.wall_start_ms.saturating_add(i64::try_from(real.as_millis()).unwrap_or(i64::MAX)),
+            // Cut to milliseconds once, not before the sum and after it.
+            wall_ms: i64::try_from((self.wall_start + real).as_millis()).unwrap_or(i64::MAX),
         }
     }
 
