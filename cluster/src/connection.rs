@@ -95,6 +95,8 @@ pub(crate) async fn serve(
         requests: 0,
         weathered: None,
     };
+    // People count brokers from 1.
+    let broker = node + 1;
     match mailbox.attend(connection.run()).await {
         Err(Interruption::Killed) | Ok(Err(ConnectionError::Killed)) => {
             connection.last_words().await;
@@ -106,14 +108,14 @@ pub(crate) async fn serve(
             return connection.reset();
         }
         Ok(Err(ConnectionError::Reset)) => {
-            tracing::debug!(node, "connection reset");
+            tracing::debug!(broker, "connection reset");
             shell.disconnect(node, id);
             return connection.reset();
         }
         // A client that resets its connection is no news.
-        Ok(Err(ConnectionError::Socket(error))) => tracing::debug!(node, %error, "connection lost"),
+        Ok(Err(ConnectionError::Socket(error))) => tracing::debug!(broker, %error, "connection lost"),
         Ok(Ok(()) | Err(ConnectionError::Gone)) => {}
-        Ok(Err(error)) => tracing::warn!(node, %error, "connection closed"),
+        Ok(Err(error)) => tracing::warn!(broker, %error, "connection closed"),
     }
     shell.disconnect(node, id);
     connection.close_slowly().await;

@@ -90,7 +90,7 @@ async fn accept(shell: Rc<Shell>, node: usize, listener: Shared) {
                 tokio::task::spawn_local(connection::serve(Rc::clone(&shell), node, socket, host, id, mailbox));
             }
             Some(Err(error)) => {
-                tracing::warn!(node, %error, "cannot accept a connection");
+                tracing::warn!(broker = node + 1, %error, "cannot accept a connection");
                 tokio::time::sleep(RETRY).await;
             }
         }

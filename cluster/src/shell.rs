@@ -49,8 +49,8 @@ impl Shell {
     /// A cluster of nodes that are down. The machine's wall clock is read here and never again: from here on only its
     /// monotonic clock counts.
     pub(crate) fn new(slots: Vec<Slot>, seed: u64) -> Rc<Self> {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let walls = WallClocks::new(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX));
+        let (started, wall) = (Instant::now(), SystemTime::now());
+        let walls = WallClocks::new(wall.duration_since(UNIX_EPOCH).unwrap_or_default());
         Rc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             links: RefCell::new(Links::new(slots.len(), seed)),
@@ -64,7 +64,7 @@ impl Shell {
             rules: RulesInForce::default(),
             observers: RefCell::default(),
             clock: RefCell::default(),
-            started: Instant::now(),
+            started,
             deadline: Cell::new(None),
             deadline_moved: Notify::new(),
         })

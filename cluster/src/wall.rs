@@ -67,21 +67,21 @@ struct Rule {
 /// All wall clocks.
 #[derive(Debug)]
 pub(crate) struct WallClocks {
-    /// What a clock that is right showed when the cluster started, in milliseconds since the Unix epoch; moved on by as much
-    /// as time has been since.
-    start_ms: i64,
+    /// What a clock that is right showed when the cluster started, since the Unix epoch; moved on by as much as time has been
+    /// since. Not in milliseconds: they are cut off once, when a clock is read.
+    start: Duration,
     rules: Vec<Rule>,
 }
 
 impl WallClocks {
     /// Clocks that are right, and showed this when the cluster started.
-    pub(crate) fn new(start_ms: i64) -> Self {
-        Self { start_ms, rules: Vec::new() }
+    pub(crate) fn new(start: Duration) -> Self {
+        Self { start, rules: Vec::new() }
     }
 
     /// What a node's clock shows so long after the start, in milliseconds since the Unix epoch.
     pub(crate) fn read(&self, node: usize, since_start: Duration) -> i64 {
-        let right_ms = self.start_ms.saturating_add(millis(since_start));
+        let right_ms = millis(self.start.saturating_add(since_start));
         if self.rules.is_empty() {
             return right_ms;
         }
@@ -101,7 +101,7 @@ impl WallClocks {
 
     /// Moves every clock on.
     fn advance(&mut self, by: Duration) {
-        self.start_ms = self.start_ms.saturating_add(millis(by));
+        self.start = self.start.saturating_add(by);
     }
 }
 
@@ -172,7 +172,7 @@ mod tests {
     const DAY: Duration = Duration::from_secs(86_400);
 
     fn wrong(rules: &[(usize, ClockEffect)]) -> WallClocks {
-        let mut clocks = WallClocks::new(1_000_000);
+        let mut clocks = WallClocks::new(Duration::from_millis(1_000_000));
         for (number, (node, effect)) in (0..).zip(rules) {
             let rule = Rule { number, node: *node, effect: effect.clone(), since: SECOND, hits: Hits::default() };
             clocks.rules.push(rule);

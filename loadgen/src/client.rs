@@ -13,8 +13,8 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, DeliveryResult, ProducerContext};
 use shakedown_reports::record::Outcome;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 /// librdkafka's property that bounds what it holds.
 const QUEUE_PROPERTY: &str = "queue.buffering.max.messages";
@@ -28,20 +28,44 @@ pub(crate) type LoadProducer = BaseProducer<DeliveryContext>;
 pub(crate) struct DeliveryContext {
     slots: Arc<Slots>,
     recorder: Arc<Recorder>,
-    /// The client may send: it needs no producer id, or has one.
-    ready: AtomicBool,
+    ready: Ready,
 }
 
 impl DeliveryContext {
-    pub(crate) fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire)
+    /// Waits until the client may send; whether it may. Somebody else must take the client's answers meanwhile.
+    pub(crate) fn wait_until_ready(&self, at_most: Duration) -> bool {
+        self.ready.wait(at_most)
+    }
+}
+
+/// Whether the client may send: it needs no producer id, or has one.
+#[derive(Debug)]
+struct Ready {
+    is: Mutex<bool>,
+    told: Condvar,
+}
+
+impl Ready {
+    fn new(is: bool) -> Self {
+        Self { is: Mutex::new(is), told: Condvar::new() }
+    }
+
+    fn set(&self) {
+        *self.is.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.told.notify_all();
+    }
+
+    fn wait(&self, at_most: Duration) -> bool {
+        let is = self.is.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.told.wait_timeout_while(is, at_most, |is| !*is);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
 impl ClientContext for DeliveryContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         if facility == "GETPID" && message.contains("Acquired PID{") {
-            self.ready.store(true, Ordering::Release);
+            self.ready.set();
         } else if level as i32 <= RDKafkaLogLevel::Warning as i32 {
             self.recorder.complain(message.to_owned());
         }
@@ -96,8 +120,7 @@ pub(crate) fn connect(
         let debug = properties.get("debug").map_or_else(|| "eos".to_owned(), |debug| format!("{debug},eos"));
         properties.set("debug", debug).set_log_level(RDKafkaLogLevel::Debug);
     }
-    let ready = AtomicBool::new(ready);
-    properties.create_with_context(DeliveryContext { slots, recorder, ready })
+    properties.create_with_context(DeliveryContext { slots, recorder, ready: Ready::new(ready) })
 }
 
 /// The plan's properties over the defaults.
@@ -135,7 +158,7 @@ mod tests {
 
     fn plan(client: &[(&str, &str)]) -> LoadPlan {
         let rate = "500/s".parse().expect("a rate");
-        let arrivals = Arrivals { shape: Shape::Constant, rate, duration: std::time::Duration::from_secs(1) };
+        let arrivals = Arrivals { shape: Shape::Constant, rate, duration: Duration::from_secs(1) };
         let mut plan = LoadPlan::new(1, 1, "orders", arrivals, KeySpace::uniform(10));
         plan.client = client.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         plan
@@ -158,6 +181,18 @@ mod tests {
             let properties = properties(&plan(client));
             assert_eq!(properties.get("enable.idempotence"), Some(idempotence), "{client:?}");
         }
+    }
+
+    #[test]
+    fn who_waits_for_the_client_is_told_at_once_and_not_before() {
+        let ready = Arc::new(Ready::new(false));
+        assert!(!ready.wait(Duration::from_millis(1)));
+        let teller = Arc::clone(&ready);
+        let told = std::thread::spawn(move || teller.set());
+        assert!(ready.wait(Duration::from_secs(60)));
+        told.join().expect("the teller ends");
+        assert!(ready.wait(Duration::ZERO), "it stays ready");
+        assert!(Ready::new(true).wait(Duration::ZERO), "a client without a producer id");
     }
 
     #[test]

@@ -24,10 +24,10 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How long one poll of the client takes while nothing happens.
-const POLL: Duration = Duration::from_millis(20);
-/// How long one poll takes while the client waits for its producer id.
-const READY_POLL: Duration = Duration::from_millis(1);
+/// How long one poll of the client takes. The binding polls again for whatever is left of it, librdkafka counts whole
+/// milliseconds and takes less than one for none, and both together spin: 20 ms, of which some microseconds have gone by,
+/// are 19 ms of sleep and one of a busy processor. A little more than whole milliseconds is slept through.
+const POLL: Duration = Duration::from_micros(20_200);
 /// How often an idle stream of operations is handed to the operating system.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// How long the cluster may take to let the client begin: coordinators may still be loading.
@@ -207,38 +207,52 @@ impl Load {
                 .map_err(|source| LoadError::Client(Box::new(source)))?,
         );
         topic::partitions(producer.client(), bootstrap, &plan.topic)?;
-        wait_until_ready(&producer, bootstrap, &recorder)?;
-
-        let meters = [&recorder.ack, &recorder.service, &recorder.delay, &recorder.lateness].map(Arc::clone).to_vec();
-        let reporter = Reporter::start("load-reporter", clock, intervals, meters)
-            .map_err(|source| LoadError::Spawn { thread: "reporter", source })?;
-        let pacer = Pacer {
-            clock,
-            producer: Arc::clone(&producer),
-            recorder: Arc::clone(&recorder),
-            slots: Arc::clone(&slots),
-            state: Arc::clone(&state),
-            stop,
-            topic: plan.topic.clone(),
-            run: plan.run,
-            cap: plan.max_rate.and_then(Cap::new),
-            schedule: schedule.cursor(),
-            workload,
-            key: Vec::with_capacity(32),
-            payload: Vec::with_capacity(256),
-            held: None,
-            own_lateness: OwnLateness::default(),
-        };
         let answers = Answers {
-            producer,
-            slots,
+            producer: Arc::clone(&producer),
+            slots: Arc::clone(&slots),
             recorder: Arc::clone(&recorder),
             state: Arc::clone(&state),
             flush_timeout: plan.flush_timeout,
         };
         let delivery = spawn("delivery", move || answers.run())?;
-        let pacer = spawn("pacer", move || pacer.run())?;
-        Ok(Self { planned, planned_span_ns, recorder, state, pacer, delivery, reporter })
+        let begin = || {
+            // The client's own start is no latency of the system: the schedule begins when the client could send.
+            if !producer.context().wait_until_ready(READY_TIMEOUT) {
+                let (bootstrap, last_error) = (bootstrap.to_owned(), recorder.last_error());
+                return Err(LoadError::NotReady { bootstrap, last_error });
+            }
+            let meters =
+                [&recorder.ack, &recorder.service, &recorder.delay, &recorder.lateness].map(Arc::clone).to_vec();
+            let reporter = Reporter::start("load-reporter", clock, intervals, meters)
+                .map_err(|source| LoadError::Spawn { thread: "reporter", source })?;
+            let pacer = Pacer {
+                clock,
+                producer: Arc::clone(&producer),
+                recorder: Arc::clone(&recorder),
+                slots: Arc::clone(&slots),
+                state: Arc::clone(&state),
+                stop,
+                topic: plan.topic.clone(),
+                run: plan.run,
+                cap: plan.max_rate.and_then(Cap::new),
+                schedule: schedule.cursor(),
+                workload,
+                key: Vec::with_capacity(32),
+                payload: Vec::with_capacity(256),
+                held: None,
+                own_lateness: OwnLateness::default(),
+            };
+            Ok((reporter, spawn("pacer", move || pacer.run())?))
+        };
+        match begin() {
+            Ok((reporter, pacer)) => Ok(Self { planned, planned_span_ns, recorder, state, pacer, delivery, reporter }),
+            Err(error) => {
+                state.done.store(true, Ordering::Release);
+                // Nothing has been offered: there is nothing to record, and nothing that could fail.
+                drop(delivery.join());
+                Err(error)
+            }
+        }
     }
 
     /// Where the load stands; cheap enough to ask ten times a second.
@@ -313,19 +327,6 @@ impl Load {
             stopped_early: self.state.stopped_early.load(Ordering::Acquire),
         })
     }
-}
-
-/// The client's own start is no latency of the system: the schedule begins when the client could send.
-fn wait_until_ready(producer: &LoadProducer, bootstrap: &str, recorder: &Recorder) -> Result<(), LoadError> {
-    let deadline = Instant::now() + READY_TIMEOUT;
-    while !producer.context().is_ready() {
-        if Instant::now() >= deadline {
-            let (bootstrap, last_error) = (bootstrap.to_owned(), recorder.last_error());
-            return Err(LoadError::NotReady { bootstrap, last_error });
-        }
-        producer.poll(READY_POLL);
-    }
-    Ok(())
 }
 
 fn spawn<T: Send + 'static>(

@@ -114,7 +114,7 @@ fn silence_and_a_hang_up_lose_the_reply_and_the_request_only_where_it_is_not_app
         match cluster.reply(token) {
             None => assert!(!hangs_up, "{effect:?}"),
             Some(Reply::HungUp { reason }) => {
-                assert!(hangs_up && reason.starts_with("a rule: "), "{effect:?}: {reason}")
+                assert!(hangs_up && reason.starts_with("a rule: "), "{effect:?}: {reason}");
             }
             other => panic!("{effect:?}: {other:?}"),
         }

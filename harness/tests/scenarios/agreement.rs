@@ -12,6 +12,8 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use shakedown::run::journal::Observer;
 use shakedown::{Report, Runner};
+use shakedown_reports::RunRecord;
+use shakedown_reports::record::{Delivery, Operation, Record as _};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,14 +55,36 @@ impl Observer for Overheard {
     }
 }
 
+/// What the topic says of one message.
+#[derive(Clone, Copy, Default)]
+struct Stamp {
+    partition: i32,
+    offset: i64,
+    intended_ns: u64,
+    /// The broker's timestamp, which is cut to whole milliseconds.
+    appended_ms: i64,
+}
+
+impl Stamp {
+    fn appended_ns(&self) -> u64 {
+        self.appended_ms.unsigned_abs() * 1_000_000
+    }
+
+    /// From the intended instant to the broker's timestamp.
+    #[expect(clippy::cast_precision_loss, reason = "some seconds in nanoseconds")]
+    fn latency_ms(&self) -> f64 {
+        (self.appended_ns() as f64 - self.intended_ns as f64) / 1e6
+    }
+}
+
 /// What the topic itself says.
 #[derive(Default)]
 struct Seen {
     next: BTreeMap<i32, i64>,
     first_ms: i64,
     last_ms: i64,
-    /// From the intended instant to the broker's timestamp, in milliseconds.
-    latencies_ms: Vec<f64>,
+    /// Every message, in the order in which it was read.
+    stamps: Vec<Stamp>,
     /// Resident memory at a third of the messages, and at the last one.
     resident: Vec<u64>,
 }
@@ -144,14 +168,14 @@ fn follow(addresses: &Receiver<String>, done: &AtomicBool, total: usize) -> Seen
     }
     consumer.assign(&all).expect("an assignment");
     // Written to before it is needed, so that the follower itself does not grow while it watches memory.
-    let mut latencies_ms = vec![1.0; total];
-    latencies_ms.clear();
-    let mut seen = Seen { first_ms: i64::MAX, latencies_ms, ..Seen::default() };
-    while seen.latencies_ms.len() < total && !done.load(Ordering::Relaxed) {
+    let mut stamps = vec![Stamp { offset: 1, ..Stamp::default() }; total];
+    stamps.clear();
+    let mut seen = Seen { first_ms: i64::MAX, stamps, ..Seen::default() };
+    while seen.stamps.len() < total && !done.load(Ordering::Relaxed) {
         // What errors cost shows in the count.
         if let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) {
             seen.see(&message);
-            if [total / 3, total].contains(&seen.latencies_ms.len()) {
+            if [total / 3, total].contains(&seen.stamps.len()) {
                 seen.resident.push(resident());
             }
         }
@@ -170,42 +194,103 @@ impl Seen {
         let headers = message.headers().expect("headers");
         let identity = headers.iter().find(|header| header.key == "shakedown").and_then(|header| header.value);
         let bytes = identity.expect("an identity")[INTENDED_AT..INTENDED_AT + 8].try_into().expect("eight bytes");
-        let appended = Duration::from_millis(appended_ms.unsigned_abs()).as_secs_f64();
-        let intended = Duration::from_nanos(u64::from_le_bytes(bytes)).as_secs_f64();
-        self.latencies_ms.push((appended - intended) * 1e3);
+        let intended_ns = u64::from_le_bytes(bytes);
+        self.stamps.push(Stamp { partition: message.partition(), offset: message.offset(), intended_ns, appended_ms });
     }
+}
 
-    fn percentile(&mut self, percent: usize) -> f64 {
-        self.latencies_ms.sort_by(f64::total_cmp);
-        self.latencies_ms[self.latencies_ms.len() * percent / 100]
-    }
+fn percentile(values: &mut [f64], percent: usize) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() * percent / 100]
 }
 
 fn compare(report: &Report, seen: &Seen) {
     let text = report.text(false);
-    let count = seen.latencies_ms.len();
+    let count = seen.stamps.len();
     let total = report.summary().totals["messages acknowledged"];
     assert_eq!(u64::try_from(total), Ok(count as u64), "the topic holds what was acknowledged\n{text}");
     assert_eq!(seen.next.values().sum::<i64>(), total, "offsets count the same\n{text}");
+    compare_each(report, seen);
+    if is_soak() {
+        compare_figures(&text, seen);
+    }
+}
 
-    let achieved = report.summary().lines.iter().find(|line| line.label == "achieved").expect("a line about the rate");
-    let stated: f64 = achieved.text.split("/s").next().and_then(|rate| rate.parse().ok()).expect("a rate");
+/// Message by message, however busy the machine is: the broker's timestamp lies between the instants at which the load
+/// generator says that it sent the message and had the acknowledgement, no tap has it earlier, and what the report says
+/// of them all is what their instants come to.
+fn compare_each(report: &Report, seen: &Seen) {
+    let text = report.text(false);
+    let record = RunRecord::open(report.directory()).expect("the record");
+    let at = |stamp: &Stamp| (stamp.partition, stamp.offset);
+    let stamps: BTreeMap<(i32, i64), Stamp> = seen.stamps.iter().map(|stamp| (at(stamp), *stamp)).collect();
+    let of = |partition: i32, offset: i64| stamps.get(&(partition, offset)).copied().expect("the topic has it");
+    // The stamp's own cut, and two clocks that were read one after the other.
+    let early_ns = 1_000_000;
+
+    let (mut first_sent_ns, mut last_sent_ns, mut acknowledged) = (u64::MAX, 0, 0);
+    let each = &mut |operation: &Operation| {
+        let stamp = of(operation.partition, operation.offset);
+        assert_eq!(operation.intended_ns, stamp.intended_ns);
+        let (sent, appended, completed) = (operation.sent_ns, stamp.appended_ns(), operation.completed_ns);
+        assert!(sent <= appended + early_ns && appended <= completed, "{sent} {appended} {completed}");
+        (first_sent_ns, last_sent_ns) = (first_sent_ns.min(sent), last_sent_ns.max(sent));
+        acknowledged += 1;
+    };
+    record.operations(each).expect("the operations");
+    assert_eq!(acknowledged, stamps.len());
     #[expect(clippy::cast_precision_loss, reason = "some seconds and some thousand messages")]
-    let measured = (count - 1) as f64 * 1e3 / (seen.last_ms - seen.first_ms) as f64;
+    let offered = (acknowledged - 1) as f64 * 1e9 / (last_sent_ns - first_sent_ns) as f64;
+    let stated = stated_rate(report);
+    assert!((stated / offered - 1.0).abs() < 0.002, "the record says {offered:.1}/s\n{text}");
+
+    let topic = (0..).zip(record.streams()).find(|(_, stream)| stream.label() == "topic orders").expect("the topic").0;
+    let mut latencies_ms = Vec::new();
+    let each = &mut |delivery: &Delivery| {
+        let stamp = of(delivery.partition, delivery.offset);
+        assert!(delivery.received_ns >= stamp.appended_ns(), "{} {}", delivery.received_ns, stamp.appended_ns());
+        #[expect(clippy::cast_precision_loss, reason = "some seconds in nanoseconds")]
+        latencies_ms.push((delivery.received_ns - stamp.intended_ns) as f64 / 1e6);
+    };
+    record.deliveries(topic, each).expect("the deliveries");
+    assert_eq!(latencies_ms.len(), stamps.len());
+    for percent in [50, 99] {
+        let (stated, computed) = (percentile_of(&text, percent), percentile(&mut latencies_ms, percent));
+        // Three digits of the report, three of its histogram.
+        assert!((stated / computed - 1.0).abs() < 0.02, "p{percent} is {computed:.2} ms, not {stated:.2} ms\n{text}");
+    }
+}
+
+/// Figure by figure, where nothing but the run needs the machine: by the topic's own timestamps alone.
+fn compare_figures(text: &str, seen: &Seen) {
+    let stated = text.lines().find(|line| line.contains("achieved")).and_then(rate_in).expect("a rate");
+    #[expect(clippy::cast_precision_loss, reason = "a minute and some million messages")]
+    let measured = (seen.stamps.len() - 1) as f64 * 1e3 / (seen.last_ms - seen.first_ms) as f64;
     assert!((stated / measured - 1.0).abs() < 0.01, "the topic says {measured:.1}/s\n{text}");
 
     // The report's latency ends when a tap has read the message, the topic's when the broker stamps it, and that stamp is
     // cut to whole milliseconds: the report's may be a little more, never less than a millisecond's cut explains.
-    let mut seen = Seen { latencies_ms: seen.latencies_ms.clone(), ..Seen::default() };
+    let mut latencies_ms: Vec<f64> = seen.stamps.iter().map(Stamp::latency_ms).collect();
     for percent in [50, 99] {
-        let stated = percentile_of(&text, percent);
-        let measured = seen.percentile(percent);
+        let stated = percentile_of(text, percent);
+        let measured = percentile(&mut latencies_ms, percent);
         let slack = 5.0 + measured;
         assert!(
             (measured - 0.1..measured + slack).contains(&stated),
             "p{percent} of the topic is {measured:.2} ms, of the report {stated:.2} ms\n{text}"
         );
     }
+}
+
+/// The rate at which the report says that the load was offered.
+fn stated_rate(report: &Report) -> f64 {
+    let achieved = report.summary().lines.iter().find(|line| line.label == "achieved").expect("a line about the rate");
+    rate_in(&achieved.text).expect("a rate")
+}
+
+/// Finds `4999.3/s`.
+fn rate_in(text: &str) -> Option<f64> {
+    text.split("/s").next()?.split_whitespace().last()?.parse().ok()
 }
 
 /// Finds `p50 3.44 ms` in the line of the latency.
