@@ -95,6 +95,13 @@ impl Cluster {
         self.thread.ask(move |shell| shell.followers(&topic, partition)).unwrap_or_default()
     }
 
+    /// The nodes that play a role at the moment, as far as they are up.
+    #[must_use]
+    pub fn players(&self, role: &Role) -> Vec<i32> {
+        let role = role.clone();
+        self.thread.ask(move |shell| shell.players(&role)).unwrap_or_default()
+    }
+
     /// The active controller.
     #[must_use]
     pub fn controller(&self) -> Option<i32> {

@@ -251,7 +251,9 @@ impl Canonical {
             Deed::Hit { action, target: FaultTarget::Broker(role) } => {
                 self.line("fault on brokers", [action.word(), &role.to_string()]);
             }
-            deed @ Deed::Requests(_) => self.line("fault on requests", [deed.to_string()]),
+            deed @ (Deed::Requests(_) | Deed::Disturb(_) | Deed::AdvanceClock(_)) => {
+                self.line("fault on the cluster", [deed.to_string()]);
+            }
         }
         let trigger = &fault.trigger;
         self.line("at", trigger.at.map(|at| at.as_nanos().to_string()).iter());

@@ -1,9 +1,12 @@
 //! What the harness asks of a back end: boot a cluster of this size, say how to reach it, hit its brokers with faults, tell
 //! what happens in it, and stop when dropped.
 
-use shakedown_cluster::{ClusterEvent, Condition, FaultError, NodeFault, Role, Rule, RuleGuard, Strike, Watch};
+use shakedown_cluster::{
+    AnyFault, ClusterEvent, Condition, Fault, FaultError, NodeFault, Role, Rule, RuleGuard, Strike, Watch,
+};
 use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 /// The cluster that a scenario wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +44,8 @@ pub struct BrokerFaults {
     pub actions: &'static [NodeFault],
     /// To whom, as a scenario writes it: `leader(TOPIC/PARTITION)`.
     pub roles: &'static [&'static str],
-    /// Whether it can change what becomes of clients' requests.
-    pub requests: bool,
+    /// Whether it can get in between: into requests, clients' connections, links between nodes, clocks.
+    pub inside: bool,
 }
 
 /// Something that can play the cluster.
@@ -82,6 +85,18 @@ pub trait RunningCluster: Send + Sync {
 
     /// Puts a rule for requests into force.
     fn rule(&self, rule: Rule) -> RuleGuard;
+
+    /// Puts a fault of links, connections or clocks in place.
+    ///
+    /// # Errors
+    /// When it names a node that there is not.
+    fn inject(&self, fault: AnyFault) -> Result<Fault, FaultError>;
+
+    /// Moves every wall clock on.
+    fn advance_clock(&self, by: Duration);
+
+    /// Who plays a role at the moment.
+    fn players(&self, role: &Role) -> Vec<i32>;
 
     /// Undoes a fault on a node.
     ///

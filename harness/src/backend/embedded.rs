@@ -2,9 +2,10 @@
 
 use super::contract::{Backend, BackendError, BrokerFaults, ClusterPlan, RunningCluster};
 use shakedown_cluster::{
-    Cluster, ClusterEvent, Condition, FaultError, NodeFault, Role, Rule, RuleGuard, Strike, Watch,
+    AnyFault, Cluster, ClusterEvent, Condition, Fault, FaultError, NodeFault, Role, Rule, RuleGuard, Strike, Watch,
 };
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 /// The default back end: no container, no JVM, no second process.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,7 +27,7 @@ impl Backend for Embedded {
                 "controller",
                 "group-coordinator(GROUP)",
             ],
-            requests: true,
+            inside: true,
         }
     }
 
@@ -67,6 +68,18 @@ impl RunningCluster for Cluster {
 
     fn rule(&self, rule: Rule) -> RuleGuard {
         Self::rule(self, rule)
+    }
+
+    fn inject(&self, fault: AnyFault) -> Result<Fault, FaultError> {
+        Self::inject(self, fault)
+    }
+
+    fn advance_clock(&self, by: Duration) {
+        Self::advance_clock(self, by);
+    }
+
+    fn players(&self, role: &Role) -> Vec<i32> {
+        Self::players(self, role)
     }
 
     fn undo(&self, fault: NodeFault, node: i32) -> Result<(), FaultError> {

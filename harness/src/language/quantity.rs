@@ -9,13 +9,14 @@ use shakedown_checks::Quantile;
 use std::time::Duration;
 
 /// Units of time with their length in nanoseconds, shortest first.
-const UNITS: [(&str, u64); 6] = [
+const UNITS: [(&str, u64); 7] = [
     ("ns", 1),
     ("us", 1_000),
     ("ms", 1_000_000),
     ("s", 1_000_000_000),
     ("m", 60_000_000_000),
     ("h", 3_600_000_000_000),
+    ("d", 86_400_000_000_000),
 ];
 
 /// The longest duration the language takes; no run lasts a month, and sums of two can never overflow.
@@ -35,7 +36,7 @@ pub struct Span(pub Duration);
 
 impl Setting for Span {
     fn schema() -> Json {
-        json!({ "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?(ns|us|ms|s|m|h)$", "examples": ["250ms", "1.5s"] })
+        json!({ "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?(ns|us|ms|s|m|h|d)$", "examples": ["250ms", "1.5s"] })
     }
 
     fn read(node: &Node, path: &str, problems: &mut Problems<'_>) -> Option<Self> {
@@ -94,7 +95,7 @@ pub struct Frequency {
 
 impl Setting for Frequency {
     fn schema() -> Json {
-        json!({ "type": "string", "pattern": r"^[0-9][0-9_]*/(ns|us|ms|s|m|h)$", "examples": ["500/s", "20_000/s"] })
+        json!({ "type": "string", "pattern": r"^[0-9][0-9_]*/(ns|us|ms|s|m|h|d)$", "examples": ["500/s", "20_000/s"] })
     }
 
     fn read(node: &Node, path: &str, problems: &mut Problems<'_>) -> Option<Self> {
@@ -151,6 +152,32 @@ impl Setting for Skew {
             "out of range",
             "allowed: above 0 and up to 4",
         );
+        None
+    }
+}
+
+/// How fast something goes: 2 is twice as fast, 0 stands still.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Factor(pub f64);
+
+impl Setting for Factor {
+    fn schema() -> Json {
+        json!({ "type": "number", "minimum": 0, "maximum": 1000 })
+    }
+
+    fn read(node: &Node, path: &str, problems: &mut Problems<'_>) -> Option<Self> {
+        let number = match node.content {
+            Content::Float(number) => number,
+            Content::Integer(number) => f64::from(i32::try_from(number).unwrap_or(i32::MAX)),
+            _ => {
+                wrong_type(node, path, "a number from 0 to 1000, such as 1.5", problems);
+                return None;
+            }
+        };
+        if (0.0..=1000.0).contains(&number) {
+            return Some(Self(number));
+        }
+        problems.add(node.place, format!("`{path}` cannot be {number}"), "out of range", "allowed: 0 to 1000");
         None
     }
 }

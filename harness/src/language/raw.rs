@@ -1,9 +1,10 @@
 //! The keys of scenario and system files, exactly as they may be written. The one source of parser and schema.
+//! Those of faults are in [`super::raw_faults`].
 
 use super::document::Spanned;
-use super::protocol::{ApiName, ErrorName};
 use super::quantity::{Frequency, Skew, Span};
-use super::reference::{HttpPath, Pointer, RoleReference, StreamReference, TargetReference, TermReference};
+use super::raw_faults::RawFault;
+use super::reference::{HttpPath, Pointer, StreamReference, TargetReference, TermReference};
 use super::setting::{Named, Scalar, Setting, Whole, choices, settings, wrong_type};
 use super::size::Size;
 use super::{document::Content, document::Node, problem::Problems};
@@ -286,154 +287,6 @@ settings! {
         "users" => users: Option<Spanned<Whole<1, { USERS_MAX as u64 }>>>,
         /// Skew of a Zipf distribution over the users. Default: all alike.
         "zipf" => zipf: Option<Spanned<Skew>>,
-    }
-}
-
-settings! {
-    /// One fault: when it strikes, what it does, and when it ends.
-    pub struct RawFault {
-        /// What other faults call it in their `then`.
-        "name" => name: Option<Spanned<String>>,
-        /// When it strikes, counted from the first message of the load. Beside `when`: the latest instant, should that
-        /// not have happened by then.
-        "at" => at: Option<Spanned<Span>>,
-        /// What it waits for.
-        "when" => when: Option<Spanned<RawWhen>>,
-        /// What it does, and to whom.
-        "do" => action: Spanned<RawAction>,
-        /// When it ends: what was killed starts again, what was paused goes on, what was cut off is heard again.
-        /// Default: at the end of the load.
-        "heal" => heal: Option<Spanned<RawHeal>>,
-    }
-}
-
-settings! {
-    /// What a fault waits for: one of `produced`, `request` and `then`.
-    pub struct RawWhen {
-        /// So many messages have been produced. A fault on brokers strikes in that very step: before the next message.
-        "produced" => produced: Option<Spanned<RawProduced>>,
-        /// A client asks for something. A fault on brokers strikes before the request is served.
-        "request" => request: Option<Spanned<RawRequest>>,
-        /// The fault of this name, further up in the file, has struck.
-        "then" => then: Option<Spanned<String>>,
-        /// How long after that. Default: at once.
-        "after" => after: Option<Spanned<Span>>,
-    }
-}
-
-settings! {
-    /// So many messages of a topic, over all its partitions, as its leaders count them.
-    pub struct RawProduced {
-        /// The topic.
-        "topic" => topic: Spanned<String>,
-        /// How many.
-        "nth" => nth: Spanned<Whole<1, 9_223_372_036_854_775_807>>,
-    }
-}
-
-settings! {
-    /// The n-th request that fits all of this, counted over all brokers from the beginning of the load.
-    pub struct RawRequest {
-        /// Kafka's name of the API: `Produce`, `Fetch`, `OffsetCommit`. Default: all.
-        "api" => api: Option<Spanned<ApiName>>,
-        /// The `client.id`; a `*` at its end stands for any end. Default: all.
-        "client" => client: Option<Spanned<String>>,
-        /// A topic that it is about. Default: any or none.
-        "topic" => topic: Option<Spanned<String>>,
-        /// A partition of the topic.
-        "partition" => partition: Option<Spanned<Whole<0, 2_147_483_647>>>,
-        /// A consumer group that it is about. Default: any or none.
-        "group" => group: Option<Spanned<String>>,
-        /// The broker that is asked. Default: all.
-        "broker" => broker: Option<Spanned<Whole<1, 2_147_483_647>>>,
-        /// Which of them.
-        "nth" => nth: Spanned<Whole<1, 9_223_372_036_854_775_807>>,
-    }
-}
-
-settings! {
-    /// What a fault does: one of these, with the role that it hits. Roles of brokers are looked up when it strikes.
-    pub struct RawAction {
-        /// `kill -9`.
-        "kill" => kill: Option<Spanned<RoleReference>>,
-        /// Kills a broker, and takes from its disk what it had not synced.
-        "power-loss" => power_loss: Option<Spanned<RoleReference>>,
-        /// Stops it in its tracks (SIGSTOP) until it heals.
-        "pause" => pause: Option<Spanned<RoleReference>>,
-        /// Cuts a broker off from all other nodes, while clients still reach it.
-        "isolate" => isolate: Option<Spanned<RoleReference>>,
-        /// Stops it and starts it again: a service by SIGTERM, a broker by `kill -9`.
-        "restart" => restart: Option<Spanned<RoleReference>>,
-        /// Something happens to requests of clients: from when it strikes until it heals. Without `at` and `when` it is there
-        /// before the first message of the load.
-        "requests" => requests: Option<Spanned<RawRequests>>,
-    }
-}
-
-choices! {
-    /// What a client is left with instead of a reply.
-    pub enum DropChoice {
-        /// Its connection closes.
-        Connection = "connection",
-        /// Nothing, on a connection that stays open and silent.
-        Reply = "reply",
-    }
-}
-
-choices! {
-    /// What is held back.
-    pub enum HoldChoice {
-        /// The request: nobody sees it until then.
-        Request = "request",
-        /// The reply: the request is carried out.
-        Reply = "reply",
-    }
-}
-
-settings! {
-    /// What happens to which requests: those that fit all of the first keys, and exactly one of `error`, `drop`, `hold`,
-    /// `duplicate` and `throttle`. Of several faults that fit a request, the first in the file hits it.
-    pub struct RawRequests {
-        /// Kafka's name of the API: `Produce`, `Fetch`, `OffsetCommit`. Default: all.
-        "api" => api: Option<Spanned<ApiName>>,
-        /// The `client.id`; a `*` at its end stands for any end. Default: all.
-        "client" => client: Option<Spanned<String>>,
-        /// A topic that they are about. Default: any or none.
-        "topic" => topic: Option<Spanned<String>>,
-        /// A partition of the topic.
-        "partition" => partition: Option<Spanned<Whole<0, 2_147_483_647>>>,
-        /// A consumer group that they are about. Default: any or none.
-        "group" => group: Option<Spanned<String>>,
-        /// The broker that is asked. Default: all.
-        "broker" => broker: Option<Spanned<Whole<1, 2_147_483_647>>>,
-        /// Only this one of them, from 1, counted over all brokers; with `times`, the first that is hit. Default: each.
-        "nth" => nth: Option<Spanned<Whole<1, 9_223_372_036_854_775_807>>>,
-        /// How many are hit, one after another. Default: one with `nth`, else all.
-        "times" => times: Option<Spanned<Whole<1, 9_223_372_036_854_775_807>>>,
-        /// Kafka's name of the error that the client gets: `NOT_ENOUGH_REPLICAS`.
-        "error" => error: Option<Spanned<ErrorName>>,
-        /// There is no reply.
-        "drop" => drop: Option<Spanned<DropChoice>>,
-        /// Something waits until the fault heals, or `for` so long.
-        "hold" => hold: Option<Spanned<HoldChoice>>,
-        /// It is carried out twice.
-        "duplicate" => duplicate: Option<Spanned<bool>>,
-        /// The client is told to wait so long, and made to (KIP-219).
-        "throttle" => throttle: Option<Spanned<Span>>,
-        /// Whether the request is carried out all the same. Default: not with `error`, but with `drop`.
-        "applied" => applied: Option<Spanned<bool>>,
-        /// How long `hold` lasts.
-        "for" => lasts: Option<Spanned<Span>>,
-    }
-}
-
-settings! {
-    /// When a fault ends.
-    pub struct RawHeal {
-        /// So long after it began; with `then`, after that.
-        "after" => after: Option<Spanned<Span>>,
-        /// Once the fault of this name has struck.
-        "then" => then: Option<Spanned<String>>,
     }
 }
 

@@ -10,9 +10,10 @@ use super::readiness;
 use super::session::Session;
 use crate::backend::RunningCluster;
 use crate::scenario::deed::Deed;
+use crate::scenario::disturbance::Disturbance;
 use crate::scenario::model::{FaultAction, FaultRule, FaultTarget};
 use rustix::process::Signal;
-use shakedown_cluster::{FaultError, RuleGuard, Strike};
+use shakedown_cluster::{Fault, FaultError, RuleGuard, Strike};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,8 @@ enum Hit<'a> {
     Nodes(FaultAction, Vec<i32>),
     /// Requests, by this rule for as long as it is open.
     Requests(RuleGuard),
+    /// Links, connections or a clock, for as long as it is open.
+    Disturbed(Fault),
 }
 
 impl<'a> Nemesis<'a> {
@@ -179,6 +182,17 @@ impl<'a> Nemesis<'a> {
                 self.lay_rule(place, fault);
                 return Ok(true);
             }
+            Deed::Disturb(disturbance) => {
+                let disturbance = disturbance.clone();
+                return self.disturb(place, fault, &disturbance);
+            }
+            Deed::AdvanceClock(by) => {
+                self.cluster.advance_clock(*by);
+                self.session.journal.fault(&fault.to_string(), fault.deed.to_string());
+                *self.fired.entry(fault.to_string()).or_insert(0) += 1;
+                self.struck[place] = Some(Instant::now());
+                return Ok(true);
+            }
         };
         match target {
             FaultTarget::Service { name, instance } => {
@@ -238,6 +252,17 @@ impl<'a> Nemesis<'a> {
         self.open.push(open);
     }
 
+    /// Puts a fault of links, connections or clocks in place; not where nobody plays one of its roles at the moment.
+    fn disturb(&mut self, place: usize, fault: FaultRule, disturbance: &Disturbance) -> Result<bool, RunError> {
+        let Ok(on) = disturbance.on(|role| self.cluster.players(role)) else { return Ok(false) };
+        let guard = self.cluster.inject(on).map_err(|source| broken(&fault, source))?;
+        let began = Instant::now();
+        self.session.journal.fault(&fault.to_string(), fault.deed.to_string());
+        self.struck[place] = Some(began);
+        self.open.push(OpenFault { place, fault, began, hit: Hit::Disturbed(guard) });
+        Ok(true)
+    }
+
     /// Puts a rule into force. It has struck when it hits its first request, and fires as often as it hits one.
     fn lay_rule(&mut self, place: usize, fault: FaultRule) {
         let Deed::Requests(rule) = &fault.deed else { return };
@@ -285,9 +310,10 @@ impl<'a> Nemesis<'a> {
             Hit::Requests(guard) => {
                 self.count_first_hit(open.place, &open.fault, &guard);
                 let hits = guard.end();
-                *self.fired.entry(name.clone()).or_insert(0) += hits;
-                self.session.journal.fault(&name, format!("healed: {hits} hit"));
+                let bounded = matches!(&open.fault.deed, Deed::Requests(rule) if rule.times.is_some());
+                self.healed_after(&name, hits, bounded);
             }
+            Hit::Disturbed(guard) => self.healed_after(&name, guard.undo(), false),
             Hit::Nodes(action, nodes) => {
                 // Before what comes of it, which the cluster tells by itself.
                 self.session.journal.fault(&name, format!("healed: {}", brokers(&nodes)));
@@ -308,6 +334,12 @@ impl<'a> Nemesis<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Counts a fault that stood for a while. How often it hits without a bound differs from run to run: it fired, or not.
+    fn healed_after(&mut self, name: &str, hits: u64, bounded: bool) {
+        *self.fired.entry(name.to_owned()).or_insert(0) += if bounded { hits } else { hits.min(1) };
+        self.session.journal.fault(name, format!("healed: {hits} hit"));
     }
 
     fn start_again(&self, instance: &Instance, deadline: Instant) -> Result<(), RunError> {

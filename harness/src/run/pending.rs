@@ -50,7 +50,7 @@ impl Pending {
             Deed::Hit { action, target: FaultTarget::Broker(role) } if self.fault.trigger.after.is_zero() => {
                 Some((*action, role.clone()))
             }
-            Deed::Hit { .. } | Deed::Requests(_) => None,
+            _ => None,
         }
     }
 

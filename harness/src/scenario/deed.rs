@@ -1,11 +1,13 @@
 //! What a fault does, and how that is called.
 
+use super::disturbance::Disturbance;
 use super::model::{FaultAction, FaultTarget};
 use shakedown_cluster::{Effect, Rule, Selector, error_name};
 use std::fmt;
+use std::time::Duration;
 
 /// What a fault does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Deed {
     /// Something to whoever plays a role.
     Hit {
@@ -16,17 +18,10 @@ pub enum Deed {
     },
     /// Something to requests of clients, for as long as the fault lasts.
     Requests(Rule),
-}
-
-impl Deed {
-    /// One word for it.
-    #[must_use]
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::Hit { action, .. } => action.word(),
-            Self::Requests(_) => "requests",
-        }
-    }
+    /// Something to links, connections or a clock, for as long as the fault lasts.
+    Disturb(Disturbance),
+    /// Every wall clock moves on, for good.
+    AdvanceClock(Duration),
 }
 
 impl fmt::Display for Deed {
@@ -34,6 +29,8 @@ impl fmt::Display for Deed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Hit { action, target } => write!(f, "{} {target}", action.word()),
+            Self::Disturb(disturbance) => disturbance.fmt(f),
+            Self::AdvanceClock(by) => write!(f, "advance the clock by {by:?}"),
             Self::Requests(rule) => {
                 write!(f, "{} {}", Done(&rule.effect), Asked(&rule.selector))?;
                 match (rule.from, rule.times) {

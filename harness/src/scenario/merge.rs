@@ -2,9 +2,9 @@
 
 use crate::language::document::Spanned;
 use crate::language::raw::{
-    RawCluster, RawConserved, RawExpect, RawFault, RawFlow, RawLimits, RawLoad, RawScenario, RawService, RawSystem,
-    RawTopic,
+    RawCluster, RawConserved, RawExpect, RawFlow, RawLimits, RawLoad, RawScenario, RawService, RawSystem, RawTopic,
 };
+use crate::language::raw_faults::RawFault;
 use crate::language::setting::{Named, Whole};
 
 /// Everything that both files say, with every place kept.

@@ -284,7 +284,7 @@ pub struct Heal {
 }
 
 /// One fault.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FaultRule {
     /// When.
     pub trigger: Trigger,

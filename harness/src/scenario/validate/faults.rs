@@ -2,14 +2,15 @@
 //!
 //! When they strike is checked in [`super::triggers`].
 
-use super::requests;
 use super::scenario::Capabilities;
 use super::scope::Scope;
 use super::triggers::{self, Names};
+use super::{disturbances, requests};
 use crate::language::document::{Place, Spanned};
 use crate::language::names;
 use crate::language::problem::Problems;
-use crate::language::raw::{RawFault, RawRequests};
+use crate::language::quantity::Span;
+use crate::language::raw_faults::{RawClients, RawClock, RawFault, RawLinks, RawRequests};
 use crate::language::reference::{RoleReference, TargetReference};
 use crate::scenario::deed::Deed;
 use crate::scenario::merge::Merged;
@@ -19,6 +20,9 @@ use std::time::Duration;
 
 /// What the harness itself does to the processes it started, whatever plays the cluster.
 const SERVICE_ACTIONS: [FaultAction; 3] = [FaultAction::Kill, FaultAction::Pause, FaultAction::Restart];
+
+/// What is done neither to a service nor to a broker.
+const OTHERS: [&str; 6] = ["cut", "delay", "clients", "clock", "advance-clock", "requests"];
 
 /// Whom it does that to.
 const SERVICE_ROLES: [&str; 2] = ["service(NAME)", "instance(NAME, N)"];
@@ -37,10 +41,11 @@ pub(super) fn validate(
         let Some(deed) = deed(fault, problems) else { continue };
         let (action, role) = match deed {
             RawDeed::Hit(action, role) => (action, role),
-            RawDeed::Requests(requests) => {
-                let rule = requests::rule(requests, scope, capabilities, problems);
-                if let (Some(trigger), Some(heal), Some(rule)) = (trigger, heal, rule) {
-                    rules.push((requests.place, FaultRule { trigger, deed: Deed::Requests(rule), heal }));
+            other => {
+                let place = fault.value.action.place;
+                let deed = other_deed(&other, place, scope, capabilities, problems);
+                if let (Some(trigger), Some(heal), Some(deed)) = (trigger, heal, deed) {
+                    rules.push((place, FaultRule { trigger, deed, heal }));
                 }
                 continue;
             }
@@ -74,7 +79,7 @@ fn quoted(rule: &FaultRule) -> String {
     match &rule.deed {
         Deed::Hit { target: FaultTarget::Service { name, .. }, .. } => format!("`{name}`"),
         Deed::Hit { target: FaultTarget::Broker(role), .. } => format!("`{role}`"),
-        Deed::Requests(_) => "requests".to_owned(),
+        Deed::Requests(_) | Deed::Disturb(_) | Deed::AdvanceClock(_) => rule.deed.to_string(),
     }
 }
 
@@ -119,6 +124,33 @@ fn held(rule: &FaultRule) -> Option<(Duration, Duration)> {
 enum RawDeed<'a> {
     Hit(FaultAction, &'a Spanned<RoleReference>),
     Requests(&'a Spanned<RawRequests>),
+    Links { links: &'a Spanned<RawLinks>, delayed: bool },
+    Clients(&'a Spanned<RawClients>),
+    Clock(&'a Spanned<RawClock>),
+    AdvanceClock(&'a Spanned<Span>),
+}
+
+/// What is done neither to a service nor to a broker.
+fn other_deed(
+    deed: &RawDeed<'_>,
+    place: Place,
+    scope: &Scope<'_>,
+    capabilities: Capabilities<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<Deed> {
+    if let RawDeed::Requests(requests) = deed {
+        return requests::rule(requests, scope, capabilities, problems).map(Deed::Requests);
+    }
+    if !disturbances::possible("links, connections and clocks", place, capabilities, problems) {
+        return None;
+    }
+    match deed {
+        RawDeed::Links { links, delayed } => disturbances::links(links, *delayed, scope, problems).map(Deed::Disturb),
+        RawDeed::Clients(clients) => disturbances::clients(clients, scope, problems).map(Deed::Disturb),
+        RawDeed::Clock(clock) => disturbances::clock(clock, scope, problems).map(Deed::Disturb),
+        RawDeed::AdvanceClock(by) => Some(Deed::AdvanceClock(by.value.0)),
+        RawDeed::Hit(..) | RawDeed::Requests(_) => None,
+    }
 }
 
 fn deed<'a>(fault: &'a Spanned<RawFault>, problems: &mut Problems<'_>) -> Option<RawDeed<'a>> {
@@ -132,13 +164,22 @@ fn deed<'a>(fault: &'a Spanned<RawFault>, problems: &mut Problems<'_>) -> Option
         (FaultAction::Restart, &raw.restart),
     ];
     let hits = all.into_iter().filter_map(|(action, role)| role.as_ref().map(|role| RawDeed::Hit(action, role)));
-    let mut given = hits.chain(raw.requests.as_ref().map(RawDeed::Requests));
+    let links = |links, delayed| RawDeed::Links { links, delayed };
+    let others = [
+        raw.cut.as_ref().map(|cut| links(cut, false)),
+        raw.delay.as_ref().map(|delay| links(delay, true)),
+        raw.clients.as_ref().map(RawDeed::Clients),
+        raw.clock.as_ref().map(RawDeed::Clock),
+        raw.advance_clock.as_ref().map(RawDeed::AdvanceClock),
+        raw.requests.as_ref().map(RawDeed::Requests),
+    ];
+    let mut given = hits.chain(others.into_iter().flatten());
     match (given.next(), given.next()) {
         (Some(only), None) => Some(only),
         (first, _) => {
             let message =
                 if first.is_none() { "this fault does nothing" } else { "this fault does two things at once" };
-            let words = all.iter().map(|(action, _)| action.word()).chain(["requests"]);
+            let words = all.iter().map(|(action, _)| action.word()).chain(OTHERS);
             let forms: Vec<String> = words.map(|word| format!("{{ {word} = ... }}")).collect();
             let help = format!("write one of {}; for two faults write [[fault]] twice", forms.join(", "));
             problems.add(action.place, message, "not exactly one action", help);
@@ -196,7 +237,7 @@ fn instance(
 }
 
 /// Whether somebody can ever play the role.
-fn broker_exists(role: &Role, place: Place, scope: &Scope<'_>, problems: &mut Problems<'_>) -> bool {
+pub(super) fn broker_exists(role: &Role, place: Place, scope: &Scope<'_>, problems: &mut Problems<'_>) -> bool {
     match role {
         Role::Controller => true,
         Role::Broker(id) => {

@@ -1,8 +1,9 @@
 //! From what the files say to a scenario that can be run; every dangling name and missing datum is an error here.
 //!
 //! Each part has its file: [`topics`], [`services`], [`flows`], [`load`], [`faults`] with their [`triggers`] and those on
-//! [`requests`], [`expect`].
+//! [`requests`] and other [`disturbances`], [`expect`].
 
+mod disturbances;
 mod expect;
 mod faults;
 mod flows;

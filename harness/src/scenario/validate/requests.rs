@@ -1,12 +1,13 @@
 //! Faults on requests: that the back end can do them, which requests they are about, and exactly one thing that happens.
 
+use super::disturbances;
 use super::scenario::Capabilities;
 use super::scope::Scope;
 use crate::language::document::{Place, Spanned};
 use crate::language::names;
 use crate::language::problem::Problems;
 use crate::language::protocol::ApiName;
-use crate::language::raw::{DropChoice, HoldChoice, RawRequest, RawRequests};
+use crate::language::raw_faults::{DropChoice, HoldChoice, RawRequest, RawRequests};
 use crate::language::setting::Whole;
 use shakedown_cluster::{BrokerId, Effect, Rule, Selector};
 
@@ -20,9 +21,7 @@ pub(super) fn rule(
     capabilities: Capabilities<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<Rule> {
-    if !capabilities.broker_faults.requests {
-        let message = format!("the back end `{}` cannot change what becomes of requests", capabilities.backend);
-        problems.add(requests.place, message, "not possible here", "the back end `embedded` can");
+    if !disturbances::possible("what becomes of requests", requests.place, capabilities, problems) {
         return None;
     }
     let raw = &requests.value;

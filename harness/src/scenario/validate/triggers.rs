@@ -5,7 +5,7 @@ use super::scope::Scope;
 use crate::language::document::Spanned;
 use crate::language::names;
 use crate::language::problem::Problems;
-use crate::language::raw::{RawFault, RawWhen};
+use crate::language::raw_faults::{RawFault, RawWhen};
 use crate::language::reference::TargetReference;
 use crate::scenario::merge::Merged;
 use crate::scenario::model::{Condition, Heal, Trigger};
@@ -65,6 +65,7 @@ pub(super) fn trigger(
     }
     let at = at.as_ref().map(|at| at.value.0);
     let Some(when) = when else {
+        // A rule is there from the beginning, unless told otherwise.
         if fault.value.action.value.requests.is_some() {
             return Some(Trigger { at: Some(at.unwrap_or_default()), when: None, after: std::time::Duration::ZERO });
         }
