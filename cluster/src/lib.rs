@@ -15,7 +15,7 @@
 //!
 //! - [`builder`], [`handle`]: what users see.
 //! - [`faults`], [`roles`], [`watch`]: what can be done to nodes, to which, and when; [`rules`]: what to requests.
-//! - [`injection`]: faults that stand until their guard is dropped; [`network`]: the simple calls. What they do to links is
+//! - [`injection`]: faults that stand until their guard is dropped, by role in [`disturbance`]; [`network`]: the simple calls. What they do to links is
 //!   in [`links`], to clients' connections in [`weather`], to wall clocks in [`wall`]; their chance comes from [`chance`].
 //! - [`thread`], [`shell`]: all nodes on one thread, their messages to each other, and their deadlines. A node over all
 //!   its lives is a [`slot`]; how time goes on is in [`clock`].
@@ -30,6 +30,7 @@ mod clock;
 mod connection;
 #[cfg(feature = "control")]
 pub mod control;
+pub mod disturbance;
 pub mod faults;
 pub mod handle;
 pub mod injection;
@@ -50,6 +51,7 @@ pub mod watch;
 pub mod weather;
 
 pub use builder::{ClusterBuilder, StartError};
+pub use disturbance::{Disturbance, Links};
 pub use faults::{FaultError, NodeFault, Strike};
 pub use handle::{Cluster, ClusterEvent, NodeAddress};
 pub use injection::{AnyFault, Fault};

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use shakedown_cluster::Cluster;
 use shakedown_cluster::control::ControlServer;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long anything may take on a busy machine before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -112,6 +112,39 @@ fn rules_are_made_counted_released_and_ended_over_http() {
 }
 
 #[test]
+fn links_connections_and_clocks_are_disturbed_over_http() {
+    let controlled = Controlled::new();
+    controlled.produce();
+    let late = json!({ "clients": { "of": "leader(orders/0)", "effect": { "delay": { "ms": 150 } } } });
+    let (status, made) = controlled.post("/v1/disturbances", &late);
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let path = format!("/v1/disturbances/{}", made["id"]);
+    let begin = Instant::now();
+    controlled.produce();
+    assert!(begin.elapsed() >= Duration::from_millis(150), "the acknowledgement was late: {:?}", begin.elapsed());
+    let hits = controlled.get(&path)["hits"].as_u64().expect("a number");
+    assert!(hits >= 1, "{hits} answers");
+    assert_eq!(controlled.ask(Method::DELETE, &path, None).0, StatusCode::OK);
+    assert_eq!(controlled.ask(Method::DELETE, &path, None).0, StatusCode::NOT_FOUND);
+
+    for order in [
+        json!({ "cut": { "one-way": { "from": "controller", "to": "broker(1)" } } }),
+        json!({ "cut": { "groups": [["broker(1)"], ["broker(2)", "broker(3)"]] } }),
+        json!({ "delay": { "links": { "between": ["broker(1)", "broker(2)"] }, "ms": 5, "jitter_ms": 5 } }),
+        json!({ "delay": { "links": { "ring": {} }, "ms": 1 } }),
+        json!({ "clients": { "client": "nobody", "effect": { "cut": {} } } }),
+        json!({ "clock": { "of": "broker(2)", "effect": { "ahead": 3_600_000 } } }),
+    ] {
+        let (status, made) = controlled.post("/v1/disturbances", &order);
+        assert_eq!(status, StatusCode::CREATED, "{order}: {made}");
+    }
+    assert_eq!(controlled.post("/v1/clock/advance", &json!({ "ms": 86_400_000 })).0, StatusCode::NO_CONTENT);
+    assert_eq!(controlled.ask(Method::POST, "/v1/heal", None).0, StatusCode::OK);
+    assert_eq!(controlled.ask(Method::GET, "/v1/disturbances/7", None).0, StatusCode::NOT_FOUND);
+    controlled.produce();
+}
+
+#[test]
 fn what_cannot_be_done_is_refused_with_what_can() {
     let controlled = Controlled::new();
     for (path, body, status, told) in [
@@ -125,6 +158,10 @@ fn what_cannot_be_done_is_refused_with_what_can() {
         ("/v1/rules", json!({ "api": "Produse", "effect": { "duplicate": {} } }), 400, "`Produse` is no API"),
         ("/v1/rules", json!({ "effect": { "error": { "code": "OOPS" } } }), 400, "`OOPS` is no error"),
         ("/v1/rules", json!({ "effect": { "explode": {} } }), 422, "unknown variant `explode`"),
+        ("/v1/disturbances", json!({ "cut": { "around": "king" } }), 400, "`king` is no role"),
+        ("/v1/disturbances", json!({ "cut": { "around": "leader(absent/0)" } }), 409, "nobody is leader(absent/0)"),
+        ("/v1/disturbances", json!({ "clock": { "of": "broker(1)", "effect": { "rate": -1.0 } } }), 400, "-1"),
+        ("/v1/disturbances", json!({ "storm": {} }), 422, "unknown variant `storm`"),
         ("/v1/rules", json!({ "partition": 1, "effect": { "duplicate": {} } }), 400, "without `topic`"),
     ] {
         let (got, answer) = controlled.post(path, &body);
@@ -142,6 +179,6 @@ fn the_document_describes_every_path() {
     for path in ["/v1/cluster", "/v1/faults", "/v1/heal", "/v1/rules", "/v1/rules/{id}", "/v1/rules/{id}/release"] {
         assert!(paths.iter().any(|known| *known == path), "{path} in {paths:?}");
     }
-    assert_eq!(paths.len(), 10, "{paths:?}");
+    assert_eq!(paths.len(), 13, "{paths:?}");
     assert!(document["components"]["schemas"]["RuleOrder"]["properties"]["effect"].is_object());
 }

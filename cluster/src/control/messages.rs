@@ -140,12 +140,12 @@ pub enum EffectOrder {
     },
 }
 
-/// A rule in force.
+/// A rule in force, or a fault that stands.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct RuleView {
+pub struct Standing {
     /// Its number.
     pub id: u64,
-    /// How many requests it has hit.
+    /// How often it has hit.
     pub hits: u64,
 }
 

@@ -3,6 +3,8 @@
 //! Owns the server's thread; what is asked and answered is in [`messages`], by whom in `routes`. `GET /openapi.json`
 //! describes it all. It listens where it is told to and asks nobody who he is: keep it on loopback.
 
+mod disturbances;
+mod held;
 pub mod messages;
 mod routes;
 mod rules;

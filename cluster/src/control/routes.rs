@@ -1,10 +1,13 @@
-//! Who answers what: the cluster, its nodes and its links. Rules have a file of their own.
+//! Who answers what: the cluster, its nodes and its links. Rules and disturbances have files of their own.
 
+use super::held::Held;
 use super::messages::{ClusterView, LinkOrder, NodeView, PartitionView, Player, Problem, StrikeOrder, Struck};
-use super::rules::{self, RulesHeld};
+use super::{disturbances, rules};
 use crate::faults::{FaultError, NodeFault};
 use crate::handle::Cluster;
+use crate::injection::Fault;
 use crate::roles::Role;
+use crate::rules::RuleGuard;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -18,7 +21,8 @@ use utoipa_axum::routes;
 #[derive(Clone)]
 pub(super) struct Context {
     pub(super) cluster: Arc<Cluster>,
-    pub(super) rules: Arc<RulesHeld>,
+    pub(super) rules: Arc<Held<RuleGuard>>,
+    pub(super) disturbances: Arc<Held<Fault>>,
 }
 
 /// A request that cannot be carried out.
@@ -44,7 +48,8 @@ impl From<FaultError> for Refusal {
 
 /// Everything that is served, and the document that describes it.
 pub(super) fn router(cluster: Arc<Cluster>) -> Router {
-    let context = Context { cluster, rules: Arc::default() };
+    let (rules, disturbances) = (Arc::new(Held::new("rule")), Arc::new(Held::new("disturbance")));
+    let context = Context { cluster, rules, disturbances };
     let (router, mut document) = OpenApiRouter::new()
         .routes(routes!(view))
         .routes(routes!(partition))
@@ -54,6 +59,7 @@ pub(super) fn router(cluster: Arc<Cluster>) -> Router {
         .routes(routes!(cut))
         .routes(routes!(heal))
         .merge(rules::router())
+        .merge(disturbances::router())
         .split_for_parts();
     document.info.title = "Shakedown: a cluster under control".to_owned();
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
@@ -154,13 +160,14 @@ async fn cut(State(context): State<Context>, Json(order): Json<LinkOrder>) -> Re
     Ok(Json(Struck { nodes: vec![one, other] }))
 }
 
-/// Ends every rule that was made here, mends every link, lets every node that stands still go on and starts those that are
+/// Ends every rule and every disturbance that was made here, mends every link, lets every node that stands still go on and starts those that are
 /// down.
 #[utoipa::path(post, path = "/v1/heal", responses((status = OK, body = Struck)))]
 async fn heal(State(context): State<Context>) -> Result<Json<Struck>, Refusal> {
-    let rules = Arc::clone(&context.rules);
+    let (rules, disturbances) = (Arc::clone(&context.rules), Arc::clone(&context.disturbances));
     let nodes = beside(&context, move |cluster| {
         rules.end_all();
+        disturbances.end_all();
         cluster.heal();
         let mut healed = Vec::new();
         for id in cluster.nodes().iter().map(|node| node.id) {

@@ -1,16 +1,13 @@
-//! Rules over HTTP: a guard is held here for each, by number.
+//! Rules over HTTP: a guard is held for each, by number.
 
 #![expect(unused_qualifications, reason = "utoipa writes the type of a query with its module")]
 
-use super::messages::{Problem, RuleOrder, RuleView};
+use super::messages::{Problem, RuleOrder, Standing};
 use super::routes::{Context, Refusal, beside};
-use crate::rules::RuleGuard;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -19,60 +16,21 @@ use utoipa_axum::routes;
 /// The longest that somebody may wait for hits in one request.
 const WAIT_MAX_MS: u64 = 60_000;
 
-/// The rules that were made through this API.
-#[derive(Default)]
-pub(super) struct RulesHeld {
-    held: Mutex<(u64, BTreeMap<u64, Arc<RuleGuard>>)>,
-}
-
-impl RulesHeld {
-    /// A panic elsewhere leaves the table as it is: it is changed in one step.
-    fn lock(&self) -> MutexGuard<'_, (u64, BTreeMap<u64, Arc<RuleGuard>>)> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add(&self, guard: RuleGuard) -> u64 {
-        let mut held = self.lock();
-        held.0 += 1;
-        let id = held.0;
-        held.1.insert(id, Arc::new(guard));
-        id
-    }
-
-    fn get(&self, id: u64) -> Result<Arc<RuleGuard>, Refusal> {
-        self.lock().1.get(&id).cloned().ok_or_else(|| unknown(id))
-    }
-
-    fn remove(&self, id: u64) -> Result<Arc<RuleGuard>, Refusal> {
-        self.lock().1.remove(&id).ok_or_else(|| unknown(id))
-    }
-
-    /// Ends all of them.
-    pub(super) fn end_all(&self) {
-        let all = std::mem::take(&mut self.lock().1);
-        drop(all);
-    }
-}
-
-fn unknown(id: u64) -> Refusal {
-    Refusal(StatusCode::NOT_FOUND, format!("there is no rule {id}: it has ended, or was never made"))
-}
-
 pub(super) fn router() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(make)).routes(routes!(look, end)).routes(routes!(release))
 }
 
 /// Puts a rule for requests into force, behind those that are: the first that hits a request decides about it.
 #[utoipa::path(post, path = "/v1/rules", request_body = RuleOrder,
-    responses((status = CREATED, body = RuleView), (status = BAD_REQUEST, body = Problem)))]
+    responses((status = CREATED, body = Standing), (status = BAD_REQUEST, body = Problem)))]
 async fn make(
     State(context): State<Context>,
     Json(order): Json<RuleOrder>,
-) -> Result<(StatusCode, Json<RuleView>), Refusal> {
+) -> Result<(StatusCode, Json<Standing>), Refusal> {
     let rule = order.rule().map_err(|error| Refusal(StatusCode::BAD_REQUEST, error))?;
     let guard = beside(&context, move |cluster| cluster.rule(rule)).await?;
     let id = context.rules.add(guard);
-    Ok((StatusCode::CREATED, Json(RuleView { id, hits: 0 })))
+    Ok((StatusCode::CREATED, Json(Standing { id, hits: 0 })))
 }
 
 /// How long to wait for which hits.
@@ -87,12 +45,12 @@ struct Patience {
 
 /// How often a rule has hit.
 #[utoipa::path(get, path = "/v1/rules/{id}", params(("id" = u64, Path), Patience),
-    responses((status = OK, body = RuleView), (status = NOT_FOUND, body = Problem)))]
+    responses((status = OK, body = Standing), (status = NOT_FOUND, body = Problem)))]
 async fn look(
     State(context): State<Context>,
     Path(id): Path<u64>,
     query: Query<Patience>,
-) -> Result<Json<RuleView>, Refusal> {
+) -> Result<Json<Standing>, Refusal> {
     let Query(wait) = query;
     let guard = context.rules.get(id)?;
     let looked = beside(&context, move |_| {
@@ -103,30 +61,30 @@ async fn look(
         }
         guard.hits()
     });
-    Ok(Json(RuleView { id, hits: looked.await? }))
+    Ok(Json(Standing { id, hits: looked.await? }))
 }
 
 /// Lets go on what a rule holds. It stays in force.
 #[utoipa::path(post, path = "/v1/rules/{id}/release", params(("id" = u64, Path)),
-    responses((status = OK, body = RuleView), (status = NOT_FOUND, body = Problem)))]
-async fn release(State(context): State<Context>, Path(id): Path<u64>) -> Result<Json<RuleView>, Refusal> {
+    responses((status = OK, body = Standing), (status = NOT_FOUND, body = Problem)))]
+async fn release(State(context): State<Context>, Path(id): Path<u64>) -> Result<Json<Standing>, Refusal> {
     let guard = context.rules.get(id)?;
     let hits = beside(&context, move |_| {
         guard.release();
         guard.hits()
     });
-    Ok(Json(RuleView { id, hits: hits.await? }))
+    Ok(Json(Standing { id, hits: hits.await? }))
 }
 
 /// Ends a rule; what it held goes on.
 #[utoipa::path(delete, path = "/v1/rules/{id}", params(("id" = u64, Path)),
-    responses((status = OK, body = RuleView), (status = NOT_FOUND, body = Problem)))]
-async fn end(State(context): State<Context>, Path(id): Path<u64>) -> Result<Json<RuleView>, Refusal> {
+    responses((status = OK, body = Standing), (status = NOT_FOUND, body = Problem)))]
+async fn end(State(context): State<Context>, Path(id): Path<u64>) -> Result<Json<Standing>, Refusal> {
     let guard = context.rules.remove(id)?;
     let hits = beside(&context, move |_| {
         let hits = guard.hits();
         drop(guard);
         hits
     });
-    Ok(Json(RuleView { id, hits: hits.await? }))
+    Ok(Json(Standing { id, hits: hits.await? }))
 }

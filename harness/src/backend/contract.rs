@@ -2,7 +2,7 @@
 //! what happens in it, and stop when dropped.
 
 use shakedown_cluster::{
-    AnyFault, ClusterEvent, Condition, Fault, FaultError, NodeFault, Role, Rule, RuleGuard, Strike, Watch,
+    ClusterEvent, Condition, Disturbance, Fault, FaultError, NodeFault, Role, Rule, RuleGuard, Strike, Watch,
 };
 use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
@@ -89,14 +89,11 @@ pub trait RunningCluster: Send + Sync {
     /// Puts a fault of links, connections or clocks in place.
     ///
     /// # Errors
-    /// When it names a node that there is not.
-    fn inject(&self, fault: AnyFault) -> Result<Fault, FaultError>;
+    /// [`FaultError::Nobody`] when nobody plays one of its roles; it may be tried again.
+    fn disturb(&self, disturbance: &Disturbance) -> Result<Fault, FaultError>;
 
     /// Moves every wall clock on.
     fn advance_clock(&self, by: Duration);
-
-    /// Who plays a role at the moment.
-    fn players(&self, role: &Role) -> Vec<i32>;
 
     /// Undoes a fault on a node.
     ///

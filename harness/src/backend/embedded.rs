@@ -2,7 +2,7 @@
 
 use super::contract::{Backend, BackendError, BrokerFaults, ClusterPlan, RunningCluster};
 use shakedown_cluster::{
-    AnyFault, Cluster, ClusterEvent, Condition, Fault, FaultError, NodeFault, Role, Rule, RuleGuard, Strike, Watch,
+    Cluster, ClusterEvent, Condition, Disturbance, Fault, FaultError, NodeFault, Role, Rule, RuleGuard, Strike, Watch,
 };
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -70,16 +70,12 @@ impl RunningCluster for Cluster {
         Self::rule(self, rule)
     }
 
-    fn inject(&self, fault: AnyFault) -> Result<Fault, FaultError> {
-        Self::inject(self, fault)
+    fn disturb(&self, disturbance: &Disturbance) -> Result<Fault, FaultError> {
+        Self::disturb(self, disturbance)
     }
 
     fn advance_clock(&self, by: Duration) {
         Self::advance_clock(self, by);
-    }
-
-    fn players(&self, role: &Role) -> Vec<i32> {
-        Self::players(self, role)
     }
 
     fn undo(&self, fault: NodeFault, node: i32) -> Result<(), FaultError> {

@@ -10,10 +10,9 @@ use super::readiness;
 use super::session::Session;
 use crate::backend::RunningCluster;
 use crate::scenario::deed::Deed;
-use crate::scenario::disturbance::Disturbance;
 use crate::scenario::model::{FaultAction, FaultRule, FaultTarget};
 use rustix::process::Signal;
-use shakedown_cluster::{Fault, FaultError, RuleGuard, Strike};
+use shakedown_cluster::{Disturbance, Fault, FaultError, RuleGuard, Strike};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -254,8 +253,11 @@ impl<'a> Nemesis<'a> {
 
     /// Puts a fault of links, connections or clocks in place; not where nobody plays one of its roles at the moment.
     fn disturb(&mut self, place: usize, fault: FaultRule, disturbance: &Disturbance) -> Result<bool, RunError> {
-        let Ok(on) = disturbance.on(|role| self.cluster.players(role)) else { return Ok(false) };
-        let guard = self.cluster.inject(on).map_err(|source| broken(&fault, source))?;
+        let guard = match self.cluster.disturb(disturbance) {
+            Ok(guard) => guard,
+            Err(FaultError::Nobody { .. }) => return Ok(false),
+            Err(source) => return Err(broken(&fault, source)),
+        };
         let began = Instant::now();
         self.session.journal.fault(&fault.to_string(), fault.deed.to_string());
         self.struck[place] = Some(began);

@@ -1,8 +1,7 @@
 //! What a fault does, and how that is called.
 
-use super::disturbance::Disturbance;
 use super::model::{FaultAction, FaultTarget};
-use shakedown_cluster::{Effect, Rule, Selector, error_name};
+use shakedown_cluster::{Disturbance, Effect, Rule, Selector, error_name};
 use std::fmt;
 use std::time::Duration;
 

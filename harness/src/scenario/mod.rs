@@ -1,10 +1,9 @@
 //! A scenario as it will be run: every name resolved, every default filled in, every rule known to have its data.
 //!
 //! Reading order: [`files`] (finding and reading the files), [`merge`] (a scenario laid over its system), [`model`] (the
-//! result, with what faults do in [`deed`] and [`disturbance`]), [`validate`] (how one becomes the other, and every error on the way).
+//! result, with what faults do in [`deed`]), [`validate`] (how one becomes the other, and every error on the way).
 
 pub mod deed;
-pub mod disturbance;
 pub mod files;
 pub mod merge;
 pub mod model;

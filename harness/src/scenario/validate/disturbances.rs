@@ -9,8 +9,7 @@ use crate::language::problem::Problems;
 use crate::language::quantity::Span;
 use crate::language::raw_faults::{RawClients, RawClock, RawLinks};
 use crate::language::reference::RoleReference;
-use crate::scenario::disturbance::{Disturbance, Links};
-use shakedown_cluster::{ClientEffect, ClockEffect, Delay, Role, TimeShift};
+use shakedown_cluster::{ClientEffect, ClockEffect, Delay, Disturbance, Links, Role, TimeShift};
 use std::num::NonZeroU64;
 use std::time::Duration;
 

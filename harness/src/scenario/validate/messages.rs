@@ -239,6 +239,52 @@ fn faults_on_requests_name_what_exists_and_do_one_thing() {
 }
 
 #[test]
+fn links_connections_and_clocks_are_named_in_one_way() {
+    let with = |action: &str| {
+        let fault = format!("[[fault]]\nat = \"200ms\"\ndo = {{ {action} }}\n");
+        read(&GOOD.replace("[expect]", &format!("{fault}\n[expect]")))
+    };
+    for (action, called) in [
+        ("cut = { from = \"controller\", to = \"broker(2)\" }", "cut controller -> broker(2) at 200ms"),
+        ("cut = { between = [\"broker(1)\", \"broker(2)\"] }", "cut broker(1) - broker(2) at 200ms"),
+        ("cut = { groups = [[\"broker(1)\"], [\"broker(2)\"]] }", "cut broker(1) | broker(2) at 200ms"),
+        ("cut = { bridge = \"broker(1)\" }", "cut all but those of the bridge broker(1) at 200ms"),
+        ("delay = { ring = true, by = \"5ms\" }", "delay 5ms all but the ring at 200ms"),
+        (
+            "delay = { around = \"controller\", by = \"5ms\", jitter = \"2ms\" }",
+            "delay 5ms to 7ms around controller at 200ms",
+        ),
+        (
+            "clients = { of = \"leader(orders/0)\", client = \"tracker\", half-open = true }",
+            "clients called tracker of leader(orders/0): half-open at 200ms",
+        ),
+        ("clients = { bandwidth = \"64KiB\" }", "clients: 65536 bytes a second at 200ms"),
+        ("clients = { reset-after = 5, times = 1 }", "clients: reset after 5 bytes of an answer, 1 times at 200ms"),
+        ("clock = { of = \"broker(3)\", behind = \"1h\" }", "clock of broker(3) 3600s behind at 200ms"),
+        ("clock = { of = \"controller\", rate = 1.5 }", "clock of controller at 1.5 times its rate at 200ms"),
+        ("advance-clock = \"7d\"", "advance the clock by 604800s at 200ms"),
+    ] {
+        let scenario = with(action).unwrap_or_else(|error| panic!("{}", error.render(false)));
+        assert_eq!(scenario.faults[1].to_string(), called);
+    }
+    let messages: Vec<String> = [
+        "cut = { from = \"controller\" }",
+        "cut = { around = \"controller\", ring = true }",
+        "cut = { ring = true, by = \"5ms\" }",
+        "cut = { around = \"service(tracker)\" }",
+        "cut = { around = \"broker(4)\" }",
+        "delay = { ring = true }",
+        "clients = { client = \"tracker\" }",
+        "clients = { cut = true, jitter = \"5ms\" }",
+        "clock = { of = \"broker(1)\", ahead = \"1h\", rate = 2 }",
+    ]
+    .into_iter()
+    .map(|action| with(action).expect_err(action).render(false))
+    .collect();
+    insta::assert_snapshot!(messages.join("\n\n"));
+}
+
+#[test]
 fn a_fault_may_wait_for_a_request() {
     let with = |request: &str| {
         let fault =

@@ -1,9 +1,13 @@
 //! What may be wrong between nodes, between clients and nodes, and with clocks, by the roles of those whom it hits; and how
-//! that is called.
+//! that is called in scenarios and reports. What it does to whom is in [`crate::injection`].
 
-use shakedown_cluster::{
-    AnyFault, ClientEffect, ClientFault, Clients, ClockEffect, ClockFault, Delay, LinkFault, LinkSet, Role, TimeShift,
-};
+use crate::faults::FaultError;
+use crate::handle::Cluster;
+use crate::injection::{AnyFault, Fault};
+use crate::links::{Delay, LinkFault, LinkSet};
+use crate::roles::Role;
+use crate::wall::{ClockEffect, ClockFault, TimeShift};
+use crate::weather::{ClientEffect, ClientFault, Clients};
 use std::fmt;
 
 /// A fault that stands until it heals.
@@ -54,10 +58,10 @@ pub enum Links {
 }
 
 impl Disturbance {
-    /// The fault on those who play the roles at the moment; the role that nobody plays, if there is one.
+    /// The fault on those who play the roles at the moment.
     ///
     /// # Errors
-    /// That role.
+    /// The first role that nobody plays.
     pub fn on(&self, players: impl Fn(&Role) -> Vec<i32>) -> Result<AnyFault, Role> {
         let one = |role: &Role| players(role).first().copied().ok_or_else(|| role.clone());
         Ok(match self {
@@ -72,6 +76,17 @@ impl Disturbance {
             }
             Self::Clock { of, effect } => ClockFault { node: one(of)?, effect: effect.clone() }.into(),
         })
+    }
+}
+
+impl Cluster {
+    /// As [`Self::inject`], on those who play the roles at the moment.
+    ///
+    /// # Errors
+    /// [`FaultError::Nobody`] when nobody plays one of them; it may be tried again.
+    pub fn disturb(&self, disturbance: &Disturbance) -> Result<Fault, FaultError> {
+        let fault = disturbance.on(|role| self.players(role)).map_err(|role| FaultError::Nobody { role })?;
+        self.inject(fault)
     }
 }
 
