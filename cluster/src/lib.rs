@@ -19,11 +19,14 @@
 //!   its lives is a [`slot`]; who hears whom is in [`links`]; how time goes on is in [`clock`].
 //! - [`listener`], [`connection`], [`mailbox`]: sockets to frames and back.
 //! - [`settings`]: what may be configured.
-//! - [`store`]: batches in memory up to a budget, then in a temporary file.
+//! - [`store`]: batches in memory up to a budget, then in a temporary file; or in files that stay, in a [`data_folder`].
+//!   What goes wrong with a node's disk is in [`disks`].
 
 pub mod builder;
 mod clock;
 mod connection;
+pub mod data_folder;
+pub mod disks;
 pub mod faults;
 pub mod handle;
 mod links;
@@ -38,6 +41,8 @@ mod thread;
 pub mod watch;
 
 pub use builder::{ClusterBuilder, StartError};
+pub use data_folder::DataFolderError;
+pub use disks::{Damage, DiskFault};
 pub use faults::{FaultError, NodeFault, Strike};
 pub use handle::{Cluster, ClusterEvent, NodeAddress};
 pub use roles::Role;

@@ -34,6 +34,8 @@ pub(crate) struct Shell {
     wall_start_ms: i64,
     deadline: Cell<Option<u64>>,
     deadline_moved: Notify,
+    /// Whether the disk of some node has failed, and the node is to be stopped behind this step.
+    pub(crate) disk_failed: Cell<bool>,
 }
 
 impl Shell {
@@ -53,6 +55,7 @@ impl Shell {
             wall_start_ms: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX),
             deadline: Cell::new(None),
             deadline_moved: Notify::new(),
+            disk_failed: Cell::new(false),
         })
     }
 
@@ -90,6 +93,7 @@ impl Shell {
     pub(crate) fn deliver_all(&self, node: usize, inputs: impl IntoIterator<Item = Input>) {
         self.queue.borrow_mut().extend(inputs.into_iter().map(|input| (node, input)));
         self.settle();
+        self.look_at_disks();
         if !self.watches.is_empty() {
             self.look();
         }
@@ -103,7 +107,8 @@ impl Shell {
             let Some((node, input)) = slots.get_mut(at).and_then(|slot| slot.admit(input)) else { continue };
             node.receive(self.now(), input);
             let from = node.id();
-            while let Some(output) = node.poll_output() {
+            self.look_at_disk(&mut slots[at], at);
+            while let Some(output) = slots[at].poll_output() {
                 match output {
                     Output::Reply { token, response } => {
                         self.mailboxes.post(token.connection, Delivery::Reply(response));
@@ -134,9 +139,10 @@ impl Shell {
         }
     }
 
-    fn tell(&self, node: i32, event: Event) {
+    pub(crate) fn tell(&self, node: i32, event: Event) {
         match &event {
             Event::Unsupported { what } => tracing::warn!(node, "{what} is not supported"),
+            Event::StorageFailed { reason } => tracing::error!(node, "the node stops: {reason}"),
             other => tracing::debug!(node, event = ?other),
         }
         let mut observers = self.observers.borrow_mut();

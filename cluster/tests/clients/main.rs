@@ -1,6 +1,8 @@
 //! Real clients against a real cluster: librdkafka, and sockets that mean harm.
 
 mod admin;
+mod disks;
+mod durable;
 mod faults;
 mod groups;
 mod hostile;

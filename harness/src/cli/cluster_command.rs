@@ -35,6 +35,9 @@ pub(super) fn run(arguments: &ClusterArguments) -> Exit {
     if let Some(bytes) = arguments.memory {
         builder = builder.memory_budget(bytes);
     }
+    if let Some(folder) = &arguments.data_dir {
+        builder = builder.data_dir(folder);
+    }
     for (name, value) in &arguments.config {
         builder = builder.config(name, value);
     }
