@@ -132,6 +132,11 @@ pub enum Event {
         /// How many members.
         members: usize,
     },
+    /// Told by the shell: this node has stopped because its disk failed.
+    StorageFailed {
+        /// What failed first, in words.
+        reason: String,
+    },
     /// A client asked for something that is not supported.
     Unsupported {
         /// What, in words.

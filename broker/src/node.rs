@@ -40,6 +40,14 @@ pub(crate) struct ProducerIds {
     pub(crate) waiting: Vec<Call>,
 }
 
+/// What a node would have to know before it takes part cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the metadata cannot be read: {reason}")]
+pub struct Unreadable {
+    /// Why, in the store's words.
+    pub reason: String,
+}
+
 /// One KRaft node.
 pub struct Node {
     pub(crate) config: NodeConfig,
@@ -90,19 +98,26 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node with what it finds in its store; its first input makes it look for the others.
+    /// As [`Self::open`], on a store that can be read.
     ///
     /// # Panics
-    /// When the store cannot read the metadata log, its snapshot or what the node voted: it must not take part then.
+    /// Where [`Self::open`] has an error.
     #[must_use]
-    pub fn new(config: NodeConfig, mut store: Box<dyn LogStore>, seed: u64) -> Self {
-        let quorum =
-            Quorum::open(&mut *store, &config).expect("a node whose metadata log cannot be read must not start");
+    pub fn new(config: NodeConfig, store: Box<dyn LogStore>, seed: u64) -> Self {
+        Self::open(config, store, seed).expect("the store of this node can be read")
+    }
+
+    /// A node with what it finds in its store; its first input makes it look for the others.
+    ///
+    /// # Errors
+    /// When the store cannot read the metadata log, or there is no sense in its snapshot: the node must not take part then.
+    pub fn open(config: NodeConfig, mut store: Box<dyn LogStore>, seed: u64) -> Result<Self, Unreadable> {
+        let quorum = Quorum::open(&mut *store, &config).map_err(|error| Unreadable { reason: error.to_string() })?;
         let image = quorum.snapshot.as_ref().map_or(Ok(Image::default()), Snapshot::image);
-        let image = image.expect("a node whose metadata snapshot cannot be read must not start");
+        let image = image.map_err(|error| Unreadable { reason: error.to_string() })?;
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ u64::from(config.id.0.unsigned_abs()));
         let request_next = rng.next_u64() >> 1;
-        Self {
+        Ok(Self {
             sessions: FetchSessions::new(config.fetch_sessions_max),
             lifecycle: Lifecycle::new(&mut rng),
             rng,
@@ -134,7 +149,7 @@ impl Node {
             outputs: VecDeque::new(),
             started: false,
             config,
-        }
+        })
     }
 
     /// Ends the node as a crash would: what it had in memory is gone, its store is what it finds when it starts again.

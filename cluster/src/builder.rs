@@ -1,11 +1,13 @@
 //! How a cluster is set up and started.
 
+use crate::data_folder::{DataFolder, DataFolderError};
 use crate::faults::Listed;
 use crate::handle::{Cluster, NodeAddress};
 use crate::thread::{ClusterThread, Setup};
 use shakedown_broker::config::ConfigError;
 use shakedown_broker::{BrokerId, NodeConfig};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Most brokers of one cluster; metadata is replicated to all of them.
@@ -32,14 +34,16 @@ pub struct ClusterBuilder {
     base_port: Option<u16>,
     seed: u64,
     memory_budget: u64,
+    data_dir: Option<PathBuf>,
     racks: Vec<String>,
     config: Vec<(String, String)>,
 }
 
 impl Default for ClusterBuilder {
     fn default() -> Self {
-        let (racks, config) = Default::default();
-        Self { brokers: 3, controllers: 0, base_port: None, seed: 0, memory_budget: MEMORY_BUDGET, racks, config }
+        let (base_port, data_dir, racks, config) = Default::default();
+        let memory_budget = MEMORY_BUDGET;
+        Self { brokers: 3, controllers: 0, base_port, seed: 0, memory_budget, data_dir, racks, config }
     }
 }
 
@@ -79,6 +83,17 @@ pub enum StartError {
     /// A setting that does not exist or a value that it cannot take.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The data folder is not one for this cluster.
+    #[error(transparent)]
+    DataFolder(#[from] DataFolderError),
+    /// A node cannot start with what is in its folder.
+    #[error("node {id} cannot start on its disk: {reason}")]
+    Disk {
+        /// The node.
+        id: i32,
+        /// Why.
+        reason: String,
+    },
     /// The nodes did not find each other in time.
     #[error("node {node} does not see these brokers alive after {waited:?}: {}", Listed(missing))]
     NotReady {
@@ -144,6 +159,14 @@ impl ClusterBuilder {
         self
     }
 
+    /// Keeps everything in files under this folder (Kafka's `log.dirs`), one folder a node, and not in memory: a cluster of
+    /// as many nodes that is started on it again, even after `kill -9`, finds every topic, record, committed offset, epoch
+    /// and producer. The folder is made if need be, and locked while the cluster runs. Default: nothing is kept.
+    pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(path.into());
+        self
+    }
+
     /// Starts the cluster on a thread of its own and returns once every node knows all brokers to be alive.
     ///
     /// Blocks for some milliseconds; it may be called inside and outside of an async runtime.
@@ -158,6 +181,7 @@ impl ClusterBuilder {
         if controllers > CONTROLLERS_MAX {
             return Err(StartError::Controllers { controllers });
         }
+        let folder = self.data_dir.as_deref().map(|path| DataFolder::open(path, brokers, controllers)).transpose()?;
         let mut addresses = Vec::new();
         let mut nodes = Vec::new();
         for n in 0..brokers {
@@ -169,7 +193,7 @@ impl ClusterBuilder {
             // Nobody but the other nodes talks to them, and links between nodes are no sockets.
             nodes.push((self.node(node_id(n), &Ipv4Addr::LOCALHOST.to_string(), 0)?, None));
         }
-        let thread = ClusterThread::start(Setup { nodes, seed: self.seed, memory_budget: self.memory_budget })?;
+        let thread = ClusterThread::start(Setup { nodes, seed: self.seed, memory_budget: self.memory_budget, folder })?;
         Ok(Cluster { nodes: addresses, thread })
     }
 

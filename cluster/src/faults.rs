@@ -4,7 +4,8 @@ use crate::links::{LinkFault, LinkSet, Links};
 use crate::roles::{Role, find};
 use crate::shell::Shell;
 use crate::slot::Slot;
-use shakedown_broker::Input;
+use crate::store::disk::DiskFault;
+use shakedown_broker::{Input, LogStore as _};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Instant;
@@ -22,6 +23,8 @@ pub enum NodeFault {
     Isolate,
     /// A kill, and a start at once.
     Restart,
+    /// Its disk fails, see [`crate::disks`]. Undone by mending it.
+    Disk(DiskFault),
 }
 
 impl NodeFault {
@@ -34,6 +37,7 @@ impl NodeFault {
             Self::Pause => "pause",
             Self::Isolate => "isolate",
             Self::Restart => "restart",
+            Self::Disk(fault) => fault.word(),
         }
     }
 }
@@ -91,6 +95,30 @@ pub enum FaultError {
         /// What was asked for.
         factor: f64,
     },
+    /// The node cannot start with what its disk has, or does not give.
+    #[error("node {id} cannot start on its disk: {reason}")]
+    Disk {
+        /// The node.
+        id: i32,
+        /// Why.
+        reason: String,
+    },
+    /// The node runs, and this happens only to the disk of one that does not.
+    #[error("node {id} is up: this can only happen to the disk of a node that is down")]
+    Up {
+        /// The node.
+        id: i32,
+    },
+    /// There is nothing there to damage.
+    #[error("node {id} keeps nothing of {topic}/{partition} that could be damaged so")]
+    NothingThere {
+        /// The node.
+        id: i32,
+        /// The partition's topic.
+        topic: String,
+        /// Its index.
+        partition: i32,
+    },
     /// Somebody else took the node's port while it was down.
     #[error("node {id} cannot listen again: {source}")]
     Listen {
@@ -132,6 +160,7 @@ impl Shell {
                 NodeFault::Pause => self.pause(*id)?,
                 NodeFault::Isolate => self.isolate(*id)?,
                 NodeFault::Restart => self.restart(*id)?,
+                NodeFault::Disk(fault) => self.fail_disk(*id, fault)?,
             }
         }
         Ok(Strike { at, nodes })
@@ -148,6 +177,7 @@ impl Shell {
             },
             NodeFault::Isolate => self.reconnect(id),
             NodeFault::Restart => Ok(()),
+            NodeFault::Disk(_) => self.mend_disk(id),
         }
     }
 
@@ -172,7 +202,7 @@ impl Shell {
     pub(crate) fn power_loss(&self, id: i32) -> Result<(), FaultError> {
         self.kill(id)?;
         let at = self.place(id)?;
-        self.slots.borrow_mut()[at].lose_power();
+        self.slots.borrow_mut()[at].disk.lose_power();
         Ok(())
     }
 
@@ -191,11 +221,17 @@ impl Shell {
             return Ok(());
         }
         let mut slots = self.slots.borrow_mut();
-        if let (Some(door), Some(shell)) = (&mut slots[at].door, self.shared()) {
+        if let Some(door) = &mut slots[at].door {
             door.open().map_err(|source| FaultError::Listen { id, source })?;
-            door.accept(shell, at);
         }
-        slots[at].start();
+        let started = slots[at].start();
+        if let (Some(door), Some(shell)) = (&mut slots[at].door, self.shared()) {
+            match &started {
+                Ok(()) => door.accept(shell, at),
+                Err(_) => door.close(),
+            }
+        }
+        started.map_err(|error| FaultError::Disk { id, reason: error.to_string() })?;
         drop(slots);
         self.deliver(at, Input::Tick);
         Ok(())
@@ -243,7 +279,7 @@ impl Shell {
         mended
     }
 
-    fn up(&self, id: i32) -> Result<usize, FaultError> {
+    pub(crate) fn up(&self, id: i32) -> Result<usize, FaultError> {
         let at = self.place(id)?;
         if self.is_up(id) { Ok(at) } else { Err(FaultError::Down { id }) }
     }

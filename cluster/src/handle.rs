@@ -44,7 +44,7 @@ pub struct ClusterEvent {
     pub event: Event,
 }
 
-/// A running cluster. Dropping it stops every node, closes every connection and leaves no file.
+/// A running cluster. Dropping it stops every node, closes every connection and leaves no file but those of a data folder.
 ///
 /// Every call may be made from any thread; it returns once the cluster has done what it says.
 #[derive(Debug)]

@@ -22,7 +22,8 @@
 //! - [`listener`], [`connection`], [`mailbox`]: sockets to frames and back.
 //! - [`settings`]: what may be configured; [`names`]: what Kafka calls its APIs and errors.
 //! - `control`: all of this over HTTP, for tests in other languages (feature `control`).
-//! - [`store`]: batches in memory up to a budget, then in a temporary file.
+//! - [`store`]: batches in memory up to a budget, then in a temporary file; or in files that stay, in a [`data_folder`].
+//!   What goes wrong with a node's disk is in [`disks`].
 
 pub mod builder;
 mod chance;
@@ -30,6 +31,8 @@ mod clock;
 mod connection;
 #[cfg(feature = "control")]
 pub mod control;
+pub mod data_folder;
+pub mod disks;
 pub mod disturbance;
 pub mod faults;
 pub mod handle;
@@ -51,6 +54,8 @@ pub mod watch;
 pub mod weather;
 
 pub use builder::{ClusterBuilder, StartError};
+pub use data_folder::DataFolderError;
+pub use disks::{Damage, DiskFault};
 pub use disturbance::{Disturbance, Links};
 pub use faults::{FaultError, NodeFault, Strike};
 pub use handle::{Cluster, ClusterEvent, NodeAddress};

@@ -159,7 +159,7 @@ impl Shell {
     }
 
     /// Asks the newest image.
-    fn newest<T>(&self, ask: impl FnOnce(&Image) -> Option<T>) -> Option<T> {
+    pub(crate) fn newest<T>(&self, ask: impl FnOnce(&Image) -> Option<T>) -> Option<T> {
         let slots = self.slots.borrow();
         let images = slots.iter().filter_map(|slot| slot.node()).map(|node| node.image());
         ask(images.max_by_key(|image| image.end)?)

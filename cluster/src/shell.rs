@@ -43,6 +43,8 @@ pub(crate) struct Shell {
     started: Instant,
     deadline: Cell<Option<u64>>,
     deadline_moved: Notify,
+    /// Whether the disk of some node has failed, and the node is to be stopped behind this step.
+    pub(crate) disk_failed: Cell<bool>,
 }
 
 impl Shell {
@@ -67,6 +69,7 @@ impl Shell {
             started,
             deadline: Cell::new(None),
             deadline_moved: Notify::new(),
+            disk_failed: Cell::new(false),
         })
     }
 
@@ -113,6 +116,7 @@ impl Shell {
     pub(crate) fn deliver_all(&self, node: usize, inputs: impl IntoIterator<Item = Input>) {
         self.queue.borrow_mut().extend(inputs.into_iter().map(|input| (node, input)));
         self.settle();
+        self.look_at_disks();
         if !self.watches.is_empty() {
             self.look();
         }
@@ -126,7 +130,8 @@ impl Shell {
             let Some((node, input)) = slots.get_mut(at).and_then(|slot| slot.admit(input)) else { continue };
             node.receive(self.now(at), input);
             let from = node.id();
-            while let Some(output) = node.poll_output() {
+            self.look_at_disk(&mut slots[at], at);
+            while let Some(output) = slots[at].poll_output() {
                 match output {
                     Output::Reply { token, response } => self.leave(token, response),
                     Output::NoReply { token } => self.leave_without_reply(token),
@@ -165,9 +170,10 @@ impl Shell {
         }
     }
 
-    fn tell(&self, node: i32, event: Event) {
+    pub(crate) fn tell(&self, node: i32, event: Event) {
         match &event {
             Event::Unsupported { what } => tracing::warn!(node, "{what} is not supported"),
+            Event::StorageFailed { reason } => tracing::error!(node, "the node stops: {reason}"),
             other => tracing::debug!(node, event = ?other),
         }
         let mut observers = self.observers.borrow_mut();
@@ -226,6 +232,7 @@ impl Shell {
 mod tests {
     use super::*;
     use crate::links::{Delay, LinkFault, LinkSet};
+    use crate::store::disk::Disk;
     use crate::wall::{ClockEffect, ClockFault, TimeShift};
     use shakedown_broker::{BrokerId, MemoryStore, NodeConfig};
 
@@ -233,11 +240,11 @@ mod tests {
     fn slow(by: Duration) -> Rc<Shell> {
         let slot = |id| {
             let config = NodeConfig::new(BrokerId(id), vec![BrokerId(1), BrokerId(2)], "127.0.0.1", 0);
-            Slot::new(config, None, Box::new(MemoryStore::default()), 0)
+            Slot::new(config, None, Disk::new(Box::new(MemoryStore::default())), 0)
         };
         let shell = Shell::new(vec![slot(1), slot(2)], 0);
         shell.keep_links(&LinkFault::Delay(LinkSet::Between(1, 2), Delay::by(by))).expect("known nodes");
-        shell.slots.borrow_mut().iter_mut().for_each(Slot::start);
+        shell.slots.borrow_mut().iter_mut().for_each(|slot| slot.start().expect("an empty disk"));
         (0..2).for_each(|node| shell.deliver(node, Input::Tick));
         shell
     }

@@ -1,7 +1,11 @@
 //! A node over all its lives: it runs, stands still, or is down; its disk stays.
+//!
+//! It stands still while somebody has paused it, and while a slow disk keeps it in a sync.
 
 use crate::listener::Door;
-use shakedown_broker::{BrokerId, Input, LogStore, Node, NodeConfig};
+use crate::store::disk::Disk;
+use shakedown_broker::node::Unreadable;
+use shakedown_broker::{BrokerId, Input, Node, NodeConfig, Output};
 use std::collections::VecDeque;
 
 /// The place of one node.
@@ -13,16 +17,34 @@ pub(crate) struct Slot {
     lives: u64,
     /// The node, unless it is down.
     node: Option<Node>,
-    /// What it has to keep while it is down.
-    store: Option<Box<dyn LogStore>>,
-    /// What reached a node that stands still, in order; `None` for one that does not.
-    inbox: Option<VecDeque<Input>>,
+    /// What it keeps.
+    pub(crate) disk: Disk,
+    /// Whether its disk has ended its last life.
+    stopped_by_disk: bool,
+    paused: bool,
+    /// Which of its syncs it is in, by number.
+    syncing: Option<u64>,
+    syncs: u64,
+    /// What reached it while it stood still, in order.
+    inbox: VecDeque<Input>,
 }
 
 impl Slot {
-    /// A node that is down, with an empty disk.
-    pub(crate) fn new(config: NodeConfig, door: Option<Door>, store: Box<dyn LogStore>, seed: u64) -> Self {
-        Self { config, door, seed, lives: 0, node: None, store: Some(store), inbox: None }
+    /// A node that is down.
+    pub(crate) fn new(config: NodeConfig, door: Option<Door>, disk: Disk, seed: u64) -> Self {
+        Self {
+            config,
+            door,
+            seed,
+            lives: 0,
+            node: None,
+            disk,
+            stopped_by_disk: false,
+            paused: false,
+            syncing: None,
+            syncs: 0,
+            inbox: VecDeque::new(),
+        }
     }
 
     /// `node.id`.
@@ -31,52 +53,79 @@ impl Slot {
     }
 
     /// Begins a life on the disk of the last one. A node that is up goes on.
-    pub(crate) fn start(&mut self) {
-        if let Some(store) = self.store.take() {
-            self.node = Some(Node::new(self.config.clone(), store, self.seed.wrapping_add(self.lives)));
+    pub(crate) fn start(&mut self) -> Result<(), Unreadable> {
+        if self.node.is_none() {
+            self.disk.begin_life();
+            let seed = self.seed.wrapping_add(self.lives);
+            self.node = Some(Node::open(self.config.clone(), Box::new(self.disk.clone()), seed)?);
             self.lives += 1;
+            self.stopped_by_disk = false;
         }
+        Ok(())
     }
 
     /// Ends the life; whether there was one.
     pub(crate) fn kill(&mut self) -> bool {
-        self.inbox = None;
-        let Some(node) = self.node.take() else { return false };
-        self.store = Some(node.into_store());
-        true
+        (self.paused, self.syncing) = (false, None);
+        self.inbox.clear();
+        self.node.take().is_some()
     }
 
-    /// What a node that is down has lost without power.
-    pub(crate) fn lose_power(&mut self) {
-        if let Some(store) = &mut self.store {
-            store.lose_power();
-        }
+    /// The life that has just ended was ended by the disk.
+    pub(crate) fn blame_disk(&mut self) {
+        self.stopped_by_disk = true;
+    }
+
+    /// Whether the node is down because its disk has failed.
+    pub(crate) fn is_stopped_by_disk(&self) -> bool {
+        self.stopped_by_disk && self.node.is_none()
     }
 
     /// Stands still from here on.
     pub(crate) fn pause(&mut self) {
-        if self.node.is_some() {
-            self.inbox.get_or_insert_default();
-        }
+        self.paused = self.node.is_some();
     }
 
-    /// Goes on, with what has reached it meanwhile; `None` if it did not stand still.
+    /// Goes on, with what has reached it meanwhile; `None` if it was not paused.
     pub(crate) fn resume(&mut self) -> Option<VecDeque<Input>> {
-        self.inbox.take()
+        std::mem::take(&mut self.paused).then(|| std::mem::take(&mut self.inbox))
+    }
+
+    /// Stands still for a sync: its number. What the node had to say in this step waits, too.
+    pub(crate) fn begin_sync(&mut self) -> u64 {
+        self.syncs += 1;
+        self.syncing = Some(self.syncs);
+        self.syncs
+    }
+
+    /// Goes on behind this sync; `None` if the node was killed in it.
+    pub(crate) fn end_sync(&mut self, sync: u64) -> Option<VecDeque<Input>> {
+        let is_over = self.syncing == Some(sync);
+        is_over.then(|| {
+            self.syncing = None;
+            std::mem::take(&mut self.inbox)
+        })
+    }
+
+    fn stands_still(&self) -> bool {
+        self.paused || self.syncing.is_some()
+    }
+
+    /// What the node has to say next. Nothing while it syncs: nobody may hear of what is not synced yet.
+    pub(crate) fn poll_output(&mut self) -> Option<Output> {
+        self.node.as_mut().filter(|_| self.syncing.is_none())?.poll_output()
     }
 
     /// Forgets what a node that was killed had sent and this one has not taken: it goes with their connection.
     pub(crate) fn forget_from(&mut self, dead: BrokerId) {
-        if let Some(inbox) = &mut self.inbox {
-            inbox.retain(|input| !matches!(input, Input::Peer { from, .. } if *from == dead));
-        }
+        self.inbox.retain(|input| !matches!(input, Input::Peer { from, .. } if *from == dead));
     }
 
     /// The node if it can take an input now. One that stands still keeps the input for later; one that is down never
     /// sees it.
     pub(crate) fn admit(&mut self, input: Input) -> Option<(&mut Node, Input)> {
-        if let Some(inbox) = &mut self.inbox {
-            inbox.push_back(input);
+        if self.stands_still() {
+            self.inbox.push_back(input);
             return None;
         }
         self.node.as_mut().map(|node| (node, input))
@@ -89,7 +138,7 @@ impl Slot {
 
     /// The node, unless it is down or stands still.
     pub(crate) fn running(&self) -> Option<&Node> {
-        self.node.as_ref().filter(|_| self.inbox.is_none())
+        self.node.as_ref().filter(|_| !self.stands_still())
     }
 
     /// When it wants to be woken.

@@ -2,8 +2,15 @@
 //!
 //! The oldest batches of the cluster move first. Their places stay in memory, their bytes are read back by position.
 //! Replicas of a batch share its bytes, in memory and in the file: see [`budget`].
+//!
+//! Beside this store, which is the default, stand the one that a cluster finds again ([`files`]) and what goes wrong with
+//! either ([`disk`], [`damage`]).
 
 mod budget;
+pub(crate) mod damage;
+pub(crate) mod disk;
+pub mod files;
+mod space;
 
 pub use self::budget::Budget;
 
@@ -13,6 +20,7 @@ use shakedown_broker::log::store::logs::{Entry, Logs};
 use shakedown_broker::log::store::{Checkpoint, LogId, LogName, LogStore, ReadLimits, Slot, StorageError, StoredBatch};
 use shakedown_broker::types::Offset;
 use std::cell::RefCell;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// The logs of one node. Power loss is an exercise here as it is in memory: the file goes with the process anyway.
@@ -27,6 +35,14 @@ impl SpillingStore {
     #[must_use]
     pub fn new(budget: Rc<RefCell<Budget>>) -> Self {
         Self { budget, logs: Logs::default() }
+    }
+
+    fn keep(&self, log: LogId, batch: StoredBatch) -> Result<Entry<Kept>, StorageError> {
+        let StoredBatch { base, last, max_timestamp, bytes } = batch;
+        let size = bytes.len();
+        let body = self.budget.borrow_mut().keep(bytes);
+        let body = body.ok_or_else(|| StorageError { log, reason: format!("no place for {size} bytes") })?;
+        Ok(Entry { base, last, max_timestamp, body })
     }
 
     fn release(&self, batches: &[Kept]) {
@@ -67,11 +83,8 @@ impl LogStore for SpillingStore {
     }
 
     fn append(&mut self, log: LogId, batch: StoredBatch) -> Result<(), StorageError> {
-        let StoredBatch { base, last, max_timestamp, bytes } = batch;
-        let size = bytes.len();
-        let body = self.budget.borrow_mut().keep(bytes);
-        let body = body.ok_or_else(|| StorageError { log, reason: format!("no place for {size} bytes") })?;
-        self.logs.append(log, Entry { base, last, max_timestamp, body });
+        let entry = self.keep(log, batch)?;
+        self.logs.append(log, entry);
         Ok(())
     }
 
@@ -102,6 +115,22 @@ impl LogStore for SpillingStore {
 
     fn truncate(&mut self, log: LogId, end: Offset) -> Result<(), StorageError> {
         let removed = self.logs.truncate(log, end);
+        self.release(&removed);
+        Ok(())
+    }
+
+    fn replace(&mut self, log: LogId, range: Range<Offset>, batches: Vec<StoredBatch>) -> Result<(), StorageError> {
+        let mut entries = Vec::with_capacity(batches.len());
+        for batch in batches {
+            match self.keep(log, batch) {
+                Ok(entry) => entries.push(entry),
+                Err(error) => {
+                    entries.iter().for_each(|entry| self.budget.borrow_mut().release(&entry.body));
+                    return Err(error);
+                }
+            }
+        }
+        let removed = self.logs.replace(log, range, entries);
         self.release(&removed);
         Ok(())
     }
@@ -327,7 +356,12 @@ mod tests {
         match action {
             0..80 => store.append(log, batch).expect("a temporary file has room"),
             80..85 => store.truncate(log, Offset(end - 3)).expect("memory"),
-            85..90 => store.remove_before(log, Offset(end - 50)),
+            85..88 => store.remove_before(log, Offset(end - 50)),
+            88..90 if end > 30 => {
+                let range = Offset(end - 30)..Offset(end - 10);
+                let batch = StoredBatch { base: range.start, last: range.start, max_timestamp: end - 30, ..batch };
+                store.replace(log, range, vec![batch]).expect("a temporary file has room");
+            }
             90..98 => store.sync(log).expect("memory"),
             _ => store.lose_power(),
         }
@@ -344,6 +378,7 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) % below
         };
+        let mut in_file_most = 0;
         for step in 0..3000 {
             let (action, only, bytes) = (draw(100), draw(3), batch(step).bytes);
             for (((store, log), model), nth) in replicas.iter_mut().zip(&mut models).zip(0..) {
@@ -362,8 +397,43 @@ mod tests {
                 budget.borrow().check();
             }
             assert!(budget.borrow().spread().0 <= LIMIT);
+            in_file_most = in_file_most.max(budget.borrow().spread().1);
         }
-        assert!(budget.borrow().spread().1 > 20 * MEMORY_MIN);
+        assert!(in_file_most > 3 * MEMORY_MIN, "at most {in_file_most} bytes were in the file");
+        // 240 MB went through; no replica had more than some hundred batches at a time.
+        assert!(budget.borrow().file_length() < 50_000_000, "{} bytes", budget.borrow().file_length());
+        replicas.iter_mut().for_each(|(store, log)| store.remove(*log));
+        budget.borrow().check();
+        assert_eq!((budget.borrow().spread(), budget.borrow().file_length()), ((0, 0), 0));
+    }
+
+    /// 64 MiB through a budget of 8, of which three replicas hold everything, or the youngest quarter.
+    #[test]
+    fn memory_is_bounded_by_the_budget_and_the_file_by_what_is_held() {
+        const BUDGET: u64 = 8 << 20;
+        const BATCHES: i64 = (64 << 20) / 100_000;
+        for held in [BATCHES, BATCHES / 4] {
+            let (budget, mut replicas) = stores::<3>(BUDGET);
+            let mut in_file_most = 0;
+            for n in 0..BATCHES {
+                let batch = batch(n);
+                for (store, log) in &mut replicas {
+                    store.append(*log, batch.clone()).expect("a temporary file has room");
+                    store.remove_before(*log, Offset(n + 1 - held));
+                }
+                let (in_memory, in_file) = budget.borrow().spread();
+                assert!(budget.borrow().counted() <= BUDGET && in_memory <= BUDGET, "{in_memory} bytes in memory");
+                in_file_most = in_file_most.max(in_file);
+            }
+            let held_bytes = held.unsigned_abs() * SIZE as u64;
+            assert!(in_file_most > held_bytes - BUDGET, "{in_file_most} bytes in the file");
+            assert!(in_file_most <= held_bytes + SPILL_BYTES as u64, "{in_file_most} bytes in the file");
+            let first = BATCHES - held;
+            for (store, log) in &mut replicas {
+                assert_eq!(contents(store, *log), (first..BATCHES).map(|n| n % 251).collect::<Vec<_>>());
+            }
+            budget.borrow().check();
+        }
     }
 
     #[test]

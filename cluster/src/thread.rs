@@ -1,11 +1,13 @@
 //! The thread on which a cluster lives: how it starts, what it does until it is told to stop.
 
 use crate::builder::StartError;
+use crate::data_folder::{DataFolder, DataFolderError};
 use crate::listener::Door;
 use crate::shell::Shell;
 use crate::slot::Slot;
+use crate::store::disk::Disk;
 use crate::store::{Budget, SpillingStore};
-use shakedown_broker::{Input, NodeConfig};
+use shakedown_broker::{Input, LogStore, NodeConfig};
 use std::cell::RefCell;
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -28,7 +30,12 @@ pub(crate) struct Setup {
     pub(crate) nodes: Vec<(NodeConfig, Option<TcpListener>)>,
     pub(crate) seed: u64,
     pub(crate) memory_budget: u64,
+    /// Where everything is kept, if it is.
+    pub(crate) folder: Option<DataFolder>,
 }
+
+/// How many lives of a node there may be between two starts of its cluster, so that no two have the same seed.
+const LIVES_MAX: u64 = 1 << 32;
 
 /// A cluster's thread, from outside.
 #[derive(Debug)]
@@ -91,14 +98,41 @@ impl Drop for ClusterThread {
     }
 }
 
+/// What all nodes have together.
+struct Shared {
+    seed: u64,
+    budget: Rc<RefCell<Budget>>,
+    /// Locked for as long as the thread runs.
+    folder: Option<DataFolder>,
+}
+
+impl Shared {
+    fn new(seed: u64, memory_budget: u64, folder: Option<DataFolder>) -> Self {
+        // A node that starts again must not draw what it drew before: it would be taken for the same incarnation.
+        let starts = folder.as_ref().map_or(0, |folder| folder.starts() - 1);
+        let seed = seed.wrapping_add(starts.wrapping_mul(LIVES_MAX));
+        Self { seed, budget: Rc::new(RefCell::new(Budget::new(memory_budget))), folder }
+    }
+
+    /// Where a node keeps everything.
+    fn store(&self, id: i32) -> Result<Box<dyn LogStore>, DataFolderError> {
+        Ok(match &self.folder {
+            Some(folder) => Box::new(folder.node(id)?),
+            None => Box::new(SpillingStore::new(Rc::clone(&self.budget))),
+        })
+    }
+}
+
 async fn serve(
     setup: Setup,
     ready: &SyncSender<Result<(), StartError>>,
     called: UnboundedReceiver<Call>,
     stopped: oneshot::Receiver<()>,
 ) {
+    let Setup { nodes, seed, memory_budget, folder } = setup;
+    let shared = Shared::new(seed, memory_budget, folder);
     let begun = async {
-        let shell = begin(setup)?;
+        let shell = begin(nodes, &shared)?;
         settle(&shell).await.map(|()| shell)
     };
     let shell = match begun.await {
@@ -114,17 +148,18 @@ async fn serve(
 }
 
 /// Starts every node and opens every door.
-fn begin(setup: Setup) -> Result<Rc<Shell>, StartError> {
-    let budget = Rc::new(RefCell::new(Budget::new(setup.memory_budget)));
+fn begin(nodes: Vec<(NodeConfig, Option<TcpListener>)>, shared: &Shared) -> Result<Rc<Shell>, StartError> {
     let mut slots = Vec::new();
-    for (config, listener) in setup.nodes {
+    for (config, listener) in nodes {
         let door = listener.map(Door::new).transpose().map_err(|source| StartError::Thread { source })?;
-        let store = SpillingStore::new(Rc::clone(&budget));
-        slots.push(Slot::new(config, door, Box::new(store), setup.seed));
+        let disk = Disk::new(shared.store(config.id.0)?);
+        slots.push(Slot::new(config, door, disk, shared.seed));
     }
     let count = slots.len();
-    let shell = Shell::new(slots, setup.seed);
-    shell.slots.borrow_mut().iter_mut().for_each(Slot::start);
+    let shell = Shell::new(slots, shared.seed);
+    for slot in shell.slots.borrow_mut().iter_mut() {
+        slot.start().map_err(|error| StartError::Disk { id: slot.id(), reason: error.to_string() })?;
+    }
     for node in 0..count {
         shell.deliver(node, Input::Tick);
     }
@@ -136,7 +171,8 @@ fn begin(setup: Setup) -> Result<Rc<Shell>, StartError> {
     Ok(shell)
 }
 
-/// Waits until every node knows all brokers to be alive: a client may ask any of them first.
+/// Waits until every node knows all brokers to be alive: a client may ask any of them first. Those whose disks have failed
+/// already nobody waits for.
 async fn settle(shell: &Shell) -> Result<(), StartError> {
     let deadline = Instant::now() + READY_MAX;
     while let Some((node, missing)) = shell.unsettled() {
@@ -145,7 +181,7 @@ async fn settle(shell: &Shell) -> Result<(), StartError> {
             return Err(StartError::NotReady { node, missing, waited: READY_MAX });
         }
     }
-    Ok(())
+    shell.stopped_by_disk().map_or(Ok(()), |(id, reason)| Err(StartError::Disk { id, reason }))
 }
 
 async fn keep_time(shell: &Shell) {

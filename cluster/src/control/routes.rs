@@ -38,7 +38,11 @@ impl From<FaultError> for Refusal {
     fn from(error: FaultError) -> Self {
         let status = match error {
             FaultError::UnknownNode { .. } => StatusCode::NOT_FOUND,
-            FaultError::Down { .. } | FaultError::Nobody { .. } => StatusCode::CONFLICT,
+            FaultError::Down { .. }
+            | FaultError::Nobody { .. }
+            | FaultError::Disk { .. }
+            | FaultError::Up { .. }
+            | FaultError::NothingThere { .. } => StatusCode::CONFLICT,
             FaultError::ClockRate { .. } => StatusCode::BAD_REQUEST,
             FaultError::Listen { .. } | FaultError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
         };

@@ -6,7 +6,11 @@
 //!
 //! What is read back from the file is in memory again, as the youngest batch: a follower that catches up from there
 //! stores the very bytes its leader has read, and shares them, too. When it leaves again nothing has to be written.
+//!
+//! Batches that no log holds any more make room in the file for others ([`super::space`]), and what is free at its end is
+//! given back: the file is as large as what logs hold and memory does not, and not as all that ever went through.
 
+use super::space::Space;
 use bytes::{Bytes, BytesMut};
 use shakedown_broker::log::store::logs::{Body, Entry};
 use std::collections::HashMap;
@@ -18,6 +22,9 @@ pub(super) const SPILL_BYTES: usize = 1024 * 1024;
 
 /// What stays in memory however small the budget is, so that followers still share what their leader just appended.
 pub(super) const MEMORY_MIN: u64 = 2 * SPILL_BYTES as u64;
+
+/// The file is cut once so much at its end is free: a queue in it moves its end all the time.
+const SLACK_BYTES: u64 = 8 * SPILL_BYTES as u64;
 
 /// What a batch in memory takes besides its bytes: its place in the table, and what `Bytes` and the allocator add.
 const IN_MEMORY_EXTRA: u64 = 96;
@@ -75,7 +82,10 @@ pub struct Budget {
     /// How often logs refer to batches.
     references: u64,
     file: Option<File>,
-    file_end: u64,
+    /// Which places of the file are taken.
+    space: Space,
+    /// Where the file ends.
+    file_length: u64,
 }
 
 impl Budget {
@@ -93,7 +103,8 @@ impl Budget {
             in_memory: 0,
             references: 0,
             file: None,
-            file_end: 0,
+            space: Space::default(),
+            file_length: 0,
         }
     }
 
@@ -116,9 +127,13 @@ impl Budget {
         let shared = &mut self.batches[kept.id.index()];
         shared.references -= 1;
         if shared.references == 0 {
-            shared.place = None;
+            let place = shared.place.take();
             self.leave_memory(kept.id);
             self.free.push(kept.id);
+            if let Some(at) = place {
+                self.space.give(at, kept.size.into());
+                self.shrink();
+            }
         }
     }
 
@@ -196,11 +211,11 @@ impl Budget {
         }
     }
 
-    /// Moves the oldest batches out of memory; those that the file does not have yet are written in one go. They all
-    /// stay where they are if that fails.
+    /// Moves the oldest batches out of memory; those that the file does not have yet are written, as many at once as lie
+    /// behind each other. They all stay where they are if that fails.
     fn spill(&mut self) -> std::io::Result<()> {
         let mut moving = Vec::new();
-        let mut unwritten = Vec::with_capacity(SPILL_BYTES);
+        let mut unwritten = Vec::new();
         let mut freed = 0;
         let mut next = self.oldest;
         while let Some(id) = next
@@ -208,30 +223,61 @@ impl Budget {
         {
             let shared = &self.batches[id.index()];
             let bytes = shared.bytes.as_ref().expect("a batch in the list is in memory");
-            moving.push((id, shared.place.unwrap_or(self.file_end + unwritten.len() as u64)));
-            if shared.place.is_none() {
-                unwritten.extend_from_slice(bytes);
+            match shared.place {
+                Some(_) => moving.push(id),
+                None => unwritten.push((id, self.space.take(bytes.len() as u64))),
             }
             freed += bytes.len();
             next = shared.newer;
         }
-        self.write(&unwritten)?;
-        for (id, place) in moving {
-            self.batches[id.index()].place = Some(place);
-            self.leave_memory(id);
+        if let Err(error) = self.write(&unwritten) {
+            for (id, at) in unwritten {
+                let size = self.batches[id.index()].bytes.as_ref().map_or(0, Bytes::len);
+                self.space.give(at, size as u64);
+            }
+            return Err(error);
         }
+        for (id, at) in unwritten {
+            self.batches[id.index()].place = Some(at);
+            moving.push(id);
+        }
+        moving.into_iter().for_each(|id| self.leave_memory(id));
         Ok(())
     }
 
-    /// Writes to the end of the file.
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    /// Writes batches to their places.
+    fn write(&mut self, batches: &[(BatchId, u64)]) -> std::io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(tempfile::tempfile()?),
         };
-        file.write_all_at(bytes, self.file_end)?;
-        self.file_end += bytes.len() as u64;
+        let mut run = Vec::with_capacity(SPILL_BYTES);
+        let mut begins = 0;
+        for (nth, (id, at)) in batches.iter().enumerate() {
+            if run.is_empty() {
+                begins = *at;
+            }
+            run.extend_from_slice(self.batches[id.index()].bytes.as_ref().expect("it has not left memory yet"));
+            let end = begins + run.len() as u64;
+            if batches.get(nth + 1).is_none_or(|(_, next)| *next != end) {
+                file.write_all_at(&run, begins)?;
+                self.file_length = self.file_length.max(end);
+                run.clear();
+            }
+        }
         Ok(())
+    }
+
+    /// Gives back what is free at the file's end, if it is worth a call.
+    fn shrink(&mut self) {
+        let end = self.space.end();
+        let slack = self.file_length - end.min(self.file_length);
+        if slack >= SLACK_BYTES || (end == 0 && slack > 0) {
+            // A file that stays too long holds nothing wrong.
+            if self.file.as_ref().is_some_and(|file| file.set_len(end).is_ok()) {
+                self.file_length = end;
+            }
+        }
     }
 
     fn read(&self, at: u64, length: usize) -> std::io::Result<Bytes> {
@@ -249,9 +295,21 @@ fn address(bytes: &Bytes) -> (usize, usize) {
 
 #[cfg(test)]
 impl Budget {
-    /// Bytes of the batches in memory, and where the file ends.
+    /// Bytes of the batches in memory, and where the last one in the file ends.
     pub(super) fn spread(&self) -> (u64, u64) {
-        (self.in_memory, self.file_end)
+        (self.in_memory, self.space.end())
+    }
+
+    /// Bytes of the file, as the system has it.
+    pub(super) fn file_length(&self) -> u64 {
+        let length = self.file.as_ref().map_or(0, |file| file.metadata().expect("an open file").len());
+        assert_eq!(length, self.file_length);
+        length
+    }
+
+    /// Everything that the budget counts.
+    pub(super) fn counted(&self) -> u64 {
+        self.used()
     }
 
     /// Makes every read and write fail from here on.

@@ -10,7 +10,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-fn leader_of(cluster: &Cluster, topic: &str) -> i32 {
+pub(crate) fn leader_of(cluster: &Cluster, topic: &str) -> i32 {
     let mut leader = None;
     wait_for("a leader", || {
         leader = cluster.leader(topic, 0);
@@ -23,7 +23,7 @@ fn port_of(cluster: &Cluster, id: i32) -> u16 {
     cluster.nodes().iter().find(|node| node.id == id).expect("a broker").port
 }
 
-fn patient(cluster: &Cluster) -> ClientConfig {
+pub(crate) fn patient(cluster: &Cluster) -> ClientConfig {
     let mut config = client(cluster);
     config.set("enable.idempotence", "true").set("linger.ms", "1");
     config

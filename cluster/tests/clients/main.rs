@@ -3,6 +3,8 @@
 mod admin;
 mod clocks;
 mod connections;
+mod disks;
+mod durable;
 mod faults;
 mod groups;
 mod hostile;

@@ -100,6 +100,9 @@ pub struct ClusterArguments {
     /// How much of the log is kept in memory, such as 64MiB; the rest goes to a temporary file
     #[arg(long, value_name = "SIZE", value_parser = size::from_argument)]
     pub memory: Option<u64>,
+    /// Keep everything in files under this folder, and find what an earlier cluster has left there
+    #[arg(long, value_name = "FOLDER", conflicts_with = "memory")]
+    pub data_dir: Option<PathBuf>,
     /// Kafka's broker configuration, such as num.partitions=3; may be repeated
     #[arg(long = "config", value_name = "NAME=VALUE", value_parser = property)]
     pub config: Vec<(String, String)>,

@@ -20,22 +20,16 @@ pub(super) fn run(arguments: &ClusterArguments) -> Exit {
         eprintln!("error: cannot handle signals: {error}");
         return Exit::Broken;
     }
-    // What the brokers refuse is told on standard error, so that nobody wonders why a connection was closed.
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::builder()
-                .with_default_directive(tracing_subscriber::filter::LevelFilter::WARN.into())
-                .from_env_lossy(),
-        )
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .init();
+    log_to_standard_error();
     let mut builder = Cluster::builder().brokers(arguments.brokers).controllers(arguments.controllers);
     if let Some(port) = arguments.port {
         builder = builder.base_port(port);
     }
     if let Some(bytes) = arguments.memory {
         builder = builder.memory_budget(bytes);
+    }
+    if let Some(folder) = &arguments.data_dir {
+        builder = builder.data_dir(folder);
     }
     for (name, value) in &arguments.config {
         builder = builder.config(name, value);
@@ -85,6 +79,19 @@ pub(super) fn run(arguments: &ClusterArguments) -> Exit {
     drop(control);
     drop(cluster);
     Exit::Pass
+}
+
+/// What the brokers refuse is told on standard error, so that nobody wonders why a connection was closed.
+fn log_to_standard_error() {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::builder()
+                .with_default_directive(tracing_subscriber::filter::LevelFilter::WARN.into())
+                .from_env_lossy(),
+        )
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
 }
 
 /// Whether standard input is a pipe whose end means that the parent is gone. A terminal, a file or /dev/null says

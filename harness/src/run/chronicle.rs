@@ -69,6 +69,7 @@ fn entry(node: i32, event: Event) -> Option<(EventKind, String)> {
             let noun = if groups == 1 { "group" } else { "groups" };
             (of_node(node), format!("broker {node} coordinates {groups} {noun} of __consumer_offsets/{partition}"))
         }
+        Event::StorageFailed { reason } => (of_node(node), format!("node {node} stops: {reason}")),
         // That a broker is unfenced says that it is registered.
         Event::Registered(_) | Event::GroupsLoaded { .. } | Event::Unsupported { .. } => return None,
     })

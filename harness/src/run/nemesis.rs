@@ -302,7 +302,7 @@ impl<'a> Nemesis<'a> {
                 strike
             }
             // Validation leaves these to brokers: a process of ours has no disk and no links of its own.
-            FaultAction::PowerLoss | FaultAction::Isolate => Met::Down,
+            FaultAction::PowerLoss | FaultAction::Isolate | FaultAction::Disk(_) => Met::Down,
         }
     }
 

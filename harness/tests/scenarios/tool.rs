@@ -75,7 +75,35 @@ pub(crate) fn trials() -> Vec<Trial> {
             signal(&child, Signal::TERM);
             assert_eq!(wait(&mut child), Some(0));
         }),
+        trial("tool::a_data_folder_outlives_its_cluster_and_is_no_other_clusters", two_lives_on_one_folder),
     ]
+}
+
+fn two_lives_on_one_folder() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder.path().display().to_string();
+    let arguments = ["cluster", "--brokers", "1", "--data-dir", &folder];
+    let mut first = start(&arguments);
+    let mut config = ClientConfig::new();
+    config.set("allow.auto.create.topics", "true").set("bootstrap.servers", announced(&mut first));
+    let client: BaseConsumer = config.create().expect("a client");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let patience = Duration::from_secs(10);
+    while client.fetch_metadata(Some("orders"), patience).expect("an answer").topics()[0].partitions().is_empty() {
+        assert!(Instant::now() < deadline, "the topic is not created");
+    }
+    signal(&first, Signal::KILL);
+    assert_eq!(wait(&mut first), None, "killed by the signal");
+    let mut second = start(&arguments);
+    let client: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", announced(&mut second)).create().expect("a client");
+    let metadata = client.fetch_metadata(None, patience).expect("an answer");
+    assert_eq!(metadata.topics().iter().map(|topic| topic.name()).collect::<Vec<_>>(), ["orders"]);
+    let third = shakedown(&arguments);
+    assert_eq!(third.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&third.stderr).contains("another cluster uses the data folder"));
+    signal(&second, Signal::TERM);
+    assert_eq!(wait(&mut second), Some(0));
 }
 
 fn shakedown(arguments: &[&str]) -> Output {
