@@ -194,7 +194,8 @@ impl Cluster {
     /// When the cluster has ended.
     pub fn when(&self, condition: Condition, fault: Option<(NodeFault, Role)>) -> Result<Watch, FaultError> {
         let (outcome, outcomes) = channel();
-        let number = self.thread.ask(move |shell| shell.watch(condition, fault, outcome)).ok_or(FaultError::Stopped)?;
+        let number =
+            self.thread.ask(move |shell| shell.watch(condition, fault, None, outcome)).ok_or(FaultError::Stopped)?;
         Ok(Watch::new(number, self.thread.calls.clone(), outcomes))
     }
 

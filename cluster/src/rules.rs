@@ -3,10 +3,12 @@
 //! What a rule says and does is the core's ([`shakedown_broker::faults`]); here it is put between the connections and the
 //! nodes, and told of.
 
+use crate::faults::FaultError;
 use crate::handle::Cluster;
 use crate::mailbox::Delivery;
 use crate::shell::Shell;
 use crate::thread::{Call, ask};
+use crate::watch::Condition;
 use shakedown_broker::faults::{Admission, Departure, Interceptor, Released, Rule, RuleId};
 use shakedown_broker::wire::response::Response;
 use shakedown_broker::{BrokerId, ConnectionId, Input, RequestToken};
@@ -51,6 +53,12 @@ impl RuleGuard {
         });
         ask(&self.calls, move |shell| shell.rules.tell_when(Awaited { id, hits, tell }));
         hit.recv_timeout(at_most).ok()
+    }
+
+    /// Lets it begin, if it waits for something still.
+    pub fn begin(&self) {
+        let id = self.id;
+        ask(&self.calls, move |shell| shell.rules.wake(id));
     }
 
     /// Lets go on what it holds at the moment, in the order in which it came. It stays in force.
@@ -99,6 +107,24 @@ impl Cluster {
     /// ```
     #[must_use]
     pub fn rule(&self, rule: Rule) -> RuleGuard {
+        self.lay(move |interceptor| interceptor.add(rule))
+    }
+
+    /// As [`Self::rule`], for a rule that begins in the very step in which something has happened: the next request may be
+    /// the first that it hits.
+    ///
+    /// # Errors
+    /// When the cluster has ended.
+    pub fn rule_when(&self, rule: Rule, condition: impl Into<Condition>) -> Result<RuleGuard, FaultError> {
+        let guard = self.lay(move |interceptor| interceptor.add_asleep(rule));
+        let (id, condition) = (guard.id, condition.into());
+        // Nobody asks what came of it: that the rule hits will tell.
+        let (outcome, _) = mpsc::channel();
+        let watched = self.thread.ask(move |shell| shell.watch(condition, None, Some(id), outcome));
+        watched.map(|_| guard).ok_or(FaultError::Stopped)
+    }
+
+    fn lay(&self, add: impl FnOnce(&mut Interceptor) -> RuleId + Send + 'static) -> RuleGuard {
         let calls = self.thread.calls.clone();
         let first_hit = Arc::<OnceLock<Instant>>::default();
         let told = Arc::clone(&first_hit);
@@ -107,7 +133,7 @@ impl Cluster {
             let _ = told.set(at);
         });
         let added = self.thread.ask(move |shell| {
-            let id = shell.rules.interceptor.borrow_mut().add(rule);
+            let id = add(&mut shell.rules.interceptor.borrow_mut());
             shell.rules.tell_when(Awaited { id, hits: 1, tell });
             id
         });
@@ -141,6 +167,10 @@ impl RulesInForce {
 
     pub(crate) fn due(&self, now_ns: u64) -> Vec<Released> {
         self.interceptor.borrow_mut().due(now_ns)
+    }
+
+    pub(crate) fn wake(&self, id: RuleId) {
+        self.interceptor.borrow_mut().wake(id);
     }
 
     fn release(&self, id: RuleId) -> Vec<Released> {
@@ -241,6 +271,7 @@ impl Shell {
 
     fn end_rule(&self, id: RuleId) -> u64 {
         let (hits, released) = self.rules.interceptor.borrow_mut().remove(id);
+        self.watches.forget_rule(id);
         self.rules.tell();
         self.go_on(released);
         hits.unwrap_or_default()

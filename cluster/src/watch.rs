@@ -5,7 +5,7 @@ use crate::faults::{FaultError, NodeFault, Strike};
 use crate::roles::Role;
 use crate::shell::Shell;
 use crate::thread::{Call, ask};
-use shakedown_broker::faults::Selector;
+use shakedown_broker::faults::{RuleId, Selector};
 use shakedown_broker::{Input, Node};
 use std::cell::{Cell, RefCell};
 use std::sync::mpsc;
@@ -92,6 +92,8 @@ struct Watched {
     /// Requests that it was about, where it waits for one.
     met: u64,
     fault: Option<(NodeFault, Role)>,
+    /// A rule that begins then.
+    rule: Option<RuleId>,
     outcome: mpsc::Sender<Result<Strike, FaultError>>,
 }
 
@@ -123,6 +125,11 @@ impl Watches {
         }
     }
 
+    /// The rule that was to begin has ended.
+    pub(crate) fn forget_rule(&self, rule: RuleId) {
+        self.open.borrow_mut().retain(|watched| watched.rule != Some(rule));
+    }
+
     fn forget(&self, number: u64) {
         self.open.borrow_mut().retain(|watched| watched.number != number);
     }
@@ -134,10 +141,11 @@ impl Shell {
         &self,
         condition: Condition,
         fault: Option<(NodeFault, Role)>,
+        rule: Option<RuleId>,
         outcome: mpsc::Sender<Result<Strike, FaultError>>,
     ) -> u64 {
         let number = self.watches.next.replace(self.watches.next.get() + 1);
-        self.watches.open.borrow_mut().push(Watched { number, condition, met: 0, fault, outcome });
+        self.watches.open.borrow_mut().push(Watched { number, condition, met: 0, fault, rule, outcome });
         self.look();
         number
     }
@@ -156,6 +164,9 @@ impl Shell {
     /// Does what has become due, one after another: each may change what the next one meets.
     pub(crate) fn look(&self) {
         while let Some(due) = self.due() {
+            if let Some(rule) = due.rule {
+                self.rules.wake(rule);
+            }
             let strike = match &due.fault {
                 Some((fault, role)) => self.strike(*fault, role),
                 None => Ok(Strike { at: Instant::now(), nodes: Vec::new() }),

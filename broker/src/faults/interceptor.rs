@@ -120,7 +120,17 @@ impl Interceptor {
 
     /// Puts a rule into force, behind all others.
     pub fn add(&mut self, rule: Rule) -> RuleId {
-        self.rules.add(rule)
+        self.rules.add(rule, false)
+    }
+
+    /// As [`Self::add`], for a rule that begins to count and to hit when it is woken.
+    pub fn add_asleep(&mut self, rule: Rule) -> RuleId {
+        self.rules.add(rule, true)
+    }
+
+    /// Lets a rule begin; nothing for one that has.
+    pub fn wake(&mut self, id: RuleId) {
+        self.rules.wake(id);
     }
 
     /// Ends a rule: how often it hit (nothing if it had ended before), and what it held.

@@ -14,6 +14,8 @@ struct InForce {
     met: u64,
     /// Requests that it hit.
     hits: u64,
+    /// Whether it neither counts nor hits yet.
+    asleep: bool,
 }
 
 /// The rules in force. The first that hits a request decides about it; those behind it still count it.
@@ -29,11 +31,11 @@ impl Rules {
         self.list.is_empty()
     }
 
-    /// Puts a rule into force, behind all others.
-    pub(super) fn add(&mut self, rule: Rule) -> RuleId {
+    /// Puts a rule into force, behind all others; one that is asleep begins when it is woken.
+    pub(super) fn add(&mut self, rule: Rule, asleep: bool) -> RuleId {
         let id = RuleId(self.next);
         self.next += 1;
-        self.list.push(InForce { id, rule, met: 0, hits: 0 });
+        self.list.push(InForce { id, rule, met: 0, hits: 0, asleep });
         id
     }
 
@@ -41,6 +43,13 @@ impl Rules {
     pub(super) fn remove(&mut self, id: RuleId) -> Option<u64> {
         let at = self.list.iter().position(|in_force| in_force.id == id)?;
         Some(self.list.remove(at).hits)
+    }
+
+    /// Lets a rule begin that is asleep.
+    pub(super) fn wake(&mut self, id: RuleId) {
+        if let Some(in_force) = self.list.iter_mut().find(|in_force| in_force.id == id) {
+            in_force.asleep = false;
+        }
     }
 
     /// How often a rule in force has hit.
@@ -52,7 +61,7 @@ impl Rules {
     pub(super) fn judge(&mut self, node: &Node, frame: &Frame) -> Option<(RuleId, Effect)> {
         let about = OnceCell::new();
         let mut decided = None;
-        for in_force in &mut self.list {
+        for in_force in self.list.iter_mut().filter(|in_force| !in_force.asleep) {
             let about = || about.get_or_init(|| About::read(node, &frame.request));
             if !in_force.rule.selector.fits(node.id(), frame, about) {
                 continue;

@@ -6,7 +6,7 @@ use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
-use shakedown_cluster::{ApiKey, Cluster, Condition, Effect, NodeFault, ResponseError, Role, Rule, Selector};
+use shakedown_cluster::{ApiKey, Cluster, Condition, Effect, NodeFault, Produced, ResponseError, Role, Rule, Selector};
 use std::time::{Duration, Instant};
 
 fn cluster() -> Cluster {
@@ -136,4 +136,17 @@ fn a_fault_strikes_before_the_request_that_it_waits_for_is_served() {
     assert_eq!(strike.nodes, [leader]);
     assert_ne!(cluster.leader("orders", 0), Some(leader));
     assert_eq!(rule.end(), 0, "a rule for no request hits none");
+}
+
+#[test]
+fn a_rule_may_begin_in_the_step_in_which_something_happens() {
+    let cluster = cluster();
+    let error = Effect::Error { error: ResponseError::NotEnoughReplicas, applied: false };
+    let produced = Produced { topic: "orders".to_owned(), count: 4 };
+    let rule = Rule::new(orders(ApiKey::Produce), error).times(1);
+    let rule = cluster.rule_when(rule, produced).expect("the cluster lives");
+    let numbers = ten(&cluster, &one_by_one(&cluster, false), 10);
+    assert_eq!(rule.end(), 1);
+    assert_eq!(numbers[..4], [0, 1, 2, 3], "four were there before it began");
+    assert_ne!(numbers[4], 4, "the very next request is refused: {numbers:?}");
 }

@@ -86,6 +86,12 @@ pub trait RunningCluster: Send + Sync {
     /// Puts a rule for requests into force.
     fn rule(&self, rule: Rule) -> RuleGuard;
 
+    /// As [`RunningCluster::rule`], from the very step on in which something has happened.
+    ///
+    /// # Errors
+    /// When the cluster has ended.
+    fn rule_when(&self, rule: Rule, condition: Condition) -> Result<RuleGuard, FaultError>;
+
     /// Puts a fault of links, connections or clocks in place.
     ///
     /// # Errors

@@ -70,6 +70,10 @@ impl RunningCluster for Cluster {
         Self::rule(self, rule)
     }
 
+    fn rule_when(&self, rule: Rule, condition: Condition) -> Result<RuleGuard, FaultError> {
+        Self::rule_when(self, rule, condition)
+    }
+
     fn disturb(&self, disturbance: &Disturbance) -> Result<Fault, FaultError> {
         Self::disturb(self, disturbance)
     }

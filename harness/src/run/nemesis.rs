@@ -5,7 +5,7 @@
 
 use super::error::RunError;
 use super::fleet::{Fleet, Instance, Strike as Met};
-use super::pending::{Moment, Pending};
+use super::pending::{Moment, Pending, waits_for};
 use super::readiness;
 use super::session::Session;
 use crate::backend::RunningCluster;
@@ -40,6 +40,8 @@ struct OpenFault<'a> {
     place: usize,
     fault: FaultRule,
     began: Instant,
+    /// From when on a rule is in force whatever else it waits for.
+    begin_at: Option<Duration>,
     hit: Hit<'a>,
 }
 
@@ -65,40 +67,37 @@ impl<'a> Nemesis<'a> {
         bootstrap: &'a str,
     ) -> Result<Self, RunError> {
         let faults = &session.plan.scenario.faults;
-        let mut pending = Vec::new();
-        for (index, fault) in faults.iter().enumerate() {
-            pending.push(Pending::new(index, fault.clone(), cluster)?);
-        }
-        pending.sort_by_key(|pending| pending.fault.trigger.at.unwrap_or(Duration::MAX));
         let fired = faults.iter().map(|fault| (fault.to_string(), 0)).collect();
         let struck = vec![None; faults.len()];
-        let mut nemesis = Self {
-            session,
-            fleet,
-            cluster,
-            bootstrap,
-            began: Instant::now(),
-            pending,
-            open: Vec::new(),
-            struck,
-            fired,
-        };
-        nemesis.lay_first_rules();
+        let (began, pending, open) = (Instant::now(), Vec::new(), Vec::new());
+        let mut nemesis = Self { session, fleet, cluster, bootstrap, began, pending, open, struck, fired };
+        for (index, fault) in faults.iter().enumerate() {
+            if !nemesis.lay_early(index, fault)? {
+                nemesis.pending.push(Pending::new(index, fault.clone(), cluster)?);
+            }
+        }
+        nemesis.pending.sort_by_key(|pending| pending.fault.trigger.at.unwrap_or(Duration::MAX));
         Ok(nemesis)
     }
 
-    /// The first request of the load may be what a rule is about: those that are there from the beginning go first.
-    fn lay_first_rules(&mut self) {
-        let at_once = |pending: &Pending| {
-            let trigger = &pending.fault.trigger;
-            trigger.when.is_none() && trigger.at == Some(Duration::ZERO)
-        };
-        for pending in std::mem::take(&mut self.pending) {
-            match &pending.fault.deed {
-                Deed::Requests(_) if at_once(&pending) => self.lay_rule(pending.index, pending.fault),
-                _ => self.pending.push(pending),
+    /// Lays a rule that must be there before the load: one that is in force from the beginning, or begins in the very step in
+    /// which something happens. Whether the fault is one.
+    fn lay_early(&mut self, place: usize, fault: &FaultRule) -> Result<bool, RunError> {
+        let Deed::Requests(rule) = &fault.deed else { return Ok(false) };
+        let trigger = &fault.trigger;
+        let (guard, begin_at) = match waits_for(fault) {
+            Some(condition) if trigger.after.is_zero() => {
+                let laid = self.cluster.rule_when(rule.clone(), condition);
+                (laid.map_err(|source| broken(fault, source))?, trigger.at)
             }
-        }
+            None if trigger.when.is_none() && trigger.at == Some(Duration::ZERO) => {
+                (self.cluster.rule(rule.clone()), None)
+            }
+            _ => return Ok(false),
+        };
+        let (fault, began, hit) = (fault.clone(), self.began, Hit::Requests(guard));
+        self.open.push(OpenFault { place, fault, began, begin_at, hit });
+        Ok(true)
     }
 
     /// The load begins now.
@@ -112,6 +111,7 @@ impl<'a> Nemesis<'a> {
     /// When something does not come back, or the run is interrupted.
     pub fn advance(&mut self) -> Result<(), RunError> {
         self.count_first_hits();
+        self.begin_late_rules();
         while let Some(index) = self.open.iter().position(|open| self.is_over(open)) {
             let open = self.open.remove(index);
             self.heal(open)?;
@@ -234,7 +234,7 @@ impl<'a> Nemesis<'a> {
             self.session.journal.fault(&name, text);
         }
         if !hit.is_empty() {
-            self.opened(OpenFault { place, fault, began, hit: Hit::Instances(action, hit) });
+            self.opened(OpenFault { place, fault, began, begin_at: None, hit: Hit::Instances(action, hit) });
         }
     }
 
@@ -242,7 +242,13 @@ impl<'a> Nemesis<'a> {
         let text = format!("{}: {}", fault.deed, brokers(&strike.nodes));
         self.session.journal.fault_at(strike.at, &fault.to_string(), text);
         let Deed::Hit { action, .. } = fault.deed else { return };
-        self.opened(OpenFault { place, fault, began: strike.at, hit: Hit::Nodes(action, strike.nodes) });
+        self.opened(OpenFault {
+            place,
+            fault,
+            began: strike.at,
+            begin_at: None,
+            hit: Hit::Nodes(action, strike.nodes),
+        });
     }
 
     fn opened(&mut self, open: OpenFault<'a>) {
@@ -261,7 +267,7 @@ impl<'a> Nemesis<'a> {
         let began = Instant::now();
         self.session.journal.fault(&fault.to_string(), fault.deed.to_string());
         self.struck[place] = Some(began);
-        self.open.push(OpenFault { place, fault, began, hit: Hit::Disturbed(guard) });
+        self.open.push(OpenFault { place, fault, began, begin_at: None, hit: Hit::Disturbed(guard) });
         Ok(true)
     }
 
@@ -269,7 +275,17 @@ impl<'a> Nemesis<'a> {
     fn lay_rule(&mut self, place: usize, fault: FaultRule) {
         let Deed::Requests(rule) = &fault.deed else { return };
         let guard = self.cluster.rule(rule.clone());
-        self.open.push(OpenFault { place, fault, began: Instant::now(), hit: Hit::Requests(guard) });
+        self.open.push(OpenFault { place, fault, began: Instant::now(), begin_at: None, hit: Hit::Requests(guard) });
+    }
+
+    /// Lets rules begin that have waited long enough for something else.
+    fn begin_late_rules(&mut self) {
+        let elapsed = self.began.elapsed();
+        for open in &mut self.open {
+            if let (Hit::Requests(guard), Some(_)) = (&open.hit, open.begin_at.take_if(|at| elapsed >= *at)) {
+                guard.begin();
+            }
+        }
     }
 
     /// Notes which rules have hit their first request.

@@ -27,16 +27,20 @@ pub(super) enum Moment {
     Struck(Result<Strike, FaultError>),
 }
 
+/// What the back end can tell of, if the fault waits for that.
+pub(super) fn waits_for(fault: &FaultRule) -> Option<WatchFor> {
+    match fault.trigger.when.clone()? {
+        Condition::Produced { topic, nth } => Some(Produced { topic, count: nth }.into()),
+        Condition::Requested { selector, nth } => Some(WatchFor::Requested { selector, nth }),
+        Condition::Struck { .. } => None,
+    }
+}
+
 impl Pending {
     /// Begins to wait.
     pub(super) fn new(index: usize, fault: FaultRule, cluster: &dyn RunningCluster) -> Result<Self, RunError> {
         let mut pending = Self { index, watch: None, happened: None, fault };
-        let condition = match pending.fault.trigger.when.clone() {
-            Some(Condition::Produced { topic, nth }) => Some(Produced { topic, count: nth }.into()),
-            Some(Condition::Requested { selector, nth }) => Some(WatchFor::Requested { selector, nth }),
-            Some(Condition::Struck { .. }) | None => None,
-        };
-        if let Some(condition) = condition {
+        if let Some(condition) = waits_for(&pending.fault) {
             let watched = cluster.when(condition, pending.leaves_it_to_the_back_end());
             let fault = pending.fault.to_string();
             pending.watch = Some(watched.map_err(|source| RunError::Fault { fault, source })?);
