@@ -90,6 +90,9 @@ impl Controller {
 
     /// Hands out the next block of producer ids.
     fn allocate_producer_ids(&mut self, broker: BrokerId, broker_epoch: i64) -> ControllerResponse {
+        if self.image.brokers.get(&broker).map(|broker| broker.epoch) != Some(broker_epoch) {
+            return ControllerResponse::StaleBroker;
+        }
         let first = self.image.next_producer_id;
         let next = ProducerId(first.0 + PRODUCER_ID_BLOCK);
         self.append(MetadataRecord::ProducerIds { broker, broker_epoch, next });
