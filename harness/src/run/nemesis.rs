@@ -212,7 +212,7 @@ impl<'a> Nemesis<'a> {
         match &open.hit {
             Hit::Nodes(nodes) => {
                 // Before what comes of it, which the cluster tells by itself.
-                self.session.journal.fault(&name, format!("healed: {}", brokers(nodes)));
+                self.session.journal.healed(&name, format!("healed: {}", brokers(nodes)));
                 for node in nodes {
                     let undone = self.cluster.undo(open.fault.action, *node);
                     undone.map_err(|source| broken(&open.fault, source))?;
@@ -226,7 +226,7 @@ impl<'a> Nemesis<'a> {
                     } else {
                         self.start_again(instance, deadline)?;
                     }
-                    self.session.journal.fault(&name, format!("healed: {}", instance.label));
+                    self.session.journal.healed(&name, format!("healed: {}", instance.label));
                 }
             }
         }

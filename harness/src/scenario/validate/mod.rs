@@ -1,10 +1,12 @@
 //! From what the files say to a scenario that can be run; every dangling name and missing datum is an error here.
 //!
-//! Each part has its file: [`topics`], [`services`], [`flows`], [`load`], [`faults`] with their [`triggers`], [`expect`].
+//! Each part has its file: [`topics`], [`services`], [`flows`], [`load`], [`faults`] with their [`triggers`], [`expect`] with
+//! those on [`groups`].
 
 mod expect;
 mod faults;
 mod flows;
+mod groups;
 mod load;
 mod scope;
 mod services;
