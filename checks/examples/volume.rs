@@ -1,15 +1,19 @@
 //! How long the checks take, and how much memory, on a run of any length:
 //! `cargo run --release -p shakedown-checks --example volume -- 10000000`.
 //!
-//! The record is computed, not stored, so the memory that is reported is what the checks need.
+//! A group has processed everything, committed after every thousandth message, and was looked at after every ten thousandth;
+//! the topic was read twice. The record is computed, not stored, so the memory that is reported is what the checks need.
 
 use shakedown_checks::judge;
-use shakedown_reports::expectation::{ConservationRule, Expectations, LatencyBudget, Term};
+use shakedown_reports::expectation::{
+    Bounds, ConservationRule, Expectations, LagBudget, LatencyBudget, StandstillLimit, Term,
+};
 use shakedown_reports::identity::{Identity, Key};
 use shakedown_reports::numbers::grouped;
 use shakedown_reports::record::{
     Delivery, Figure, Flow, Operation, Outcome, Record, RecordError, StreamId, StreamInfo, StreamKind,
 };
+use shakedown_reports::watch::{Commit, CommitKind, Reading, Watch};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -22,6 +26,7 @@ struct Computed {
     messages: u64,
     streams: Vec<StreamInfo>,
     flows: Vec<Flow>,
+    watches: Vec<Watch>,
 }
 
 impl Computed {
@@ -31,8 +36,11 @@ impl Computed {
             stream("load", StreamKind::Load),
             stream("orders", StreamKind::Topic),
             stream("tracker", StreamKind::Ledger),
+            stream("orders", StreamKind::Reread),
         ];
-        Self { messages, streams, flows: vec![Flow { from: 0, to: 1 }, Flow { from: 1, to: 2 }] }
+        let (topic, group) = ("orders".to_owned(), Some("order-tracker".to_owned()));
+        let watches = vec![Watch { topic, group, source: Some(1), sinks: vec![2] }];
+        Self { messages, streams, flows: vec![Flow { from: 0, to: 1 }, Flow { from: 1, to: 2 }], watches }
     }
 
     fn copies(&self) -> u64 {
@@ -99,6 +107,48 @@ impl Record for Computed {
         Ok(())
     }
 
+    fn watches(&self) -> &[Watch] {
+        &self.watches
+    }
+
+    fn commits(&self, visit: &mut dyn FnMut(&Commit)) -> Result<(), RecordError> {
+        for (log_offset, last) in (0..).zip((999..self.messages).step_by(1_000)) {
+            let delivery = delivery(last);
+            visit(&Commit {
+                watch: 0,
+                kind: CommitKind::Member,
+                partition: delivery.partition,
+                offset: delivery.offset + 1,
+                leader_epoch: 0,
+                generation: 1,
+                log_offset,
+                committed_ms: 0,
+                seen_ns: delivery.received_ns + 2_000_000_000,
+            });
+        }
+        Ok(())
+    }
+
+    fn readings(&self, visit: &mut dyn FnMut(&Reading)) -> Result<(), RecordError> {
+        for last in (9_999..self.messages).step_by(10_000) {
+            let asked_ns = delivery(last).received_ns;
+            for partition in 0..PARTITIONS {
+                let delivery = delivery(last - last % PARTITIONS + partition);
+                visit(&Reading {
+                    watch: 0,
+                    partition: delivery.partition,
+                    start: 0,
+                    stable: delivery.offset + 1,
+                    end: delivery.offset + 1,
+                    committed: delivery.offset,
+                    asked_ns,
+                    answered_ns: asked_ns + 1_000_000,
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn identity_label(&self, identity: Identity) -> String {
         identity.index().to_string()
     }
@@ -121,6 +171,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         conserved: vec![ConservationRule { name: "money".to_owned(), equal: terms.to_vec() }],
         latency: BTreeMap::from([("end-to-end".to_owned(), budget)]),
         unavailable: Some(1_000_000_000),
+        skipped: Some(Bounds::exactly(0)),
+        committed_too_far: Some(Bounds::exactly(0)),
+        offset_regressed: Some(Bounds::exactly(0)),
+        inconsistent_offset: Some(Bounds::exactly(0)),
+        stalled: Some(StandstillLimit::everywhere(1_000_000_000)),
+        lag: Some(LagBudget { at_most: Some(1_000), drained_in: None }),
     };
     let started = Instant::now();
     let verdict = judge(&record, &expectations)?;

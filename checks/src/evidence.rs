@@ -96,7 +96,7 @@ pub(crate) fn operation_event(operation: &Operation) -> StoryEvent {
 pub(crate) fn delivery_event(record: &dyn Record, stream: StreamId, delivery: &Delivery) -> StoryEvent {
     let label = stream_label(record, stream);
     let text = match kind(record, stream) {
-        StreamKind::Topic => format!("read from {label}, {}", position(delivery)),
+        StreamKind::Topic | StreamKind::Reread => format!("read from {label}, {}", position(delivery)),
         _ if delivery.offset < 0 => format!("in {label}"),
         _ => format!("in {label}, read by its owner at {}", position(delivery)),
     };
@@ -106,6 +106,17 @@ pub(crate) fn delivery_event(record: &dyn Record, stream: StreamId, delivery: &D
 /// `partition 3 offset 912`.
 pub(crate) fn position(delivery: &Delivery) -> String {
     format!("partition {} offset {}", delivery.partition, delivery.offset)
+}
+
+/// Seconds to the millisecond.
+pub(crate) fn milliseconds(nanoseconds: u64) -> String {
+    seconds(nanoseconds.saturating_add(500_000) / 1_000_000 * 1_000_000)
+}
+
+/// Seconds to the nanosecond, without zeros at the end.
+pub(crate) fn seconds(nanoseconds: u64) -> String {
+    let text = format!("{}.{:09}", nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// A story in order of time; what has no time of its own comes last.

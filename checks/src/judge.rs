@@ -1,6 +1,9 @@
 //! Runs every check that is expected and puts the findings together. The worst outcome wins.
 
-use crate::{conserved, duplicated, latency, lost, phantom, reordered, unavailable};
+use crate::{
+    committed_too_far, conserved, duplicated, inconsistent_offset, lag, latency, lost, offset_regressed, phantom,
+    reordered, skipped, stalled, unavailable,
+};
 use shakedown_reports::expectation::Expectations;
 use shakedown_reports::record::{Record, RecordError};
 use shakedown_reports::verdict::{Finding, Outcome, Verdict};
@@ -25,9 +28,13 @@ pub fn judge(record: &dyn Record, expectations: &Expectations) -> Result<Verdict
     if expectations.lost.is_some() || expectations.duplicated.is_some() {
         findings.extend(phantom::check(record)?);
     }
+    if let Some(allowed) = expectations.inconsistent_offset {
+        findings.extend(inconsistent_offset::check(record, allowed)?);
+    }
     if expectations.order_per_key {
         findings.extend(reordered::check(record)?);
     }
+    findings.extend(groups(record, expectations)?);
     findings.extend(conserved::check(record, &expectations.conserved)?);
     findings.extend(latency::check(record, &expectations.latency)?);
     if let Some(at_most_ns) = expectations.unavailable {
@@ -44,11 +51,41 @@ pub fn judge(record: &dyn Record, expectations: &Expectations) -> Result<Verdict
     Ok(Verdict::new(findings, reasons))
 }
 
+/// What is expected of consumer groups.
+fn groups(record: &dyn Record, expectations: &Expectations) -> Result<Vec<Finding>, RecordError> {
+    let mut findings = Vec::new();
+    if let Some(allowed) = expectations.skipped {
+        findings.extend(skipped::check(record, allowed)?);
+    }
+    if let Some(allowed) = expectations.committed_too_far {
+        findings.extend(committed_too_far::check(record, allowed)?);
+    }
+    if let Some(allowed) = expectations.offset_regressed {
+        findings.extend(offset_regressed::check(record, allowed)?);
+    }
+    if let Some(limit) = &expectations.stalled {
+        findings.extend(stalled::check(record, limit)?);
+    }
+    if let Some(budget) = &expectations.lag {
+        findings.extend(lag::check(record, budget)?);
+    }
+    Ok(findings)
+}
+
 /// Takes a conviction back that rests on something being absent from a record that is known to be incomplete: a message
-/// that nobody saw, one that nobody offered, totals that differ, acknowledgements that did not come. What is there twice or
-/// in the wrong order stays proven.
+/// that nobody saw or processed, one that nobody offered, totals that differ, acknowledgements and commits that did not
+/// come. What is there twice, in the wrong order or too much stays proven.
 fn excuse(finding: &mut Finding) {
-    let by_absence = [lost::NAME, phantom::NAME, conserved::NAME, unavailable::NAME].contains(&finding.check.as_str());
+    const BY_ABSENCE: [&str; 7] = [
+        lost::NAME,
+        phantom::NAME,
+        conserved::NAME,
+        unavailable::NAME,
+        skipped::NAME,
+        committed_too_far::NAME,
+        stalled::NAME,
+    ];
+    let by_absence = BY_ABSENCE.contains(&finding.check.as_str());
     if by_absence && finding.outcome == Outcome::Fail {
         finding.outcome = Outcome::Inconclusive;
         finding.detail = format!("{}; the record is incomplete", finding.detail);

@@ -2,8 +2,9 @@
 //! to no cluster, reads no clock, and says the same of the same record wherever it runs.
 //!
 //! [`judge()`] runs what a scenario expects. Each check tells its anomaly in prose before its code; they share `paged`
-//! arrays, `tally` (what an exact count means), `gaps` (between acknowledgements) and `evidence` (the telling of what
-//! convicts). [`mutate`] alters clean records in the ways that checks must notice, and the tests use it to attack them.
+//! arrays, `tally` (what an exact count means), `gaps` (between acknowledgements), `groups` (what a consumer group had to
+//! process, and where that shows) and `evidence` (the telling of what convicts). [`mutate`] and [`mutate_watched`] alter
+//! clean records in the ways that checks must notice, and the tests use them to attack the checks.
 //!
 //! A check streams over the record and keeps at most 16 bytes for each message, so that ten million messages are
 //! judged in a few hundred megabytes (`examples/volume.rs` measures it). What it keeps of single messages is only what a
@@ -43,18 +44,26 @@
 //! # Ok::<(), shakedown_reports::record::RecordError>(())
 //! ```
 
+pub mod committed_too_far;
 pub mod conserved;
 pub mod duplicated;
 mod evidence;
 mod gaps;
+mod groups;
+pub mod inconsistent_offset;
 mod judge;
+pub mod lag;
 pub mod latency;
 pub mod lost;
 pub mod mutate;
+pub mod mutate_watched;
+pub mod offset_regressed;
 mod paged;
 pub mod phantom;
 pub mod quantile;
 pub mod reordered;
+pub mod skipped;
+pub mod stalled;
 mod tally;
 pub mod unavailable;
 

@@ -25,6 +25,11 @@ impl<T: Copy> Paged<T> {
         let fresh = || vec![self.fill; place(PAGE_LENGTH - 1) + 1].into_boxed_slice();
         &mut self.pages.entry(index / PAGE_LENGTH).or_insert_with(fresh)[place(index)]
     }
+
+    /// Everything on the pages that were written to, in order; `fill` where a page has gaps.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (u64, T)> {
+        self.pages.iter().flat_map(|(number, page)| (number * PAGE_LENGTH..).zip(page.iter().copied()))
+    }
 }
 
 fn place(index: u64) -> usize {
@@ -44,5 +49,15 @@ mod tests {
         let indexes = [0, 1, 2, 1023, 1024, 1025, 1 << 63, u64::MAX - 1, u64::MAX];
         assert_eq!(indexes.map(|index| numbers.get(index)), [1, 2, 0, 3, 4, 0, 5, 0, 6]);
         assert_eq!(numbers.pages.len(), 4);
+    }
+
+    #[test]
+    fn what_was_written_comes_in_order() {
+        let mut numbers = Paged::new(0_u32);
+        for index in [3, 1023, 5000, 5001] {
+            *numbers.slot(index) = 1;
+        }
+        let written: Vec<u64> = numbers.entries().filter(|(_, value)| *value > 0).map(|(index, _)| index).collect();
+        assert_eq!(written, [3, 1023, 5000, 5001]);
     }
 }

@@ -1,5 +1,7 @@
-//! What the counting checks have in common: `lost = n` and `duplicated = n` mean exactly n over all their subjects.
+//! What the counting checks have in common: `lost = n` and `duplicated = n` mean exactly n over all their subjects, and
+//! `skipped = { at_least = 1 }` no fewer than that.
 
+use shakedown_reports::expectation::Bounds;
 use shakedown_reports::numbers::grouped;
 use shakedown_reports::verdict::{Finding, Outcome, Story};
 
@@ -14,24 +16,25 @@ pub(crate) struct Tally {
 
 /// Judges the shares by their total. A total that differs from what is allowed convicts the subjects that contributed
 /// to it, or, where all found nothing though something was expected, every one that was compared.
-pub(crate) fn findings(check: &str, allowed: u64, tallies: Vec<Tally>) -> Vec<Finding> {
+pub(crate) fn findings(check: &str, allowed: impl Into<Bounds>, tallies: Vec<Tally>) -> Vec<Finding> {
+    let allowed = allowed.into();
     if tallies.is_empty() {
         return vec![nothing_to_compare(check)];
     }
     let total: u64 = tallies.iter().map(|tally| tally.found).sum();
     let judge = |tally: &Tally| match (tally.compared, tally.found) {
         (0, 0) => Outcome::Inconclusive,
-        _ if total == allowed => Outcome::Pass,
+        _ if allowed.allow(total) => Outcome::Pass,
         (_, 0) if total > 0 => Outcome::Pass,
         _ => Outcome::Fail,
     };
-    let detail = |tally: &Tally| match (tally.compared, tally.found, allowed) {
-        (0, 0, _) => "nothing was compared".to_owned(),
-        (_, 0, 0) => String::new(),
-        (compared, found, 0) => format!("{} of {}", grouped(found), grouped(compared)),
-        (compared, found, _) => {
-            let (found, compared, allowed) = (grouped(found), grouped(compared), grouped(allowed));
-            format!("{found} of {compared}, exactly {allowed} expected over all")
+    let nothing = allowed == Bounds::exactly(0);
+    let detail = |tally: &Tally| match (tally.compared, tally.found) {
+        (0, 0) => "nothing was compared".to_owned(),
+        (_, 0) if nothing => String::new(),
+        (compared, found) if nothing => format!("{} of {}", grouped(found), grouped(compared)),
+        (compared, found) => {
+            format!("{} of {}, {allowed} expected over all", grouped(found), grouped(compared))
         }
     };
     let finding = |tally: Tally| {
@@ -51,13 +54,18 @@ pub(crate) fn findings(check: &str, allowed: u64, tallies: Vec<Tally>) -> Vec<Fi
 
 /// What a check over flows says of a run without any.
 pub(crate) fn nothing_to_compare(check: &str) -> Finding {
+    without_data(check, "no flow", "the run declares no flow, so nothing was compared")
+}
+
+/// What a check says that has no subject, and why.
+pub(crate) fn without_data(check: &str, subject: &str, detail: &str) -> Finding {
     Finding {
         check: check.to_owned(),
-        subject: "no flow".to_owned(),
+        subject: subject.to_owned(),
         outcome: Outcome::Inconclusive,
         compared: 0,
         found: 0,
-        detail: "the run declares no flow, so nothing was compared".to_owned(),
+        detail: detail.to_owned(),
         evidence: Vec::new(),
     }
 }
@@ -75,6 +83,15 @@ mod tests {
         };
         let findings = findings("lost", allowed, shares.iter().map(tally).collect());
         findings.into_iter().map(|finding| finding.outcome).collect()
+    }
+
+    #[test]
+    fn bounds_leave_room_on_one_side() {
+        let found = |found| Tally { subject: String::new(), compared: 10, found, evidence: Vec::new() };
+        let at_least_two = Bounds { at_least: 2, at_most: u64::MAX };
+        let outcome = |number| findings("skipped", at_least_two, vec![found(number)])[0].clone();
+        assert_eq!([1, 2, 9].map(|number| outcome(number).outcome), [Outcome::Fail, Outcome::Pass, Outcome::Pass]);
+        assert_eq!(outcome(1).detail, "1 of 10, at least 2 expected over all");
     }
 
     #[test]

@@ -16,7 +16,7 @@
 //! counts as one more place, so that nothing escapes by having none. What this cannot see is a partition that refuses
 //! everything at once from the first message to the last.
 
-use crate::evidence::{self, STORIES_MAX};
+use crate::evidence::{self, STORIES_MAX, milliseconds, seconds};
 use crate::gaps::{Acknowledged, Gap, Gaps};
 use crate::paged::Paged;
 use shakedown_reports::identity::Key;
@@ -207,15 +207,4 @@ fn target(record: &dyn Record) -> Option<&str> {
     let flow =
         flows.find(|flow| kind(flow.from) == Some(StreamKind::Load) && kind(flow.to) == Some(StreamKind::Topic))?;
     streams.get(usize::from(flow.to)).map(|info| info.name.as_str())
-}
-
-/// Seconds to the millisecond.
-fn milliseconds(nanoseconds: u64) -> String {
-    seconds(nanoseconds.saturating_add(500_000) / 1_000_000 * 1_000_000)
-}
-
-/// Seconds to the nanosecond, without zeros at the end.
-fn seconds(nanoseconds: u64) -> String {
-    let text = format!("{}.{:09}", nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -15,6 +15,7 @@ pub mod report;
 pub mod run;
 mod runner;
 pub mod scenario;
+mod watched;
 
 pub use exit::Exit;
 pub use report::Report;

@@ -7,9 +7,11 @@ use crate::scenario::deed::Deed;
 use crate::scenario::model::{
     Condition, FaultRule, FaultTarget, LoadRule, MessageRule, Scenario, StandIn, Target, Topic, ValueRule,
 };
+use crate::watched;
 use shakedown_loadgen::{Arrivals, Digest, IdentityRule, JsonRule, KeySpace, LoadPlan, Rate, Shape};
-use shakedown_reports::expectation::{ConservationRule, Expectations, LatencyBudget, Term};
+use shakedown_reports::expectation::{ConservationRule, Expectations, LagBudget, LatencyBudget, StandstillLimit, Term};
 use shakedown_reports::record::{Flow, StreamId, StreamInfo, StreamKind};
+use shakedown_reports::watch::Watch;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -37,6 +39,8 @@ pub struct Plan {
     pub streams: Vec<StreamInfo>,
     /// The hops between those streams.
     pub flows: Vec<Flow>,
+    /// What is watched beside them.
+    pub watches: Vec<Watch>,
     /// What must hold of them.
     pub expectations: Expectations,
     /// Names everything above that decides what is offered to what.
@@ -58,9 +62,10 @@ impl Plan {
             .iter()
             .filter_map(|flow| Some(Flow { from: find(&flow.from)?, to: find(&flow.to)? }))
             .collect();
+        let watches = watched::watches(&scenario, &find);
         let expectations = expectations(&scenario, &find);
         let digest = digest(&scenario, &load.digest()?);
-        Ok(Self { scenario, load, total, streams, flows, expectations, digest })
+        Ok(Self { scenario, load, total, streams, flows, watches, expectations, digest })
     }
 
     /// How many of the plan's sequences can turn up in messages: none where a service makes up its own.
@@ -81,6 +86,13 @@ impl Plan {
             let stream = position(&self.streams, &StreamReference::Topic(topic.name.clone()))?;
             Some((stream, topic))
         })
+    }
+
+    /// The topics that are read once more at the end, with the streams of that.
+    pub fn read_again(&self) -> impl Iterator<Item = (StreamId, &Topic)> {
+        let again = (0..).zip(&self.streams).filter(|(_, stream)| stream.kind == StreamKind::Reread);
+        again
+            .filter_map(|(id, stream)| Some((id, self.scenario.topics.iter().find(|topic| topic.name == stream.name)?)))
     }
 
     /// The stream of this ledger, if it is recorded.
@@ -107,9 +119,12 @@ pub fn load_plan(seed: u64, load: &LoadRule) -> Result<LoadPlan, PlanError> {
     Ok(plan)
 }
 
-/// The load if it is recorded, then every topic and ledger that a rule looks at, in the order of the files.
+/// The load if it is recorded, then every topic and ledger that a rule looks at, in the order of the files; last the topics
+/// that are read once more.
 fn streams(scenario: &Scenario) -> Vec<StreamInfo> {
+    let watched = watched::topics(scenario);
     let mut wanted: Vec<&StreamReference> = scenario.flows.iter().flat_map(|flow| [&flow.from, &flow.to]).collect();
+    wanted.extend(&watched);
     for term in scenario.conserved.iter().flat_map(|rule| &rule.equal) {
         if let TermReference::Sum(stream) | TermReference::Count(stream) = term {
             wanted.push(stream);
@@ -130,6 +145,7 @@ fn streams(scenario: &Scenario) -> Vec<StreamInfo> {
             streams.push(StreamInfo { name: ledger.to_owned(), kind: StreamKind::Ledger });
         }
     }
+    streams.extend(watched::read_again(scenario));
     streams
 }
 
@@ -166,6 +182,7 @@ fn expectations(scenario: &Scenario, find: &impl Fn(&StreamReference) -> Option<
         latency.insert(name.clone(), LatencyBudget { flow, at_most });
     }
     let unavailable = scenario.expect.unavailable.as_ref().map(nanoseconds);
+    let (stalled, lag) = (scenario.expect.stalled.as_ref(), scenario.expect.lag.as_ref());
     Expectations {
         lost: scenario.expect.lost,
         duplicated: scenario.expect.duplicated,
@@ -173,6 +190,13 @@ fn expectations(scenario: &Scenario, find: &impl Fn(&StreamReference) -> Option<
         conserved,
         latency,
         unavailable,
+        skipped: scenario.expect.skipped,
+        committed_too_far: scenario.expect.committed_too_far,
+        offset_regressed: scenario.expect.offset_regressed,
+        inconsistent_offset: scenario.expect.inconsistent_offset,
+        stalled: stalled
+            .map(|rule| StandstillLimit { at_most: nanoseconds(&rule.at_most), partitions: rule.partitions }),
+        lag: lag.map(|lag| LagBudget { at_most: lag.at_most, drained_in: lag.drained_in.as_ref().map(nanoseconds) }),
     }
 }
 

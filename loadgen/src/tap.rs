@@ -38,6 +38,8 @@ pub struct TapPlan {
     pub planned: u64,
     /// The run that headers must name; messages of others are counted and left out.
     pub run: Option<u32>,
+    /// Whether the topic is read once more, long after its messages came: no latency is measured then.
+    pub again: bool,
     /// Properties of librdkafka, over the tap's own.
     pub client: BTreeMap<String, String>,
 }
@@ -46,7 +48,7 @@ impl TapPlan {
     /// A tap for messages of any run, with the default client.
     #[must_use]
     pub fn new(stream: StreamId, topic: impl Into<String>, identity: IdentityRule, seed: u64, planned: u64) -> Self {
-        Self { stream, topic: topic.into(), identity, seed, planned, run: None, client: BTreeMap::new() }
+        Self { stream, topic: topic.into(), identity, seed, planned, run: None, again: false, client: BTreeMap::new() }
     }
 }
 
@@ -278,7 +280,11 @@ pub fn high_watermarks(bootstrap: &str, topic: &str) -> Result<Vec<i64>, TapErro
     Ok(watermarks.into_iter().map(|(_, high)| high).collect())
 }
 
-fn connect(bootstrap: &str, topic: &str, client: &BTreeMap<String, String>) -> Result<BaseConsumer, KafkaError> {
+pub(crate) fn connect(
+    bootstrap: &str,
+    topic: &str,
+    client: &BTreeMap<String, String>,
+) -> Result<BaseConsumer, KafkaError> {
     let mut properties = ClientConfig::new();
     properties
         .set("client.id", "shakedown-tap")

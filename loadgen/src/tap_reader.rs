@@ -92,7 +92,7 @@ impl Reader {
                 self.seen.foreign += 1;
             }
             Ok(reading) => {
-                if reading.intended_ns != 0 {
+                if reading.intended_ns != 0 && !self.plan.again {
                     self.seen.early += u64::from(received_ns < reading.intended_ns);
                     self.meter.record(received_ns.saturating_sub(reading.intended_ns));
                 }

@@ -8,7 +8,7 @@ use crate::info::RunInfo;
 use crate::interner::Interner;
 use crate::intervals::IntervalLog;
 use crate::record::{Figure, StreamId, StreamKind};
-use crate::stream::{DeliveryWriter, EntryWriter, OperationWriter};
+use crate::stream::{CommitWriter, DeliveryWriter, EntryWriter, OperationWriter, ReadingWriter};
 use crate::summary::Summary;
 use crate::utc;
 use crate::verdict::Verdict;
@@ -24,6 +24,8 @@ pub(crate) const FIGURES_FILE: &str = "figures.json";
 pub(crate) const SUMMARY_FILE: &str = "summary.json";
 pub(crate) const VERDICT_FILE: &str = "verdict.json";
 pub(crate) const OPERATIONS_FILE: &str = "operations.bin";
+pub(crate) const COMMITS_FILE: &str = "commits.bin";
+pub(crate) const READINGS_FILE: &str = "readings.bin";
 pub(crate) const IDENTITIES_FILE: &str = "identities.txt";
 pub(crate) const KEYS_FILE: &str = "keys.txt";
 
@@ -131,6 +133,22 @@ impl RunDirectory {
         }
         let sinks: Vec<_> = self.0.sinks.iter().map(|(id, label)| format!("{id} ({label})")).collect();
         Err(DirectoryError::NotASink { stream, sinks: sinks.join(", ") })
+    }
+
+    /// The writer of what watched groups commit; a run has one.
+    ///
+    /// # Errors
+    /// When the file cannot be made, or was already.
+    pub fn commit_writer(&self) -> Result<CommitWriter, DirectoryError> {
+        EntryWriter::create(self.path(), COMMITS_FILE.to_owned(), self.interner())
+    }
+
+    /// The writer of what the cluster answers about watched topics and groups; a run has one.
+    ///
+    /// # Errors
+    /// When the file cannot be made, or was already.
+    pub fn reading_writer(&self) -> Result<ReadingWriter, DirectoryError> {
+        EntryWriter::create(self.path(), READINGS_FILE.to_owned(), self.interner())
     }
 
     /// Appends to the timeline, at once.

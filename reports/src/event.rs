@@ -79,6 +79,9 @@ pub enum EventKind {
     Fault {
         /// Its name in the scenario.
         fault: String,
+        /// Whether it was healed, rather than striking.
+        #[serde(default)]
+        healed: bool,
     },
     /// The load began, ended, or could not keep its schedule.
     Load,

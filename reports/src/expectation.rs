@@ -1,6 +1,7 @@
 //! What a scenario says must hold, resolved to the streams of the run, so that a run directory can be judged again
 //! offline. The TOML behind it belongs to the harness; the judging belongs to `checks`.
 
+use crate::numbers::grouped;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -21,6 +22,93 @@ pub struct Expectations {
     /// For how long, in nanoseconds, acknowledgements may be due at a partition without one coming.
     #[serde(default)]
     pub unavailable: Option<u64>,
+    /// How many messages groups may have passed without processing them, over all groups and their sinks.
+    #[serde(default)]
+    pub skipped: Option<Bounds>,
+    /// How many commits may lie beyond what the group had processed, over all groups and their sinks.
+    #[serde(default)]
+    pub committed_too_far: Option<Bounds>,
+    /// How often committed offsets may go back, over all groups.
+    #[serde(default)]
+    pub offset_regressed: Option<Bounds>,
+    /// How many offsets may have had two values, over all topics that were read twice.
+    #[serde(default)]
+    pub inconsistent_offset: Option<Bounds>,
+    /// For how long a partition may stand still while nothing is broken.
+    #[serde(default)]
+    pub stalled: Option<StandstillLimit>,
+    /// How far groups may be behind, and for how long after the load.
+    #[serde(default)]
+    pub lag: Option<LagBudget>,
+}
+
+/// How many there may be: from so many to so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// No fewer: a failure case proves that it did what it set out to do.
+    pub at_least: u64,
+    /// No more.
+    pub at_most: u64,
+}
+
+impl Bounds {
+    /// Neither more nor fewer.
+    #[must_use]
+    pub const fn exactly(number: u64) -> Self {
+        Self { at_least: number, at_most: number }
+    }
+
+    /// Whether so many are allowed.
+    #[must_use]
+    pub const fn allow(self, number: u64) -> bool {
+        self.at_least <= number && number <= self.at_most
+    }
+}
+
+impl From<u64> for Bounds {
+    fn from(number: u64) -> Self {
+        Self::exactly(number)
+    }
+}
+
+impl std::fmt::Display for Bounds {
+    /// `exactly 3`, `at least 1`, `at most 10`, `1 to 10`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (least, most) = (grouped(self.at_least), grouped(self.at_most));
+        match (self.at_least, self.at_most) {
+            (at_least, at_most) if at_least == at_most => write!(f, "exactly {least}"),
+            (_, u64::MAX) => write!(f, "at least {least}"),
+            (0, _) => write!(f, "at most {most}"),
+            _ => write!(f, "{least} to {most}"),
+        }
+    }
+}
+
+/// For how long a group may stand still at a partition that has something for it, and the last stable offset of a partition
+/// below its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandstillLimit {
+    /// In nanoseconds.
+    pub at_most: u64,
+    /// How many partitions may, or have to, stand still for longer, over all groups and topics.
+    pub partitions: Bounds,
+}
+
+impl StandstillLimit {
+    /// For so many nanoseconds, and nowhere longer.
+    #[must_use]
+    pub const fn everywhere(at_most: u64) -> Self {
+        Self { at_most, partitions: Bounds::exactly(0) }
+    }
+}
+
+/// How far a group may be behind on a topic, over all its partitions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LagBudget {
+    /// Messages that it may have left to commit while the load lasts.
+    pub at_most: Option<u64>,
+    /// By how many nanoseconds after the end of the load nothing may be left.
+    pub drained_in: Option<u64>,
 }
 
 /// All terms must agree; where two terms are streams, they must agree message by message first.
@@ -52,4 +140,17 @@ pub struct LatencyBudget {
     pub flow: Option<crate::record::Flow>,
     /// The bounds.
     pub at_most: BTreeMap<String, u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bounds;
+
+    #[test]
+    fn bounds_are_named_as_people_do() {
+        let bounds = |at_least, at_most| Bounds { at_least, at_most };
+        let named = [(3, 3), (1, u64::MAX), (0, 1_000), (1, 10)].map(|(least, most)| bounds(least, most).to_string());
+        assert_eq!(named, ["exactly 3", "at least 1", "at most 1,000", "1 to 10"]);
+        assert_eq!([0, 1, 10, 11].map(|number| bounds(1, 10).allow(number)), [false, true, true, false]);
+    }
 }

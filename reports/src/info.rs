@@ -2,6 +2,7 @@
 
 use crate::expectation::Expectations;
 use crate::record::{Flow, StreamInfo};
+use crate::watch::Watch;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -34,6 +35,9 @@ pub struct RunInfo {
     pub streams: Vec<StreamInfo>,
     /// The hops that messages must survive.
     pub flows: Vec<Flow>,
+    /// What is watched beside the messages; their place is their [`crate::watch::WatchId`].
+    #[serde(default)]
+    pub watches: Vec<Watch>,
     /// What must hold.
     pub expectations: Expectations,
     /// What stands before the number of a planned key: `user-` for `user-17`.
@@ -59,6 +63,7 @@ impl RunInfo {
             environment: Environment::detect(),
             streams: Vec::new(),
             flows: Vec::new(),
+            watches: Vec::new(),
             expectations: Expectations::default(),
             key_prefix: "user-".to_owned(),
             started_unix_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),

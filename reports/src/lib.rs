@@ -1,12 +1,13 @@
 //! What a run leaves behind, and how a person or a machine reads it.
 //!
-//! Reading order: [`identity`] (what a message is called), [`record`] (what happened to it), [`expectation`] (what
-//! must hold), [`verdict`] (what was found). Then how a run is written ([`directory`] with [`info`], [`event`],
+//! Reading order: [`identity`] (what a message is called), [`record`] (what happened to it), [`watch`] (how far groups and
+//! logs were), [`course`] (what was going on meanwhile), [`expectation`] (what must hold), [`verdict`] (what was found). Then how a run is written ([`directory`] with [`info`], [`event`],
 //! [`summary`], [`ending`], [`interner`], [`intervals`], [`stream`]) and read again ([`run_record`], or [`memory`] in tests). Last, how it is shown ([`text`], [`snapshot`],
 //! [`numbers`]).
 //!
 //! This crate runs nothing: it never talks to a cluster, never offers load and never judges.
 
+pub mod course;
 mod dictionary;
 pub mod directory;
 pub mod ending;
@@ -26,7 +27,9 @@ pub mod summary;
 pub mod text;
 mod utc;
 pub mod verdict;
+pub mod watch;
 
+pub use course::Course;
 pub use directory::{DirectoryError, RunDirectory};
 pub use ending::Ending;
 pub use event::{Event, EventKind};
@@ -35,5 +38,5 @@ pub use interner::Interner;
 pub use intervals::IntervalLog;
 pub use memory::MemoryRecord;
 pub use run_record::RunRecord;
-pub use stream::{DeliveryWriter, OperationWriter};
+pub use stream::{CommitWriter, DeliveryWriter, OperationWriter, ReadingWriter};
 pub use summary::{Summary, SummaryLine};

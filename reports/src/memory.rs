@@ -1,7 +1,9 @@
 //! A record that lives in memory: for tests of checks, for mutators, for examples.
 
+use crate::course::Course;
 use crate::identity::{Identity, Key, Namespace};
 use crate::record::{Delivery, Figure, Flow, Operation, Record, RecordError, StreamId, StreamInfo, StreamKind};
+use crate::watch::{Commit, Reading, Watch, WatchId};
 
 /// A record to build by hand and to take apart. Everything is open: whoever attacks the checks alters it freely.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +18,14 @@ pub struct MemoryRecord {
     pub operations: Vec<Operation>,
     /// See [`Record::deliveries`]; one list for each stream, empty for the load.
     pub deliveries: Vec<Vec<Delivery>>,
+    /// See [`Record::watches`].
+    pub watches: Vec<Watch>,
+    /// See [`Record::commits`].
+    pub commits: Vec<Commit>,
+    /// See [`Record::readings`].
+    pub readings: Vec<Reading>,
+    /// See [`Record::course`].
+    pub course: Course,
     /// See [`Record::defects`].
     pub defects: Vec<String>,
 }
@@ -43,6 +53,21 @@ impl MemoryRecord {
         let flow = Flow { from, to };
         self.flows.push(flow);
         flow
+    }
+
+    /// Adds a group that consumes a topic, with the streams in which its work shows, and returns its number.
+    ///
+    /// # Panics
+    /// When there are more than 65,535 watches, or no such stream.
+    pub fn add_group(&mut self, group: &str, source: StreamId, sinks: &[StreamId]) -> WatchId {
+        let id = WatchId::try_from(self.watches.len()).expect("a run has fewer than 65,536 watches");
+        self.watches.push(Watch {
+            topic: self.streams[usize::from(source)].name.clone(),
+            group: Some(group.to_owned()),
+            source: Some(source),
+            sinks: sinks.to_vec(),
+        });
+        id
     }
 
     /// Adds a figure.
@@ -85,6 +110,24 @@ impl Record for MemoryRecord {
     fn deliveries(&self, stream: StreamId, visit: &mut dyn FnMut(&Delivery)) -> Result<(), RecordError> {
         self.deliveries.get(usize::from(stream)).into_iter().flatten().for_each(visit);
         Ok(())
+    }
+
+    fn watches(&self) -> &[Watch] {
+        &self.watches
+    }
+
+    fn commits(&self, visit: &mut dyn FnMut(&Commit)) -> Result<(), RecordError> {
+        self.commits.iter().for_each(visit);
+        Ok(())
+    }
+
+    fn readings(&self, visit: &mut dyn FnMut(&Reading)) -> Result<(), RecordError> {
+        self.readings.iter().for_each(visit);
+        Ok(())
+    }
+
+    fn course(&self) -> Course {
+        self.course.clone()
     }
 
     fn defects(&self) -> &[String] {

@@ -3,11 +3,15 @@
 //! - An [`Operation`] is one message that the load generator offered, with its outcome.
 //! - A [`Delivery`] is one message seen at a *sink*: read from a topic by a tap, or listed in a service's ledger.
 //! - A [`Figure`] is one number that a service states about itself after the drain.
+//! - What [`crate::watch`] has: how far logs reach, and how far consumer groups have come. [`crate::course`]: when the load
+//!   lasted, and when something was broken on purpose.
 //!
 //! Streams are read in the order in which they were observed. All times are nanoseconds since the Unix epoch, derived
 //! from one monotonic clock per run.
 
+use crate::course::Course;
 use crate::identity::{Identity, Key};
+use crate::watch::{Commit, Reading, Watch};
 use serde::{Deserialize, Serialize};
 
 /// A stream's number within its run; the index into [`Record::streams`].
@@ -23,6 +27,9 @@ pub enum StreamKind {
     Topic,
     /// Entries of a ledger: what a service or an outside stand-in says it did.
     Ledger,
+    /// Messages of a topic that was read once more from its beginning, under the name of that topic. No flow begins or
+    /// ends here: these readings are compared with those of the topic's own tap.
+    Reread,
 }
 
 /// One stream of a run.
@@ -42,6 +49,7 @@ impl StreamInfo {
             StreamKind::Load => self.name.clone(),
             StreamKind::Topic => format!("topic {}", self.name),
             StreamKind::Ledger => format!("ledger {}", self.name),
+            StreamKind::Reread => format!("topic {}, read again", self.name),
         }
     }
 }
@@ -164,6 +172,28 @@ pub trait Record {
     /// # Errors
     /// When the record cannot be read to its end.
     fn deliveries(&self, stream: StreamId, visit: &mut dyn FnMut(&Delivery)) -> Result<(), RecordError>;
+    /// What was watched beside the messages; a [`crate::watch::WatchId`] is an index into it.
+    fn watches(&self) -> &[Watch] {
+        &[]
+    }
+    /// Visits every commit of a watched group, in the order in which `__consumer_offsets` has those of each partition.
+    ///
+    /// # Errors
+    /// When the record cannot be read to its end.
+    fn commits(&self, _visit: &mut dyn FnMut(&Commit)) -> Result<(), RecordError> {
+        Ok(())
+    }
+    /// Visits every reading of a watched topic, look by look.
+    ///
+    /// # Errors
+    /// When the record cannot be read to its end.
+    fn readings(&self, _visit: &mut dyn FnMut(&Reading)) -> Result<(), RecordError> {
+        Ok(())
+    }
+    /// When the load lasted, and when something was broken on purpose.
+    fn course(&self) -> Course {
+        Course::default()
+    }
     /// What the record is known to lack, in words: streams that were never finished, torn tails. A run whose record is
     /// incomplete cannot pass.
     fn defects(&self) -> &[String] {

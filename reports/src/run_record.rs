@@ -1,9 +1,10 @@
 //! A run directory as it is read: streaming, wherever it came from, also when the run was killed.
 
+use crate::course::Course;
 use crate::dictionary::Dictionary;
 use crate::directory::{
-    EVENTS_FILE, FIGURES_FILE, IDENTITIES_FILE, INFO_FILE, KEYS_FILE, OPERATIONS_FILE, SUMMARY_FILE, VERDICT_FILE,
-    deliveries_file,
+    COMMITS_FILE, EVENTS_FILE, FIGURES_FILE, IDENTITIES_FILE, INFO_FILE, KEYS_FILE, OPERATIONS_FILE, READINGS_FILE,
+    SUMMARY_FILE, VERDICT_FILE, deliveries_file,
 };
 use crate::ending::{self, Ending};
 use crate::event::Event;
@@ -13,6 +14,7 @@ use crate::record::{Delivery, Figure, Flow, Operation, Record, RecordError, Stre
 use crate::stream::{Entry, StreamFile};
 use crate::summary::Summary;
 use crate::verdict::Verdict;
+use crate::watch::{Commit, Reading, Watch};
 use serde::de::DeserializeOwned;
 use std::fs;
 use std::io;
@@ -27,6 +29,9 @@ pub struct RunRecord {
     operations: Option<StreamFile<Operation>>,
     /// One for each stream; `None` for the load and for sinks that were never written.
     deliveries: Vec<Option<StreamFile<Delivery>>>,
+    commits: Option<StreamFile<Commit>>,
+    readings: Option<StreamFile<Reading>>,
+    course: Course,
     identities: Dictionary,
     keys: Dictionary,
     defects: Vec<String>,
@@ -36,7 +41,7 @@ impl RunRecord {
     /// Opens a run directory. Torn tails of streams and missing streams are [`Record::defects`], not errors.
     ///
     /// # Errors
-    /// When `run.json` is missing or of another version, or a file is damaged before its end.
+    /// When `run.json` is missing or of another version, or a file or the timeline is damaged before its end.
     pub fn open(directory: &Path) -> Result<Self, RecordError> {
         let info: RunInfo = read_json(directory, INFO_FILE)?
             .ok_or_else(|| RecordError::Io { file: INFO_FILE.to_owned(), source: io::ErrorKind::NotFound.into() })?;
@@ -49,12 +54,16 @@ impl RunRecord {
             figures: read_json(directory, FIGURES_FILE)?.unwrap_or_default(),
             operations: None,
             deliveries: Vec::new(),
+            commits: None,
+            readings: None,
+            course: Course::default(),
             identities: Dictionary::new(directory.join(IDENTITIES_FILE)),
             keys: Dictionary::new(directory.join(KEYS_FILE)),
             defects: Vec::new(),
             info,
         };
         record.open_streams()?;
+        record.course = Course::of(&record.events()?);
         Ok(record)
     }
 
@@ -104,12 +113,16 @@ impl RunRecord {
     fn open_streams(&mut self) -> Result<(), RecordError> {
         for (id, stream) in (0..).zip(&self.info.streams) {
             if stream.kind == StreamKind::Load {
-                self.operations = open_stream(&self.path, OPERATIONS_FILE, stream, &mut self.defects)?;
+                self.operations = open_stream(&self.path, OPERATIONS_FILE, &stream.label(), &mut self.defects)?;
                 self.deliveries.push(None);
             } else {
-                let file = open_stream(&self.path, &deliveries_file(id), stream, &mut self.defects)?;
+                let file = open_stream(&self.path, &deliveries_file(id), &stream.label(), &mut self.defects)?;
                 self.deliveries.push(file);
             }
+        }
+        if !self.info.watches.is_empty() {
+            self.commits = open_stream(&self.path, COMMITS_FILE, "commits of groups", &mut self.defects)?;
+            self.readings = open_stream(&self.path, READINGS_FILE, "readings of groups and logs", &mut self.defects)?;
         }
         Ok(())
     }
@@ -137,6 +150,22 @@ impl Record for RunRecord {
         deliveries.map_or(Ok(()), |deliveries| deliveries.visit(visit))
     }
 
+    fn watches(&self) -> &[Watch] {
+        &self.info.watches
+    }
+
+    fn commits(&self, visit: &mut dyn FnMut(&Commit)) -> Result<(), RecordError> {
+        self.commits.as_ref().map_or(Ok(()), |commits| commits.visit(visit))
+    }
+
+    fn readings(&self, visit: &mut dyn FnMut(&Reading)) -> Result<(), RecordError> {
+        self.readings.as_ref().map_or(Ok(()), |readings| readings.visit(visit))
+    }
+
+    fn course(&self) -> Course {
+        self.course.clone()
+    }
+
     fn defects(&self) -> &[String] {
         &self.defects
     }
@@ -162,16 +191,16 @@ impl Record for RunRecord {
 fn open_stream<E: Entry>(
     directory: &Path,
     file: &str,
-    stream: &StreamInfo,
+    label: &str,
     defects: &mut Vec<String>,
 ) -> Result<Option<StreamFile<E>>, RecordError> {
     match StreamFile::open(directory, file) {
         Ok(opened) => {
-            defects.extend(opened.defect().map(|defect| format!("{}: {defect}", stream.label())));
+            defects.extend(opened.defect().map(|defect| format!("{label}: {defect}")));
             Ok(Some(opened))
         }
         Err(RecordError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            defects.push(format!("{}: {file} was never written", stream.label()));
+            defects.push(format!("{label}: {file} was never written"));
             Ok(None)
         }
         Err(error) => Err(error),

@@ -35,6 +35,9 @@ pub fn normalise(info: &RunInfo, summary: &Summary, verdict: &Verdict) -> String
     out
 }
 
+/// Checks whose number of comparisons depends on time: on how often somebody looked, committed, or had to read again.
+const COMPARED_IN_TIME: [&str; 5] = ["committed-too-far", "offset-regressed", "inconsistent-offset", "stalled", "lag"];
+
 fn judgement(info: &RunInfo, finding: &Finding) -> String {
     if finding.check == "latency" {
         let budget = info.expectations.latency.get(&finding.subject);
@@ -46,6 +49,9 @@ fn judgement(info: &RunInfo, finding: &Finding) -> String {
             Outcome::Fail => "broken",
         };
         return format!("{held} ({})", bounds.join(", "));
+    }
+    if COMPARED_IN_TIME.contains(&finding.check.as_str()) {
+        return format!("{}, {} found", word(finding.outcome), grouped(finding.found));
     }
     format!("{}, {} compared, {} found", word(finding.outcome), grouped(finding.compared), grouped(finding.found))
 }

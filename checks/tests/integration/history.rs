@@ -76,7 +76,7 @@ pub(crate) fn everything(hops: u16) -> Expectations {
         order_per_key: true,
         conserved: vec![ConservationRule { name: "money".to_owned(), equal: terms }],
         latency: BTreeMap::from([("end-to-end".to_owned(), budget)]),
-        unavailable: None,
+        ..Expectations::default()
     }
 }
 

@@ -2,8 +2,13 @@
 //! be convicted by exactly the right checks, and a naive oracle that must agree on anything.
 
 mod convictions;
+mod groups;
 mod history;
 mod mutations;
 mod oracle;
 mod oracle_agrees;
 mod outages;
+mod standstills;
+mod watched;
+mod watched_mutations;
+mod watched_oracle;

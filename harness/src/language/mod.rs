@@ -2,11 +2,12 @@
 //!
 //! Reading order: [`document`] (a TOML file as a tree that knows where everything stands), [`problem`] (what is said
 //! when something is wrong), [`setting`] (how a type is read and described, from one declaration), [`quantity`], [`size`]
-//! and [`reference`] (the small types inside strings), [`raw`] and [`raw_faults`] (the keys themselves), [`schema`] (the same keys as a JSON
-//! Schema).
+//! and [`reference`] (the small types inside strings), [`raw`] (the keys themselves) with [`raw_faults`] and [`bounds`] (those
+//! of expectations on groups), [`schema`] (the same keys as a JSON Schema).
 //!
 //! Nothing here knows what a name refers to or whether two keys fit together: that is [`crate::scenario`].
 
+pub mod bounds;
 pub mod document;
 pub mod names;
 pub mod problem;

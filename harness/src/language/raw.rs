@@ -1,6 +1,7 @@
 //! The keys of scenario and system files, exactly as they may be written. The one source of parser and schema.
 //! Those of faults are in [`super::raw_faults`].
 
+use super::bounds::{RawCount, RawLag, RawStalled};
 use super::document::Spanned;
 use super::quantity::{Frequency, Skew, Span};
 use super::raw_faults::RawFault;
@@ -305,6 +306,20 @@ settings! {
         "latency" => latency: Option<Spanned<Named<Named<Span>>>>,
         /// For how long the load's target may be unavailable: acknowledgements are due, and at one partition none comes.
         "unavailable" => unavailable: Option<Spanned<RawUnavailable>>,
+        /// How many messages groups may have passed by their commits without processing them, over all groups and all places
+        /// where their work shows.
+        "skipped" => skipped: Option<Spanned<RawCount>>,
+        /// How many commits may lie beyond what the group had processed, or beyond the end of the log.
+        "committed-too-far" => committed_too_far: Option<Spanned<RawCount>>,
+        /// How often what groups have committed may go back. A reset by an administrator is none.
+        "offset-regressed" => offset_regressed: Option<Spanned<RawCount>>,
+        /// How many offsets may have two values: every topic is read once more at the end, from its beginning.
+        "inconsistent-offset" => inconsistent_offset: Option<Spanned<RawCount>>,
+        /// For how long a partition may stand still though nothing is broken: a group that has something to read commits
+        /// nothing, or the last stable offset below the end of the log does not move.
+        "stalled" => stalled: Option<Spanned<RawStalled>>,
+        /// How far groups may be behind while the load lasts, and how long after it.
+        "lag" => lag: Option<Spanned<RawLag>>,
     }
 }
 

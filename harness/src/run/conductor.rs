@@ -10,13 +10,15 @@ use super::options::RunOptions;
 use super::parts::{Parts, short};
 use super::session::Session;
 use super::stand_in::Mailbox;
+use super::watching::Watching;
 use super::{drain, executable, figures, http, offering, readiness, topics};
 use crate::backend::{Backend, ClusterPlan};
 use crate::plan::{Plan, identity_rule, stand_in_name};
 use crate::report::Report;
-use crate::scenario::model::{Service, StandIn, Target};
+use crate::scenario::model::{Service, StandIn, Target, Topic};
 use shakedown_loadgen::{KEY_PREFIX, Names, RunClock, StopFlag, Tap, TapPlan};
 use shakedown_reports::numbers::grouped;
+use shakedown_reports::record::StreamId;
 use shakedown_reports::{RunDirectory, RunInfo, RunRecord};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -90,6 +92,7 @@ fn run_info(plan: &Plan, backend: &dyn Backend) -> RunInfo {
         versions,
         streams: plan.streams.clone(),
         flows: plan.flows.clone(),
+        watches: plan.watches.clone(),
         expectations: plan.expectations.clone(),
         key_prefix: KEY_PREFIX.to_owned(),
         ..RunInfo::new(&plan.scenario.name, plan.scenario.seed)
@@ -167,21 +170,38 @@ fn watch_topics(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
     let bootstrap = parts.bootstrap();
     parts.tap_stop = StopFlag::new();
     for (stream, topic) in plan.tapped() {
-        let rule = identity_rule(topic.message.as_ref());
-        let mut tap_plan = TapPlan::new(stream, &topic.name, rule, plan.load.seed, plan.planned_identities());
-        tap_plan.run = Some(plan.load.run);
-        let tap = Tap::start(
-            tap_plan,
-            &bootstrap,
-            session.clock,
-            session.directory.delivery_writer(stream)?,
-            session.directory.interner(),
-            session.directory.interval_log(),
-            parts.tap_stop.clone(),
-        )?;
+        let tap = tap(session, &bootstrap, stream, topic, false, &parts.tap_stop)?;
         parts.taps.push((topic.name.clone(), tap));
     }
+    parts.watching = Watching::start(session, &bootstrap)?;
     Ok(())
+}
+
+/// Begins to read a topic from its beginning: for the first time, or once more.
+pub(super) fn tap(
+    session: &Session,
+    bootstrap: &str,
+    stream: StreamId,
+    topic: &Topic,
+    again: bool,
+    stop: &StopFlag,
+) -> Result<Tap, RunError> {
+    let plan = &session.plan;
+    let rule = identity_rule(topic.message.as_ref());
+    let tap_plan = TapPlan {
+        run: Some(plan.load.run),
+        again,
+        ..TapPlan::new(stream, &topic.name, rule, plan.load.seed, plan.planned_identities())
+    };
+    Ok(Tap::start(
+        tap_plan,
+        bootstrap,
+        session.clock,
+        session.directory.delivery_writer(stream)?,
+        session.directory.interner(),
+        session.directory.interval_log(),
+        stop.clone(),
+    )?)
 }
 
 fn launch(session: &Session, parts: &mut Parts) -> Result<(), RunError> {

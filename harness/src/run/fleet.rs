@@ -345,6 +345,7 @@ mod tests {
             instances: 1,
             group: None,
             consumes: Vec::new(),
+            produces: Vec::new(),
             calls: Vec::new(),
             env: BTreeMap::new(),
             port: None,

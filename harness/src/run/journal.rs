@@ -46,14 +46,19 @@ impl Journal {
         self.event(EventKind::Service { service: service.to_owned() }, text);
     }
 
-    /// A fault began or ended.
+    /// A fault began.
     pub fn fault(&self, fault: &str, text: impl Into<String>) {
         self.fault_at(Instant::now(), fault, text);
     }
 
+    /// What a fault did is undone.
+    pub fn healed(&self, fault: &str, text: impl Into<String>) {
+        self.event(EventKind::Fault { fault: fault.to_owned(), healed: true }, text);
+    }
+
     /// A fault began at an instant that has passed.
     pub fn fault_at(&self, at: Instant, fault: &str, text: impl Into<String>) {
-        self.event_at(at, EventKind::Fault { fault: fault.to_owned() }, text);
+        self.event_at(at, EventKind::Fault { fault: fault.to_owned(), healed: false }, text);
     }
 
     /// Something is not as it should be, without deciding the verdict.

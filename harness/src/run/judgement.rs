@@ -117,9 +117,11 @@ fn weigh(verdict: Verdict, ending: &Ending, expectations: &Expectations) -> Verd
         findings.iter().filter(|finding| finding.check == "duplicated").map(|finding| finding.found).sum();
     for finding in findings.iter_mut().filter(|finding| finding.outcome == Outcome::Fail) {
         let excuse = match (finding.check.as_str(), lateness_that_excuses(finding, ending, expectations)) {
-            // What had not arrived yet is not lost, what was not added up yet is not missing, and whose source had not
-            // been read yet was not invented.
-            ("lost" | "conserved" | "phantom", _) if !ending.drained => UNDRAINED.to_owned(),
+            // What had not arrived yet is not lost or skipped, what was not added up yet is not missing, and whose source
+            // had not been read yet was not invented.
+            ("lost" | "conserved" | "phantom" | "skipped" | "committed-too-far", _) if !ending.drained => {
+                UNDRAINED.to_owned()
+            }
             // Copies that are expected may still have been on their way; those that are too many were not.
             ("duplicated", _) if !ending.drained && copies < expectations.duplicated.unwrap_or(0) => {
                 UNDRAINED.to_owned()
@@ -190,6 +192,12 @@ mod tests {
         assert_eq!(outcome("lost", &ending), Outcome::Inconclusive);
         assert_eq!(outcome("conserved", &ending), Outcome::Inconclusive);
         assert_eq!(outcome("phantom", &ending), Outcome::Inconclusive);
+        assert_eq!(outcome("skipped", &ending), Outcome::Inconclusive);
+        assert_eq!(outcome("committed-too-far", &ending), Outcome::Inconclusive);
+        // A partition that stands still is why nothing drains.
+        for check in ["stalled", "lag", "offset-regressed", "inconsistent-offset"] {
+            assert_eq!(outcome(check, &ending), Outcome::Fail, "{check}");
+        }
         assert_eq!(outcome("duplicated", &ending), Outcome::Fail);
         assert_eq!(outcome("reordered", &ending), Outcome::Fail);
     }

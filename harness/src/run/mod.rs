@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`conductor`] (the phases, in order), then what it conducts: [`fleet`] of [`process`]es under a
 //! [`reaper`], [`topics`], [`stand_in`]s, [`ledger`] pollers, [`nemesis`] and what its faults
-//! wait for, [`drain`], [`figures`]; [`journal`] is where all of them write down what happened, with what the cluster tells
+//! wait for, [`watching`] of groups and logs by [`look`]s, [`drain`], [`figures`]; [`journal`] is where all of them write down what happened, with what the cluster tells
 //! of itself in [`chronicle`]; [`judgement`] is what comes after.
 
 pub mod chronicle;
@@ -16,6 +16,7 @@ pub mod http;
 pub mod journal;
 pub mod judgement;
 pub mod ledger;
+pub mod look;
 pub mod nemesis;
 pub mod offering;
 pub mod options;
@@ -28,3 +29,4 @@ pub mod service_log;
 pub mod session;
 pub mod stand_in;
 pub mod topics;
+pub mod watching;

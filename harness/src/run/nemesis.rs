@@ -187,7 +187,10 @@ impl<'a> Nemesis<'a> {
             }
             Deed::AdvanceClock(by) => {
                 self.cluster.advance_clock(*by);
-                self.session.journal.fault(&fault.to_string(), fault.deed.to_string());
+                let name = fault.to_string();
+                self.session.journal.fault(&name, fault.deed.to_string());
+                // It stays, and is no trouble that anybody has to be spared.
+                self.session.journal.healed(&name, "healed: it stays so");
                 *self.fired.entry(fault.to_string()).or_insert(0) += 1;
                 self.struck[place] = Some(Instant::now());
                 return Ok(true);
@@ -334,7 +337,7 @@ impl<'a> Nemesis<'a> {
             Hit::Disturbed(guard) => self.healed_after(&name, guard.undo(), false),
             Hit::Nodes(action, nodes) => {
                 // Before what comes of it, which the cluster tells by itself.
-                self.session.journal.fault(&name, format!("healed: {}", brokers(&nodes)));
+                self.session.journal.healed(&name, format!("healed: {}", brokers(&nodes)));
                 for node in nodes {
                     self.cluster.undo(action, node).map_err(|source| broken(&open.fault, source))?;
                 }
@@ -347,7 +350,7 @@ impl<'a> Nemesis<'a> {
                     } else {
                         self.start_again(instance, deadline)?;
                     }
-                    self.session.journal.fault(&name, format!("healed: {}", instance.label));
+                    self.session.journal.healed(&name, format!("healed: {}", instance.label));
                 }
             }
         }
@@ -357,7 +360,7 @@ impl<'a> Nemesis<'a> {
     /// Counts a fault that stood for a while. How often it hits without a bound differs from run to run: it fired, or not.
     fn healed_after(&mut self, name: &str, hits: u64, bounded: bool) {
         *self.fired.entry(name.to_owned()).or_insert(0) += if bounded { hits } else { hits.min(1) };
-        self.session.journal.fault(name, format!("healed: {hits} hit"));
+        self.session.journal.healed(name, format!("healed: {hits} hit"));
     }
 
     fn start_again(&self, instance: &Instance, deadline: Instant) -> Result<(), RunError> {

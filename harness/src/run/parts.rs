@@ -8,6 +8,7 @@ use super::judgement::Ending;
 use super::ledger::LedgerPoller;
 use super::session::Session;
 use super::stand_in::Mailbox;
+use super::watching::Watching;
 use crate::backend::RunningCluster;
 use crate::scenario::model::LedgerRule;
 use shakedown_loadgen::{Load, StopFlag, Tap, TapError};
@@ -33,6 +34,8 @@ pub struct Parts {
     pub pollers: Vec<(LedgerRule, LedgerPoller)>,
     /// The mailbox, if some service calls it.
     pub mailbox: Option<Mailbox>,
+    /// Watches groups and logs, if some expectation needs that.
+    pub watching: Option<Watching>,
     /// Readers of topics.
     pub taps: Vec<(String, Tap)>,
     /// Asks the cluster how far everybody is, from the drain on.
@@ -71,6 +74,9 @@ impl Parts {
                 first = result;
             }
         };
+        if let Some(watching) = &mut self.watching {
+            keep(watching.stop_looking());
+        }
         self.load_stop.stop();
         if let Some(load) = self.load.take() {
             keep(load.join().map(drop).map_err(RunError::from));
@@ -96,6 +102,7 @@ impl Parts {
             self.ending.drained = false;
             self.ending.reasons.push(reason);
         }
+        keep(self.finish_watching(session));
         self.gauge = None;
         self.tap_stop.stop();
         for (topic, tap) in self.taps.drain(..) {
@@ -125,6 +132,46 @@ impl Parts {
             let _ = std::fs::remove_dir_all(session.stores());
         }
         first
+    }
+
+    /// Reads what groups committed at the end, and topics once more. What could not be read is a reason.
+    fn finish_watching(&mut self, session: &Session) -> Result<(), RunError> {
+        let unseen = match self.watching.take() {
+            Some(watching) => watching.finish(&self.bootstrap())?,
+            None => None,
+        };
+        let unread = self.read_again(session)?;
+        for reason in unseen.into_iter().chain(unread) {
+            session.journal.warning(&reason);
+            self.ending.reasons.push(reason);
+        }
+        Ok(())
+    }
+
+    /// Reads topics once more from their beginning, where some expectation compares that. What could not be read, in words.
+    fn read_again(&self, session: &Session) -> Result<Option<String>, RunError> {
+        let Some(gauge) = &self.gauge else { return Ok(None) };
+        let stop = StopFlag::new();
+        let mut taps = Vec::new();
+        for (stream, topic) in session.plan.read_again() {
+            taps.push((
+                topic.name.clone(),
+                super::conductor::tap(session, &self.bootstrap(), stream, topic, true, &stop)?,
+            ));
+        }
+        if taps.is_empty() {
+            return Ok(None);
+        }
+        let waited = gauge.ends().map_err(|error| error.to_string());
+        let waited = waited.and_then(|ends| {
+            let own = ends.into_iter().filter(|(topic, _)| taps.iter().any(|(tapped, _)| tapped == topic)).collect();
+            drain::read_to(&own, &taps, LAST_READ, &session.options.interrupt)
+        });
+        stop.stop();
+        for (_, tap) in taps {
+            tap.join()?;
+        }
+        Ok(waited.err().map(|reason| format!("a topic was not read again to its end: {reason}")))
     }
 
     /// Waits until the taps have read what services produced while they stopped: it is part of what they did.

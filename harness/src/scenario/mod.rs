@@ -3,6 +3,7 @@
 //! Reading order: [`files`] (finding and reading the files), [`merge`] (a scenario laid over its system), [`model`] (the
 //! result, with what faults do in [`deed`]), [`validate`] (how one becomes the other, and every error on the way).
 
+pub mod consumption;
 pub mod deed;
 pub mod files;
 pub mod merge;

@@ -6,6 +6,7 @@ pub use crate::language::reference::{StreamReference, TermReference};
 /// What a fault does, to a service as to a broker.
 pub use shakedown_cluster::NodeFault as FaultAction;
 use shakedown_cluster::{Role, Selector};
+pub use shakedown_reports::expectation::Bounds;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -104,6 +105,8 @@ pub struct Service {
     pub group: Option<String>,
     /// What it consumes.
     pub consumes: Vec<String>,
+    /// What it produces to.
+    pub produces: Vec<String>,
     /// Outside stand-ins it calls.
     pub calls: Vec<StandIn>,
     /// Environment variables.
@@ -318,6 +321,45 @@ pub struct Expect {
     pub latency: Vec<(String, BTreeMap<String, Duration>)>,
     /// The longest time without an acknowledgement that was due.
     pub unavailable: Option<Duration>,
+    /// Messages that groups passed without processing them.
+    pub skipped: Option<Bounds>,
+    /// Commits beyond what was processed.
+    pub committed_too_far: Option<Bounds>,
+    /// Commits that went back.
+    pub offset_regressed: Option<Bounds>,
+    /// Offsets with two values.
+    pub inconsistent_offset: Option<Bounds>,
+    /// How partitions may stand still.
+    pub stalled: Option<StalledRule>,
+    /// How far groups may be behind.
+    pub lag: Option<LagRule>,
+}
+
+impl Expect {
+    /// Whether any of it needs groups and logs to be watched.
+    #[must_use]
+    pub fn watches(&self) -> bool {
+        let counts = [self.skipped, self.committed_too_far, self.offset_regressed];
+        counts.iter().any(Option::is_some) || self.stalled.is_some() || self.lag.is_some()
+    }
+}
+
+/// For how long partitions may stand still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StalledRule {
+    /// The longest standstill.
+    pub at_most: Duration,
+    /// How many partitions may, or have to, stand still for longer.
+    pub partitions: Bounds,
+}
+
+/// How far a group may be behind on a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LagRule {
+    /// Messages left to commit while the load lasts.
+    pub at_most: Option<u64>,
+    /// How long after the load nothing may be left.
+    pub drained_in: Option<Duration>,
 }
 
 /// How long the phases may take.

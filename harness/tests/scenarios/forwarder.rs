@@ -1,15 +1,17 @@
 //! A service that copies `orders` to `forwarded`, but for one message: that one it drops, doubles or swaps with the next
 //! one of its key. Or it adds a partition to `forwarded` at that message, or forwards its last message many times more
-//! when it is asked to stop.
+//! when it is asked to stop. Or it commits some messages before it has forwarded them, and never comes to that; or it gives up
+//! the partition of that message and goes on with the others.
 //!
-//! `MISCHIEF` is `none`, `drop`, `double`, `swap`, `grow` or `farewell`; `MISCHIEF_AT` counts to the message it is done to.
+//! `MISCHIEF` is `none`, `drop`, `double`, `swap`, `grow`, `farewell`, `haste` or `poison`; `MISCHIEF_AT` counts to the message
+//! it is done to.
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::message::{BorrowedMessage, OwnedMessage};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
-use rdkafka::{ClientConfig, Message};
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use shakedown::StopFlag;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,7 +20,10 @@ use tokio::signal::unix::{SignalKind, signal};
 /// How often the last message is forwarded again by a `farewell`.
 pub(crate) const FAREWELLS: u64 = 5_000;
 
-/// Messages between two commits while there is no pause.
+/// How many messages a hasty one has committed and not forwarded.
+pub(crate) const HASTE: u64 = 7;
+
+/// Messages between two commits while there is no pause, unless `COMMIT_EVERY` says otherwise.
 const COMMIT_EVERY: u64 = 5000;
 
 pub(crate) fn run() -> ExitCode {
@@ -30,6 +35,8 @@ pub(crate) fn run() -> ExitCode {
         .set("group.id", variable("GROUP_ID"))
         .set("auto.offset.reset", "earliest")
         .set("enable.auto.commit", "false")
+        // Whoever is killed comes back as the same member, and need not wait for its own session to expire.
+        .set("group.instance.id", "the-only-one")
         .create()
         .expect("a consumer");
     let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
@@ -40,6 +47,8 @@ pub(crate) fn run() -> ExitCode {
         .expect("a producer");
     consumer.subscribe(&["orders"]).expect("a subscription");
     let at: u64 = variable("MISCHIEF_AT").parse().unwrap_or(0);
+    let commit_every: u64 = variable("COMMIT_EVERY").parse().unwrap_or(COMMIT_EVERY);
+    let is_new = nothing_is_committed(&consumer);
     let mut count = 0;
     let mut held: Option<OwnedMessage> = None;
     let mut last: Option<OwnedMessage> = None;
@@ -71,6 +80,13 @@ pub(crate) fn run() -> ExitCode {
                 grow(&bootstrap);
             }
             ("swap", true) => held = Some(message.detach()),
+            ("haste", true) if is_new => commit_and_hang(&consumer, &producer),
+            ("poison", true) => {
+                forward(&producer, &message.detach());
+                let mut poisoned = TopicPartitionList::new();
+                poisoned.add_partition("orders", message.partition());
+                consumer.pause(&poisoned).expect("a partition of its own");
+            }
             _ => {
                 forward(&producer, &message.detach());
                 if let Some(earlier) = held.take_if(|earlier| same_key(earlier, &message)) {
@@ -79,9 +95,29 @@ pub(crate) fn run() -> ExitCode {
             }
         }
         last = Some(message.detach());
-        if count % COMMIT_EVERY == 0 {
+        if count % commit_every == 0 {
             commit(&consumer, &producer);
         }
+    }
+}
+
+/// Whether nobody of the group has committed anything: who comes back after being killed is not new.
+fn nothing_is_committed(consumer: &BaseConsumer) -> bool {
+    let mut partitions = TopicPartitionList::new();
+    partitions.add_partition_range("orders", 0, 3);
+    let committed = consumer.committed_offsets(partitions, Duration::from_secs(10)).expect("an answer");
+    committed.elements().iter().all(|element| element.offset() == Offset::Invalid)
+}
+
+/// Commits this message and some more, and forwards none of them: whoever kills it now finds out what that means.
+fn commit_and_hang(consumer: &BaseConsumer, producer: &ThreadedProducer<DefaultProducerContext>) {
+    let mut more = 1;
+    while more < HASTE {
+        more += u64::from(consumer.poll(Duration::from_millis(50)).is_some_and(|message| message.is_ok()));
+    }
+    commit(consumer, producer);
+    loop {
+        std::thread::park();
     }
 }
 

@@ -12,6 +12,7 @@ mod launch;
 mod misbehaviour;
 mod processes;
 mod tool;
+mod watched;
 
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     }
     let mut trials: Vec<Trial> = committed::trials();
     trials.extend(misbehaviour::trials());
+    trials.extend(watched::trials());
     trials.extend(launch::trials());
     trials.extend(deaths::trials());
     trials.extend(failover::trials());

@@ -83,7 +83,7 @@ fn watch_a_second(mischief: &str) -> Report {
     run(&text)
 }
 
-fn run(text: &str) -> Report {
+pub(crate) fn run(text: &str) -> Report {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("forwarder.toml");
     std::fs::write(&file, text).expect("a scenario file");

@@ -1,13 +1,16 @@
-//! Operations and deliveries as fixed-size little-endian entries.
+//! Operations and deliveries as fixed-size little-endian entries; commits and readings are in `watched`.
 
 use crate::identity::{Identity, Key};
 use crate::record::{Delivery, Operation, Outcome};
+use crate::watch::{Commit, Reading};
 
 /// What a stream file is made of. Sealed: a new entry is a new version of the format.
 pub trait Entry: Copy + sealed::Entry {}
 
 impl Entry for Operation {}
 impl Entry for Delivery {}
+impl Entry for Commit {}
+impl Entry for Reading {}
 
 pub(super) mod sealed {
     /// The form of an entry on disk.
@@ -108,10 +111,10 @@ fn decode_outcome(byte: u8) -> Option<Outcome> {
 }
 
 /// Takes fields off the front of an entry.
-struct Fields<'a>(&'a [u8]);
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl Fields<'_> {
-    fn take<const SIZE: usize>(&mut self) -> Option<[u8; SIZE]> {
+    pub(super) fn take<const SIZE: usize>(&mut self) -> Option<[u8; SIZE]> {
         let (field, rest) = self.0.split_first_chunk::<SIZE>()?;
         self.0 = rest;
         Some(*field)

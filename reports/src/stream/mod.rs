@@ -1,4 +1,4 @@
-//! The binary streams of a run directory: `operations.bin` and `deliveries-<n>.bin`.
+//! The binary streams of a run directory: `operations.bin`, `deliveries-<n>.bin`, `commits.bin` and `readings.bin`.
 //!
 //! A stream is a head, blocks of fixed-size entries each under a CRC, and a closing mark that says how many entries
 //! there are. Blocks are appended whole, so that whatever `kill -9` leaves is a readable beginning and at most one torn
@@ -7,8 +7,9 @@
 mod entry;
 mod layout;
 mod reader;
+mod watched;
 mod writer;
 
 pub use entry::Entry;
 pub(crate) use reader::StreamFile;
-pub use writer::{DeliveryWriter, EntryWriter, OperationWriter};
+pub use writer::{CommitWriter, DeliveryWriter, EntryWriter, OperationWriter, ReadingWriter};

@@ -5,6 +5,7 @@ use super::layout;
 use crate::directory::DirectoryError;
 use crate::interner::Interner;
 use crate::record::{Delivery, Operation};
+use crate::watch::{Commit, Reading};
 use std::fs::File;
 use std::io::{self, Write};
 use std::marker::PhantomData;
@@ -15,6 +16,10 @@ use std::sync::Arc;
 pub type OperationWriter = EntryWriter<Operation>;
 /// Writes `deliveries-<n>.bin`.
 pub type DeliveryWriter = EntryWriter<Delivery>;
+/// Writes `commits.bin`.
+pub type CommitWriter = EntryWriter<Commit>;
+/// Writes `readings.bin`.
+pub type ReadingWriter = EntryWriter<Reading>;
 
 /// How much of a run a crash may cost, measured in the entries' own time: a writer reads no clock.
 const FLUSH_AFTER_NS: u64 = 1_000_000_000;

@@ -1,10 +1,12 @@
 //! What is written is what is read, by name and by number.
 
 use crate::sample::{self, STARTED_NS};
+use shakedown_reports::course::Trouble;
 use shakedown_reports::identity::{Identity, Key};
 use shakedown_reports::record::{Delivery, Figure, Record, RecordError};
 use shakedown_reports::verdict::{Outcome, Verdict};
-use shakedown_reports::{Ending, Event, EventKind, RunDirectory, RunRecord, Summary};
+use shakedown_reports::watch::{Commit, CommitKind, Reading, Watch};
+use shakedown_reports::{Ending, Event, EventKind, RunDirectory, RunInfo, RunRecord, Summary};
 use std::fs;
 use std::io::Write;
 
@@ -62,6 +64,64 @@ fn a_finished_run_is_read_as_it_was_written() {
     assert_eq!(record.verdict().expect("the verdict is readable"), Some(verdict));
     assert_eq!(record.summary().expect("the summary is readable"), Some(summary));
     assert_eq!(record.ending().expect("the ending is readable"), Some(ending));
+}
+
+#[test]
+fn what_was_watched_is_read_as_it_was_written() {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let watch =
+        Watch { topic: "orders".to_owned(), group: Some("tracker".to_owned()), source: Some(1), sinks: vec![2] };
+    let info = RunInfo { watches: vec![watch], streams: Vec::new(), flows: Vec::new(), ..sample::info() };
+    let run = RunDirectory::create(root.path(), &info).expect("the run starts");
+    let never = RunRecord::open(run.path()).expect("the run is readable");
+    let defects = [
+        "commits of groups: commits.bin was never written",
+        "readings of groups and logs: readings.bin was never written",
+    ];
+    assert_eq!(never.defects(), defects);
+
+    let commit = |offset| Commit {
+        watch: 0,
+        kind: CommitKind::Member,
+        partition: 3,
+        offset,
+        leader_epoch: 1,
+        generation: 2,
+        log_offset: offset + 1,
+        committed_ms: 5,
+        seen_ns: STARTED_NS,
+    };
+    let reading = |end| Reading {
+        watch: 0,
+        partition: 3,
+        start: 0,
+        stable: end,
+        end,
+        committed: -1,
+        asked_ns: STARTED_NS,
+        answered_ns: STARTED_NS + 1,
+    };
+    let (mut commits, mut readings) = (run.commit_writer().expect("a run"), run.reading_writer().expect("a run"));
+    (0..1_500).for_each(|n| commits.push(&commit(n)));
+    (0..1_500).for_each(|n| readings.push(&reading(n)));
+    commits.finish().expect("commits are written");
+    readings.finish().expect("readings are written");
+    let fault = |at_ns, healed| {
+        let kind = EventKind::Fault { fault: "kill".to_owned(), healed };
+        run.event(&Event { at_ns, kind, text: String::new() }).expect("events are written");
+    };
+    fault(STARTED_NS + 5, false);
+    fault(STARTED_NS + 9, true);
+
+    let record = RunRecord::open(run.path()).expect("the run is readable");
+    assert_eq!(record.defects(), [""; 0]);
+    assert_eq!(record.watches(), info.watches);
+    let (mut read_commits, mut read_readings) = (Vec::new(), Vec::new());
+    record.commits(&mut |commit| read_commits.push(*commit)).expect("commits are readable");
+    record.readings(&mut |reading| read_readings.push(*reading)).expect("readings are readable");
+    assert_eq!(read_commits, (0..1_500).map(commit).collect::<Vec<_>>());
+    assert_eq!(read_readings, (0..1_500).map(reading).collect::<Vec<_>>());
+    assert_eq!(record.course().troubles, [Trouble { since_ns: STARTED_NS + 5, until_ns: STARTED_NS + 9 }]);
 }
 
 #[test]

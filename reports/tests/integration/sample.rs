@@ -32,6 +32,7 @@ pub(crate) fn info() -> RunInfo {
             order_per_key: true,
             conserved: Vec::new(),
             latency: BTreeMap::from([("end-to-end".to_owned(), LatencyBudget { flow: Some(flow), at_most })]),
+            ..Expectations::default()
         },
         started_unix_ms: STARTED_MS,
         ..RunInfo::new("a leader dies while orders flow", 42)

@@ -105,7 +105,7 @@ fn what_became_of_the_cluster_is_a_timeline() {
     let election =
         |node, topic: &str, partition, epoch| EventKind::Election { node, topic: topic.to_owned(), partition, epoch };
     let isr = |partition| EventKind::IsrChange { topic: "orders".to_owned(), partition, isr: vec![1, 3] };
-    let fault = EventKind::Fault { fault: "kill leader(orders/0) at 1s".to_owned() };
+    let fault = EventKind::Fault { fault: "kill leader(orders/0) at 1s".to_owned(), healed: false };
     at(100, election(2, "orders", 0, 0), "its first leader is no news");
     at(500, phase("load"), "5,000 messages to topic orders");
     at(1_500, fault.clone(), "kill: broker 2");

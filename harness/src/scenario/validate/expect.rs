@@ -1,5 +1,6 @@
 //! Expectations: each has its data, so that none can pass by comparing nothing.
 
+use super::groups;
 use super::scenario::top_of;
 use super::scope::Scope;
 use crate::language::document::{Place, Spanned};
@@ -8,19 +9,29 @@ use crate::language::problem::Problems;
 use crate::language::quantity::{Span, is_percentile};
 use crate::language::raw::{RawExpect, RawUnavailable};
 use crate::language::setting::Named;
+use crate::scenario::consumption::Consumption;
 use crate::scenario::merge::Merged;
 use crate::scenario::model::Expect;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+/// What may be expected, for whoever expects nothing.
+const KEYS: &str = "`lost`, `duplicated`, `order`, `conserved`, `latency`, `unavailable`, `skipped`, `committed-too-far`, \
+                    `offset-regressed`, `inconsistent-offset`, `stalled`, `lag`";
+
 /// The expectations, and the names of the conservation rules among them.
-pub(super) fn validate(merged: &Merged, scope: &Scope<'_>, problems: &mut Problems<'_>) -> (Expect, BTreeSet<String>) {
+pub(super) fn validate(
+    merged: &Merged,
+    scope: &Scope<'_>,
+    consumptions: &[Consumption],
+    problems: &mut Problems<'_>,
+) -> (Expect, BTreeSet<String>) {
     let Some(spanned) = &merged.expect else {
         let help = "add [expect]: a run that expects nothing can only be inconclusive";
         problems.add(top_of(0), "the file's top level has no `expect`", "in this file", help);
         return (Expect::default(), BTreeSet::new());
     };
-    let RawExpect { lost, duplicated, order, conserved, latency, unavailable } = &spanned.value;
+    let RawExpect { lost, duplicated, order, conserved, latency, unavailable, .. } = &spanned.value;
     let over_flows = [
         ("lost", lost.as_ref().map(|value| value.place)),
         ("duplicated", duplicated.as_ref().map(|value| value.place)),
@@ -34,18 +45,20 @@ pub(super) fn validate(merged: &Merged, scope: &Scope<'_>, problems: &mut Proble
     }
     let rules = conserved_names(merged, conserved.as_ref(), problems);
     let latency = latency.as_ref().map(|latency| budgets(merged, scope, &latency.value, problems)).unwrap_or_default();
-    let counted = over_flows.iter().any(|(_, place)| place.is_some());
-    if !counted && conserved.is_none() && latency.is_empty() && unavailable.is_none() {
-        let help = "expect at least one of `lost`, `duplicated`, `order`, `conserved`, `latency`, `unavailable`";
-        problems.add(spanned.place, "`expect` expects nothing", "is empty", help);
-    }
-    let expect = Expect {
+    let mut expect = Expect {
         lost: lost.as_ref().map(|value| value.value.0),
         duplicated: duplicated.as_ref().map(|value| value.value.0),
         order_per_key: order.is_some(),
         latency,
         unavailable: unavailable.as_ref().map(|unavailable| longest_gap(scope, unavailable, problems)),
+        ..Expect::default()
     };
+    groups::validate(&spanned.value, merged, consumptions, &mut expect, problems);
+    let counted = over_flows.iter().any(|(_, place)| place.is_some()) || conserved.is_some();
+    let limited = !expect.latency.is_empty() || expect.unavailable.is_some();
+    if !counted && !limited && !expect.watches() && expect.inconsistent_offset.is_none() {
+        problems.add(spanned.place, "`expect` expects nothing", "is empty", format!("expect at least one of {KEYS}"));
+    }
     (expect, rules)
 }
 

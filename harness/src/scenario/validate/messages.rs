@@ -3,8 +3,12 @@
 use super::{Capabilities, scenario};
 use crate::backend::{Backend as _, Embedded};
 use crate::language::problem::ScenarioError;
+use crate::plan::Plan;
 use crate::scenario::files::{SystemFile, assemble};
-use crate::scenario::model::Scenario;
+use crate::scenario::model::{Bounds, Scenario};
+use shakedown_reports::expectation::{LagBudget, StandstillLimit};
+use shakedown_reports::record::StreamInfo;
+use shakedown_reports::watch::Watch;
 use std::path::Path;
 
 const GOOD: &str = r#"name = "orders arrive"
@@ -174,6 +178,21 @@ messages! {
     expects_a_gap_with_a_unit_of_something_else: "lost = 0" => "unavailable = { at_most = \"1.5kg\" }",
     expects_a_gap_of_nothing: "lost = 0" => "unavailable = { at_most = \"0s\" }",
     expects_a_misspelt_check: "lost = 0" => "unavailible = { at_most = \"1.5s\" }",
+    expects_skips_that_nothing_shows: "lost = 0" => "skipped = 0",
+    expects_a_count_in_words: "lost = 0" => "offset-regressed = \"none\"",
+    expects_a_negative_count: "lost = 0" => "offset-regressed = -1",
+    expects_any_count: "lost = 0" => "offset-regressed = {}",
+    expects_no_fewer_than_none: "lost = 0" => "offset-regressed = { at_least = 0 }",
+    expects_a_count_that_cannot_be: "lost = 0" => "offset-regressed = { at_least = 3, at_most = 2 }",
+    expects_a_count_with_an_unknown_key: "lost = 0" => "offset-regressed = { least = 1 }",
+    expects_a_misspelt_check_of_groups: "lost = 0" => "commited-too-far = 0",
+    expects_a_standstill_of_nothing: "lost = 0" => "stalled = { at_most = \"0s\" }",
+    expects_a_standstill_without_a_limit: "lost = 0" => "stalled = {}",
+    expects_a_standstill_of_half_a_partition: "lost = 0" => "stalled = { at_most = \"2s\", partitions = 0.5 }",
+    expects_lag_without_a_limit: "lost = 0" => "lag = {}",
+    expects_lag_with_an_unknown_key: "lost = 0" => "lag = { atmost = 1000 }",
+    expects_a_drain_in_no_time: "lost = 0" => "lag = { drained_in = \"0s\" }",
+    expects_a_drain_without_a_unit: "lost = 0" => "lag = { drained_in = 5 }",
     fault_on_an_unknown_service: "service(tracker)" => "service(traker)",
     fault_on_an_unknown_instance: "service(tracker)" => "instance(tracker, 2)",
     fault_on_an_unknown_role: "service(tracker)" => "servise(tracker)",
@@ -201,6 +220,51 @@ messages! {
     faults_that_overlap: "[expect]" => "[[fault]]\nat = \"300ms\"\ndo = { pause = \"instance(tracker, 1)\" }\n\n[expect]",
     faults_that_overlap_until_the_end: "heal = { after = \"100ms\" }" => "[[fault]]\nat = \"900ms\"\ndo = { restart = \"service(tracker)\" }",
     restart_that_heals_twice: "do = { kill =" => "do = { restart =",
+}
+
+#[test]
+fn expectations_on_groups_are_read_and_watched_for() {
+    let sees = "[flows.tracked]\nfrom = \"load\"\nto = \"ledger tracker\"\n\n[load]";
+    let expects = "skipped = { at_least = 1 }\ncommitted-too-far = 3\noffset-regressed = { at_most = 9 }\n\
+                   inconsistent-offset = 0\nstalled = { at_most = \"2s\", partitions = 1 }\nlag = { at_most = 1000, drained_in = \"5s\" }\n";
+    let scenario = read(&GOOD.replace("[load]", sees).replace("lost = 0\n", expects));
+    let scenario = scenario.unwrap_or_else(|error| panic!("{}", error.render(false)));
+    let plan = Plan::new(scenario).expect("it can be planned");
+    let bounds = |at_least, at_most| Some(Bounds { at_least, at_most });
+    let expected = &plan.expectations;
+    assert_eq!((expected.skipped, expected.committed_too_far), (bounds(1, u64::MAX), bounds(3, 3)));
+    assert_eq!((expected.offset_regressed, expected.inconsistent_offset), (bounds(0, 9), bounds(0, 0)));
+    let stalled = StandstillLimit { at_most: 2_000_000_000, partitions: Bounds::exactly(1) };
+    assert_eq!(expected.stalled, Some(stalled));
+    assert_eq!(expected.lag, Some(LagBudget { at_most: Some(1_000), drained_in: Some(5_000_000_000) }));
+    let labels: Vec<String> = plan.streams.iter().map(StreamInfo::label).collect();
+    assert_eq!(labels, ["load", "topic orders", "ledger tracker", "topic orders, read again"]);
+    let [watch] = plan.watches.as_slice() else { panic!("one watch, not {:?}", plan.watches) };
+    assert_eq!((watch.label().as_str(), watch.source), ("group order-tracker on orders", Some(1)));
+    assert_eq!(watch.sinks, [2]);
+    let again: Vec<_> = plan.read_again().map(|(stream, topic)| (stream, topic.name.as_str())).collect();
+    assert_eq!(again, [(3, "orders")]);
+}
+
+#[test]
+fn expects_commits_of_nobody() {
+    let text = GOOD.replace("consumes = [\"orders\"]\n", "").replace("lost = 0", "lag = { at_most = 5 }");
+    insta::assert_snapshot!(read(&text).expect_err("nobody consumes").render(false));
+}
+
+#[test]
+fn nothing_is_watched_that_nobody_asks_for() {
+    let plan = |text: &str| {
+        let scenario = read(text).unwrap_or_else(|error| panic!("{}", error.render(false)));
+        Plan::new(scenario).expect("it can be planned")
+    };
+    assert_eq!((plan(GOOD).watches.len(), plan(GOOD).read_again().count()), (0, 0));
+    let more = "[topics.copies]\n\n[topics.orders]";
+    let stalled = GOOD.replace("lost = 0", "stalled = { at_most = \"2s\" }").replace("[topics.orders]", more);
+    let watches: Vec<String> = plan(&stalled).watches.iter().map(Watch::label).collect();
+    assert_eq!(watches, ["group order-tracker on orders", "topic copies"], "every log has a last stable offset");
+    let lag = GOOD.replace("lost = 0", "lag = { at_most = 5 }").replace("[topics.orders]", more);
+    assert_eq!(plan(&lag).watches.len(), 1);
 }
 
 #[test]
@@ -380,7 +444,7 @@ fn a_gap_alone_is_expectation_enough() {
 fn arrivals_of_a_single_message_are_enough() {
     let text = GOOD.replace("rate = \"100/s\", for = \"1s\"", "rate = \"1/s\", for = \"500ms\"");
     let scenario = read(&text).unwrap_or_else(|error| panic!("{}", error.render(false)));
-    assert_eq!(crate::plan::Plan::new(scenario).expect("a plan").total, 1);
+    assert_eq!(Plan::new(scenario).expect("a plan").total, 1);
 }
 
 #[test]

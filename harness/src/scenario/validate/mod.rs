@@ -1,12 +1,13 @@
 //! From what the files say to a scenario that can be run; every dangling name and missing datum is an error here.
 //!
 //! Each part has its file: [`topics`], [`services`], [`flows`], [`load`], [`faults`] with their [`triggers`] and those on
-//! [`requests`] and other [`disturbances`], [`expect`].
+//! [`requests`] and other [`disturbances`], [`expect`] with those on [`groups`].
 
 mod disturbances;
 mod expect;
 mod faults;
 mod flows;
+mod groups;
 mod load;
 mod requests;
 mod scope;

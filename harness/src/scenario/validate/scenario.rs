@@ -7,6 +7,7 @@ use crate::language::document::Place;
 use crate::language::document::Spanned;
 use crate::language::problem::{Problems, ScenarioError};
 use crate::language::quantity::Span;
+use crate::scenario::consumption::consumptions;
 use crate::scenario::files::ScenarioFiles;
 use crate::scenario::model::{Limits, Scenario};
 use shakedown_cluster::settings::check_broker;
@@ -38,7 +39,8 @@ pub fn scenario(files: &ScenarioFiles, capabilities: Capabilities<'_>) -> Result
     let flows = flows::validate_flows(merged, &scope, &mut problems);
     let conserved = flows::validate_conserved(merged, &scope, &mut problems);
     let faults = faults::validate(merged, &scope, capabilities, &mut problems);
-    let (expect, expected_rules) = expect::validate(merged, &scope, &mut problems);
+    let consumptions = consumptions(&services, &flows, load.as_ref().map(|load| &load.target));
+    let (expect, expected_rules) = expect::validate(merged, &scope, &consumptions, &mut problems);
     if let Some(config) = &merged.cluster.config {
         topics::settings(&config.value, check_broker, &mut problems);
     }

@@ -50,6 +50,7 @@ pub(super) fn validate(
             instances: raw.instances.as_ref().map_or(1, |n| u32::try_from(n.value.0).unwrap_or(u32::MAX)),
             group: raw.group.as_ref().map(|group| group.value.clone()),
             consumes: strings(raw.consumes.as_ref()),
+            produces: strings(raw.produces.as_ref()),
             calls: raw.calls.as_ref().map(|calls| calls.value.iter().map(|c| c.value).collect()).unwrap_or_default(),
             env: raw.env.as_ref().map(|env| scalars(&env.value)).unwrap_or_default(),
             port: raw.port.as_ref().and_then(|port| u16::try_from(port.value.0).ok()),
