@@ -13,6 +13,7 @@ use shakedown_broker::log::store::logs::{Entry, Logs};
 use shakedown_broker::log::store::{Checkpoint, LogId, LogName, LogStore, ReadLimits, Slot, StorageError, StoredBatch};
 use shakedown_broker::types::Offset;
 use std::cell::RefCell;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// The logs of one node. Power loss is an exercise here as it is in memory: the file goes with the process anyway.
@@ -27,6 +28,14 @@ impl SpillingStore {
     #[must_use]
     pub fn new(budget: Rc<RefCell<Budget>>) -> Self {
         Self { budget, logs: Logs::default() }
+    }
+
+    fn keep(&self, log: LogId, batch: StoredBatch) -> Result<Entry<Kept>, StorageError> {
+        let StoredBatch { base, last, max_timestamp, bytes } = batch;
+        let size = bytes.len();
+        let body = self.budget.borrow_mut().keep(bytes);
+        let body = body.ok_or_else(|| StorageError { log, reason: format!("no place for {size} bytes") })?;
+        Ok(Entry { base, last, max_timestamp, body })
     }
 
     fn release(&self, batches: &[Kept]) {
@@ -67,11 +76,8 @@ impl LogStore for SpillingStore {
     }
 
     fn append(&mut self, log: LogId, batch: StoredBatch) -> Result<(), StorageError> {
-        let StoredBatch { base, last, max_timestamp, bytes } = batch;
-        let size = bytes.len();
-        let body = self.budget.borrow_mut().keep(bytes);
-        let body = body.ok_or_else(|| StorageError { log, reason: format!("no place for {size} bytes") })?;
-        self.logs.append(log, Entry { base, last, max_timestamp, body });
+        let entry = self.keep(log, batch)?;
+        self.logs.append(log, entry);
         Ok(())
     }
 
@@ -102,6 +108,22 @@ impl LogStore for SpillingStore {
 
     fn truncate(&mut self, log: LogId, end: Offset) -> Result<(), StorageError> {
         let removed = self.logs.truncate(log, end);
+        self.release(&removed);
+        Ok(())
+    }
+
+    fn replace(&mut self, log: LogId, range: Range<Offset>, batches: Vec<StoredBatch>) -> Result<(), StorageError> {
+        let mut entries = Vec::with_capacity(batches.len());
+        for batch in batches {
+            match self.keep(log, batch) {
+                Ok(entry) => entries.push(entry),
+                Err(error) => {
+                    entries.iter().for_each(|entry| self.budget.borrow_mut().release(&entry.body));
+                    return Err(error);
+                }
+            }
+        }
+        let removed = self.logs.replace(log, range, entries);
         self.release(&removed);
         Ok(())
     }
@@ -327,7 +349,12 @@ mod tests {
         match action {
             0..80 => store.append(log, batch).expect("a temporary file has room"),
             80..85 => store.truncate(log, Offset(end - 3)).expect("memory"),
-            85..90 => store.remove_before(log, Offset(end - 50)),
+            85..88 => store.remove_before(log, Offset(end - 50)),
+            88..90 if end > 30 => {
+                let range = Offset(end - 30)..Offset(end - 10);
+                let batch = StoredBatch { base: range.start, last: range.start, max_timestamp: end - 30, ..batch };
+                store.replace(log, range, vec![batch]).expect("a temporary file has room");
+            }
             90..98 => store.sync(log).expect("memory"),
             _ => store.lose_power(),
         }

@@ -13,6 +13,7 @@ pub mod logs;
 use self::logs::{Entry, Logs};
 use crate::types::{Offset, PartitionId};
 use bytes::Bytes;
+use std::ops::Range;
 
 /// A log within a store, given out by [`LogStore::open`]; never given out again for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,13 +108,20 @@ pub trait LogStore {
     fn find_timestamp(&mut self, log: LogId, from: Offset, timestamp_ms: i64) -> Result<Option<Bytes>, StorageError>;
     /// The largest timestamp of the log and the batch that holds it, the first of several.
     fn max_timestamp(&self, log: LogId) -> Option<(i64, Offset)>;
-    /// Forgets the batches that end below an offset. Counts as synced.
+    /// Forgets the batches that end below an offset. Counts as synced: the log does not begin earlier again, as far as its
+    /// checkpoint tells, whatever power does.
     fn remove_before(&mut self, log: LogId, offset: Offset);
     /// Forgets the batches that reach to or behind an offset; a batch is never cut. Counts as synced.
     ///
     /// # Errors
     /// When they could not be forgotten; the log is then unchanged.
     fn truncate(&mut self, log: LogId, end: Offset) -> Result<(), StorageError>;
+    /// Puts batches in the place of those that lie wholly in a range of offsets, in order and within the range; wholly or not at
+    /// all. Counts as synced, and so does all that lies in front of them: Kafka flushes a segment before it is cleaned.
+    ///
+    /// # Errors
+    /// When they could not be kept; the log is then unchanged.
+    fn replace(&mut self, log: LogId, range: Range<Offset>, batches: Vec<StoredBatch>) -> Result<(), StorageError>;
     /// Bytes of all batches that are kept.
     fn size(&self, log: LogId) -> u64;
     /// Makes everything that was appended to a log, and its checkpoint, survive power loss.
@@ -143,6 +151,11 @@ pub struct MemoryStore {
     logs: Logs<Bytes>,
 }
 
+fn entry(batch: StoredBatch) -> Entry<Bytes> {
+    let StoredBatch { base, last, max_timestamp, bytes } = batch;
+    Entry { base, last, max_timestamp, body: bytes }
+}
+
 impl LogStore for MemoryStore {
     fn open(&mut self, name: LogName) -> LogId {
         self.logs.open(name)
@@ -157,8 +170,7 @@ impl LogStore for MemoryStore {
     }
 
     fn append(&mut self, log: LogId, batch: StoredBatch) -> Result<(), StorageError> {
-        let StoredBatch { base, last, max_timestamp, bytes } = batch;
-        self.logs.append(log, Entry { base, last, max_timestamp, body: bytes });
+        self.logs.append(log, entry(batch));
         Ok(())
     }
 
@@ -180,6 +192,11 @@ impl LogStore for MemoryStore {
 
     fn truncate(&mut self, log: LogId, end: Offset) -> Result<(), StorageError> {
         self.logs.truncate(log, end);
+        Ok(())
+    }
+
+    fn replace(&mut self, log: LogId, range: Range<Offset>, batches: Vec<StoredBatch>) -> Result<(), StorageError> {
+        self.logs.replace(log, range, batches.into_iter().map(entry).collect());
         Ok(())
     }
 
@@ -331,6 +348,34 @@ mod tests {
         store.remove_before(log, Offset(15));
         store.lose_power();
         assert_eq!(kept(&mut store, log), (1, 100), "of the synced batches one is left");
+    }
+
+    fn replace(store: &mut MemoryStore, log: LogId, range: Range<i64>, bases: &[i64]) {
+        let batch = |base: &i64| {
+            let bytes = Bytes::from(vec![1; 40]);
+            StoredBatch { base: Offset(*base), last: Offset(*base + 9), max_timestamp: 0, bytes }
+        };
+        let range = Offset(range.start)..Offset(range.end);
+        store.replace(log, range, bases.iter().map(batch).collect()).expect("memory");
+    }
+
+    #[test]
+    fn batches_make_room_for_others_and_the_rest_stays() {
+        for (range, bases, expected) in [
+            (0..30, [0, 20].as_slice(), (2, 80)),
+            (0..20, &[10], (2, 140)),
+            (5..29, &[10], (3, 240)),
+            (10..20, &[], (2, 200)),
+            (20..30, &[20], (3, 240)),
+        ] {
+            let (mut store, log) = store_of_three();
+            replace(&mut store, log, range.clone(), bases);
+            assert_eq!(kept(&mut store, log), expected, "{range:?}");
+            store.lose_power();
+            let synced = if range.end == 30 { expected } else { (expected.0 - 1, expected.1 - 100) };
+            let synced = if range.end == 29 { (2, 140) } else { synced };
+            assert_eq!(kept(&mut store, log), synced, "{range:?}: up to what was replaced it is synced");
+        }
     }
 
     #[test]

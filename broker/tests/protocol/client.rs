@@ -3,6 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, RequestHeader, RequestKind, ResponseHeader, ResponseKind};
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+use shakedown_broker::types::{Offset, PartitionId};
 use shakedown_broker::wire::request;
 use shakedown_broker::wire::response::{self, Outgoing};
 use shakedown_broker::{
@@ -74,6 +75,11 @@ impl Cluster {
     /// A node that is alive.
     pub(crate) fn node(&self, node: usize) -> &Node {
         self.nodes[node].as_ref().expect("a node that is alive")
+    }
+
+    /// The batches of a node's replica.
+    pub(crate) fn read_replica(&mut self, node: usize, id: PartitionId, from: Offset) -> Vec<Bytes> {
+        self.nodes[node].as_mut().expect("a node that is alive").read_replica(id, from)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -9,6 +9,7 @@ use shakedown_broker::log::store::{Checkpoint, LogId, LogName, LogStore, ReadLim
 use shakedown_broker::metadata::snapshot::Snapshot;
 use shakedown_broker::types::Offset;
 use std::cell::RefCell;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// The first byte of a batch that its checksum covers; damage in front of it could not be found.
@@ -221,6 +222,9 @@ impl LogStore for Disk {
             let from = kept.batches.partition_point(|batch| batch.last < offset);
             kept.batches.drain(..from);
             kept.synced = kept.synced.saturating_sub(from);
+            let synced = &mut kept.checkpoint_synced;
+            synced.log_start = synced.log_start.max(offset);
+            synced.high_watermark = synced.high_watermark.max(offset);
         }
     }
 
@@ -233,6 +237,16 @@ impl LogStore for Disk {
         let kept = platter.writable(log)?;
         kept.batches.truncate(kept.batches.partition_point(|batch| batch.last < end));
         kept.synced = kept.synced.min(kept.batches.len());
+        Ok(())
+    }
+
+    fn replace(&mut self, log: LogId, range: Range<Offset>, batches: Vec<StoredBatch>) -> Result<(), StorageError> {
+        let mut platter = self.0.borrow_mut();
+        let kept = platter.writable(log)?;
+        let from = kept.batches.partition_point(|batch| batch.base < range.start);
+        let to = kept.batches.partition_point(|batch| batch.last < range.end).max(from);
+        kept.synced = kept.synced.max(to) - (to - from) + batches.len();
+        kept.batches.splice(from..to, batches);
         Ok(())
     }
 

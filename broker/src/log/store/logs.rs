@@ -167,6 +167,18 @@ impl<B: Body> Logs<B> {
         log.forget(kept..log.batches.len())
     }
 
+    /// See [`super::LogStore::replace`].
+    pub fn replace(&mut self, log: LogId, range: Range<Offset>, entries: Vec<Entry<B>>) -> Vec<B> {
+        let log = &mut self.logs[log.0];
+        let from = log.batches.partition_point(|entry| entry.base < range.start);
+        let to = log.batches.partition_point(|entry| entry.last < range.end).max(from);
+        log.synced = log.synced.max(to) - (to - from) + entries.len();
+        log.size += entries.iter().map(|entry| entry.body.size() as u64).sum::<u64>();
+        let removed: Vec<B> = log.batches.splice(from..to, entries).map(|entry| entry.body).collect();
+        log.size -= removed.iter().map(|body| body.size() as u64).sum::<u64>();
+        removed
+    }
+
     /// See [`super::LogStore::size`].
     #[must_use]
     pub fn size(&self, log: LogId) -> u64 {
