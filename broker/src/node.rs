@@ -12,6 +12,7 @@ use crate::fetch_session::FetchSessions;
 use crate::group::{self, Groups};
 use crate::io::{Event, Input, Output, RequestToken};
 use crate::lifecycle::Lifecycle;
+use crate::log::cleaning::schedule::Housekeeping;
 use crate::log::partition::Partition;
 use crate::log::store::LogStore;
 use crate::metadata::image::Image;
@@ -68,6 +69,7 @@ pub struct Node {
     pub(crate) groups: Groups,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) timers: Timers,
+    pub(crate) housekeeping: Housekeeping,
     /// Partitions that grew, or whose high watermark moved, in this step.
     pub(crate) moved: Vec<PartitionId>,
     /// Partitions that this node leads no longer, or leads in a new epoch, since this step.
@@ -132,6 +134,7 @@ impl Node {
             groups: Groups::default(),
             producer_ids: ProducerIds::default(),
             timers: Timers::default(),
+            housekeeping: Housekeeping::default(),
             moved: Vec::new(),
             deposed: Vec::new(),
             answerable: BTreeSet::new(),
@@ -170,7 +173,9 @@ impl Node {
             self.started = true;
             self.start_quorum(now);
             self.start_lifecycle(now);
+            self.start_housekeeping(now);
         }
+        self.watch_clock(now);
         match input {
             Input::Request { token, client_host, frame } => {
                 let (api, version) = (frame.reply.key, frame.reply.version);
@@ -320,6 +325,9 @@ impl Node {
             Timer::Majority => self.on_majority_timer(now),
             Timer::HeldMetadata(follower) => self.answer_held_metadata(follower, true),
             Timer::MetadataFetch => self.on_metadata_fetch_timer(now),
+            Timer::Retention => self.on_retention_timer(now),
+            Timer::Cleaner => self.on_cleaner_timer(now),
+            Timer::OffsetExpiry => group::expiry::on_timer(self, now),
             Timer::Load(_) => group::loading::on_timer(self, now, timer),
             Timer::OffsetsTopic => api::find_coordinator::on_timer(self),
             Timer::Session { .. } | Timer::PendingMember { .. } | Timer::Join(_) | Timer::Sync(_) => {

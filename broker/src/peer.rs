@@ -161,6 +161,8 @@ pub struct ReplicaFetched {
 pub struct FetchedReplica {
     /// The epoch in which the follower asked.
     pub leader_epoch: LeaderEpoch,
+    /// From where it asked: what is found follows on that, whatever offsets are missing in between.
+    pub offset: Offset,
     /// What there is.
     pub found: Result<Found, FetchRefused>,
 }

@@ -56,6 +56,12 @@ pub enum Timer {
     HeldMetadata(BrokerId),
     /// A fetch of the metadata log was not answered.
     MetadataFetch,
+    /// Old segments are looked for.
+    Retention,
+    /// A log is cleaned, or a dirty one looked for.
+    Cleaner,
+    /// Committed offsets that nobody has used for long are looked for.
+    OffsetExpiry,
 }
 
 /// The pending deadlines; each timer is pending at most once.

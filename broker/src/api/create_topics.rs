@@ -81,12 +81,23 @@ pub(super) fn check_new_partitions(counts: impl Iterator<Item = u64>) -> Result<
     }
 }
 
-/// The request for one topic with default settings.
-pub(super) fn request(name: StrBytes, partitions: i32, replication_factor: i16) -> CreateTopicsRequest {
+/// The request for one topic with these settings.
+pub(super) fn request(
+    name: StrBytes,
+    partitions: i32,
+    replication_factor: i16,
+    settings: &[(&'static str, String)],
+) -> CreateTopicsRequest {
+    let setting = |(name, value): &(&'static str, String)| {
+        CreatableTopicConfig::default()
+            .with_name(StrBytes::from_static_str(name))
+            .with_value(Some(StrBytes::from_string(value.clone())))
+    };
     let topic = CreatableTopic::default()
         .with_name(name.into())
         .with_num_partitions(partitions)
-        .with_replication_factor(replication_factor);
+        .with_replication_factor(replication_factor)
+        .with_configs(settings.iter().map(setting).collect());
     CreateTopicsRequest::default().with_topics(vec![topic])
 }
 

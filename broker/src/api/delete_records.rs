@@ -51,5 +51,8 @@ fn delete(node: &mut Node, name: &StrBytes, asked: &DeleteRecordsPartition) -> R
         HIGH_WATERMARK => partition.high_watermark(),
         offset => Offset(offset),
     };
-    partition.delete_before(&mut *node.store, before)
+    let start = partition.delete_before(&mut *node.store, before);
+    // Followers are told where the log begins.
+    node.moved.push(id);
+    start
 }

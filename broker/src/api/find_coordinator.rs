@@ -24,8 +24,15 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: FindCoordinatorReque
             node.offsets_topic_asked = true;
             node.timers.set(Timer::OffsetsTopic, call.now.after_ms(TOPIC_TIMEOUT_MS));
             let name = StrBytes::from_static_str(CONSUMER_OFFSETS);
-            let creation =
-                create_topics::request(name, node.config.offsets_partitions, node.config.offsets_replication_factor);
+            let config = &node.config;
+            // As `GroupCoordinator.groupMetadataTopicConfigs` has them.
+            let settings = [
+                ("cleanup.policy", String::from("compact")),
+                ("compression.type", String::from("producer")),
+                ("segment.bytes", config.offsets_segment_bytes.to_string()),
+            ];
+            let (partitions, replicas) = (config.offsets_partitions, config.offsets_replication_factor);
+            let creation = create_topics::request(name, partitions, replicas, &settings);
             create_topics::ask(node, call.now, creation);
         }
         // On the controller the topic is there at once; elsewhere it comes with the next metadata records.

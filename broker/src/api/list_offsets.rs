@@ -8,6 +8,7 @@ use crate::log::partition::Partition;
 use crate::log::partition::{PartitionId, TimestampOffset};
 use crate::log::store::LogStore;
 use crate::node::Node;
+use crate::types::LeaderEpoch;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
@@ -57,8 +58,13 @@ fn look_up(
         Ok(found) => {
             // The field is there from version 4 on, and the codec refuses to leave a value out.
             let has_epoch = version >= 4 && found != TimestampOffset::NONE;
-            let epoch = if has_epoch { partition.epoch_of(found.offset).0 } else { -1 };
-            response.with_timestamp(found.timestamp_ms).with_offset(found.offset.0).with_leader_epoch(epoch)
+            let epoch = match asked.timestamp {
+                _ if !has_epoch => LeaderEpoch(-1),
+                // Of the end, the epoch in which it goes on.
+                LATEST => partition.leader_epoch(),
+                _ => partition.epoch_of(found.offset),
+            };
+            response.with_timestamp(found.timestamp_ms).with_offset(found.offset.0).with_leader_epoch(epoch.0)
         }
         Err(error) => failed(error),
     }

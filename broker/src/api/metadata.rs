@@ -118,7 +118,7 @@ fn create(node: &mut Node, call: &Call, missing: Vec<StrBytes>) {
         } else {
             (config.partitions_default, config.replication_factor_default)
         };
-        let request = create_topics::request(name, partitions, replicas);
+        let request = create_topics::request(name, partitions, replicas, &[]);
         create_topics::ask(node, call.now, request);
     }
 }

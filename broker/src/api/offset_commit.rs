@@ -35,7 +35,7 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: OffsetCommitRequest)
     for topic in &request.topics {
         for partition in &topic.partitions {
             if check(node, topic, partition).is_ok() {
-                let (partition, committed) = committed(node, topic, partition);
+                let (partition, committed) = committed(node, call, topic, partition);
                 changes.push(Change::Offset { group: name.clone(), partition, committed: Some(committed) });
             }
         }
@@ -72,6 +72,7 @@ fn check(
 
 fn committed(
     node: &Node,
+    call: &Call,
     topic: &OffsetCommitRequestTopic,
     partition: &OffsetCommitRequestPartition,
 ) -> (TopicPartition, Committed) {
@@ -82,6 +83,7 @@ fn committed(
         offset: partition.committed_offset,
         leader_epoch: partition.committed_leader_epoch,
         metadata: note.unwrap_or_default(),
+        committed_ms: call.now.wall_ms,
     };
     (TopicPartition { topic: name, partition: partition.partition_index }, committed)
 }

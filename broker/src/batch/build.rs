@@ -117,7 +117,7 @@ fn put_bytes(buffer: &mut BytesMut, bytes: Option<&[u8]>) {
 }
 
 /// Zig-zag variable-length integer, as inside records.
-fn put_varint(buffer: &mut BytesMut, value: i64) {
+pub(super) fn put_varint(buffer: &mut BytesMut, value: i64) {
     let mut left = ((value << 1) ^ (value >> 63)).cast_unsigned();
     while left >= 0x80 {
         buffer.put_u8((left & 0x7f) as u8 | 0x80);

@@ -13,7 +13,7 @@ pub const LENGTH_PREFIX: usize = 12;
 /// The only format that is still written since Kafka 4.0 (KIP-724).
 pub const MAGIC: i8 = 2;
 
-const LENGTH: usize = 8;
+pub(super) const LENGTH: usize = 8;
 const EPOCH: usize = 12;
 /// Where the format lies.
 pub const MAGIC_AT: usize = 16;
@@ -21,17 +21,18 @@ const CRC: usize = 17;
 /// Where the bytes begin that the CRC covers.
 pub const CHECKED_FROM: usize = 21;
 const LAST_OFFSET_DELTA: usize = 23;
-const BASE_TIMESTAMP: usize = 27;
-const MAX_TIMESTAMP: usize = 35;
+pub(super) const BASE_TIMESTAMP: usize = 27;
+pub(super) const MAX_TIMESTAMP: usize = 35;
 const PRODUCER_ID: usize = 43;
 const PRODUCER_EPOCH: usize = 51;
 const BASE_SEQUENCE: usize = 53;
-const COUNT: usize = 57;
+pub(super) const COUNT: usize = 57;
 
 const COMPRESSION_MASK: i16 = 0b111;
 const LOG_APPEND_TIME: i16 = 0b1000;
 const TRANSACTIONAL: i16 = 0b1_0000;
 const CONTROL: i16 = 0b10_0000;
+const DELETE_HORIZON: i16 = 0b100_0000;
 
 /// How the records of a batch are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,11 +62,11 @@ pub struct BatchHeader {
     pub magic: i8,
     /// CRC-32C of everything from the attributes on.
     pub crc: u32,
-    /// Compression, timestamp type, transactional, control.
+    /// Compression, timestamp type, transactional, control, delete horizon.
     pub attributes: i16,
     /// The last record's offset minus the first's.
     pub last_offset_delta: i32,
-    /// The first record's timestamp.
+    /// The first record's timestamp; in a batch with a delete horizon, that. The records' own are relative to it either way.
     pub base_timestamp: i64,
     /// The largest timestamp of all records.
     pub max_timestamp: i64,
@@ -75,7 +76,7 @@ pub struct BatchHeader {
     pub producer_epoch: i16,
     /// The first record's sequence number, -1 for none.
     pub base_sequence: i32,
-    /// How many records there are.
+    /// How many records there are; fewer than offsets where compaction has taken some out.
     pub count: i32,
 }
 
@@ -147,6 +148,12 @@ impl BatchHeader {
         self.attributes & CONTROL != 0
     }
 
+    /// From when on, by the wall clock, the batch's tombstones may go (KIP-534); `None` where compaction has not set it yet.
+    #[must_use]
+    pub fn delete_horizon_ms(&self) -> Option<i64> {
+        (self.attributes & DELETE_HORIZON != 0).then_some(self.base_timestamp)
+    }
+
     /// Whether an idempotent or transactional producer sent it.
     #[must_use]
     pub fn has_producer(&self) -> bool {
@@ -180,16 +187,40 @@ pub fn patch(batch: &mut BytesMut, base: Offset, epoch: LeaderEpoch) {
 
 /// Makes the broker's clock the timestamp of every record (`message.timestamp.type=LogAppendTime`), with a new CRC.
 pub fn stamp_log_append_time(batch: &mut BytesMut, wall_ms: i64) {
-    let attributes = i16::from_be_bytes(field(batch, CHECKED_FROM)) | LOG_APPEND_TIME;
-    batch[CHECKED_FROM..CHECKED_FROM + 2].copy_from_slice(&attributes.to_be_bytes());
+    change_attributes(batch, |attributes| attributes | LOG_APPEND_TIME);
     batch[MAX_TIMESTAMP..MAX_TIMESTAMP + 8].copy_from_slice(&wall_ms.to_be_bytes());
     seal(batch);
 }
 
+/// Makes the producer's clock the timestamp of every record again, whatever the producer said it was, with a new CRC.
+pub fn stamp_create_time(batch: &mut BytesMut) {
+    change_attributes(batch, |attributes| attributes & !LOG_APPEND_TIME);
+    seal(batch);
+}
+
+/// Compression, of those that [`BatchHeader::compression`] tells, taken out.
+pub(super) fn mark_uncompressed(batch: &mut BytesMut) {
+    change_attributes(batch, |attributes| attributes & !COMPRESSION_MASK);
+}
+
+/// Sets or clears the mark that the base timestamp is a delete horizon.
+pub(super) fn mark_horizon(batch: &mut BytesMut, has_horizon: bool) {
+    change_attributes(
+        batch,
+        |attributes| {
+            if has_horizon { attributes | DELETE_HORIZON } else { attributes & !DELETE_HORIZON }
+        },
+    );
+}
+
+fn change_attributes(batch: &mut BytesMut, change: impl Fn(i16) -> i16) {
+    let attributes = change(i16::from_be_bytes(field(batch, CHECKED_FROM)));
+    batch[CHECKED_FROM..CHECKED_FROM + 2].copy_from_slice(&attributes.to_be_bytes());
+}
+
 /// Makes the batch a control batch, which no consumer sees.
 pub(super) fn mark_control(batch: &mut BytesMut) {
-    let attributes = i16::from_be_bytes(field(batch, CHECKED_FROM)) | CONTROL;
-    batch[CHECKED_FROM..CHECKED_FROM + 2].copy_from_slice(&attributes.to_be_bytes());
+    change_attributes(batch, |attributes| attributes | CONTROL);
     seal(batch);
 }
 

@@ -22,6 +22,16 @@ pub struct RecordView<'a> {
     pub value: Option<&'a [u8]>,
 }
 
+/// One record and its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RawRecord<'a> {
+    pub(super) view: RecordView<'a>,
+    /// All of it, with its length in front.
+    pub(super) bytes: &'a [u8],
+    /// What follows its timestamp.
+    pub(super) rest: &'a [u8],
+}
+
 /// Iterates over uncompressed records; `Err(())` once where the bytes end being records.
 #[derive(Debug, Clone)]
 pub struct Records<'a> {
@@ -46,17 +56,22 @@ impl<'a> Records<'a> {
         self.left.is_empty()
     }
 
-    fn record(&mut self) -> Option<RecordView<'a>> {
+    /// The next record with its bytes; `None` where nothing is left that is one.
+    pub(super) fn raw(&mut self) -> Option<RawRecord<'a>> {
+        let begin = self.left;
         let length = usize::try_from(varint(&mut self.left)?).ok()?;
         let (mut body, left) = self.left.split_at_checked(length)?;
         self.left = left;
         body = body.get(1..)?; // attributes
         let timestamp_delta = varint(&mut body)?;
+        let rest = body;
         let offset_delta = varint(&mut body)?;
         let key = bytes(&mut body)?;
         let value = bytes(&mut body)?;
         // Headers are the client's business: their bytes are bounded by the record's own length.
-        (varint(&mut body)? >= 0).then_some(RecordView { offset_delta, timestamp_delta, key, value })
+        let view = RecordView { offset_delta, timestamp_delta, key, value };
+        let bytes = &begin[..begin.len() - left.len()];
+        (varint(&mut body)? >= 0).then_some(RawRecord { view, bytes, rest })
     }
 }
 
@@ -67,7 +82,7 @@ impl<'a> Iterator for Records<'a> {
         if self.failed || self.left.is_empty() {
             return None;
         }
-        let record = self.record().ok_or(NotRecords);
+        let record = self.raw().map(|record| record.view).ok_or(NotRecords);
         self.failed = record.is_err();
         Some(record)
     }
@@ -106,7 +121,8 @@ pub fn first_at_or_after(header: &BatchHeader, batch: &[u8], timestamp_ms: i64, 
         let found = header.max_timestamp >= timestamp_ms && header.last_offset() >= from;
         found.then_some((header.base_offset.max(from), header.max_timestamp))
     };
-    if header.is_log_append_time() {
+    // All records have the same timestamp then, but compaction may have taken the first ones out.
+    if header.is_log_append_time() && i64::from(header.count) > i64::from(header.last_offset_delta) {
         return whole();
     }
     let Some(body) = decompressed(header, batch) else {
@@ -114,13 +130,29 @@ pub fn first_at_or_after(header: &BatchHeader, batch: &[u8], timestamp_ms: i64, 
     };
     Records::new(&body).map_while(Result::ok).find_map(|record| {
         let offset = header.base_offset.0.saturating_add(record.offset_delta);
-        let timestamp = header.base_timestamp.saturating_add(record.timestamp_delta);
+        let timestamp = timestamp_of(header, record);
         (timestamp >= timestamp_ms && offset >= from.0).then_some((Offset(offset), timestamp))
     })
 }
 
+/// A record's timestamp: its own, or the broker's, which is the same for all records of a batch.
+pub(super) fn timestamp_of(header: &BatchHeader, record: RecordView<'_>) -> i64 {
+    if header.is_log_append_time() {
+        header.max_timestamp
+    } else {
+        header.base_timestamp.saturating_add(record.timestamp_delta)
+    }
+}
+
+/// The oldest timestamp of a batch's records, of those that have one.
+pub(super) fn oldest_timestamp(header: &BatchHeader, batch: &[u8]) -> Option<i64> {
+    let body = decompressed(header, batch)?;
+    let timestamps = Records::new(&body).map_while(Result::ok).map(|record| timestamp_of(header, record));
+    timestamps.filter(|timestamp| *timestamp >= 0).min()
+}
+
 /// The records of a batch, decompressed within [`MAX_DECOMPRESSED`]; `None` where they cannot be.
-pub(super) fn decompressed(header: &BatchHeader, batch: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn decompressed(header: &BatchHeader, batch: &[u8]) -> Option<Vec<u8>> {
     let body = batch.get(HEADER_SIZE..)?;
     let mut out = Vec::new();
     match header.compression()? {

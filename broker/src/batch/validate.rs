@@ -17,6 +17,8 @@ const RECORD_OVERHEAD_V0: usize = 14;
 pub struct Limits {
     /// `max.message.bytes`: most bytes of one batch, compressed, header included.
     pub max_message_bytes: usize,
+    /// `message.timestamp.before.max.ms`: how far a timestamp may lie in the past.
+    pub timestamp_before_max_ms: i64,
     /// `message.timestamp.after.max.ms`: how far a timestamp may lie in the future.
     pub timestamp_after_max_ms: i64,
     /// Whether the broker's clock overrides the timestamps anyway.
@@ -143,15 +145,35 @@ fn fields(header: &BatchHeader, records: &[u8], limits: Limits, now: Now) -> Res
     if limits.compacted {
         check_keys(header, records)?;
     }
-    let latest = now.wall_ms.saturating_add(limits.timestamp_after_max_ms);
-    if !limits.log_append_time && header.max_timestamp > latest {
-        return refuse(
-            ResponseError::InvalidTimestamp,
-            format!(
-                "timestamp {} lies more than message.timestamp.after.max.ms = {} in the future",
-                header.max_timestamp, limits.timestamp_after_max_ms
-            ),
-        );
+    timestamps(header, records, limits, now)
+}
+
+/// `LogValidator.validateTimestamp`. Where the broker's clock counts a producer's need not be right, but the producer must
+/// not claim that the broker's wrote them.
+fn timestamps(header: &BatchHeader, batch: &[u8], limits: Limits, now: Now) -> Result<(), Refusal> {
+    let invalid = |message: String| refuse(ResponseError::InvalidTimestamp, message);
+    if limits.log_append_time {
+        return if header.is_log_append_time() {
+            invalid(String::from("producers should not set the timestamp type LogAppendTime"))
+        } else {
+            Ok(())
+        };
+    }
+    let (before_max_ms, after_max_ms) = (limits.timestamp_before_max_ms, limits.timestamp_after_max_ms);
+    if header.max_timestamp > now.wall_ms.saturating_add(after_max_ms) {
+        let timestamp = header.max_timestamp;
+        return invalid(format!(
+            "timestamp {timestamp} lies more than message.timestamp.after.max.ms = {after_max_ms} in the future"
+        ));
+    }
+    let earliest = now.wall_ms.saturating_sub(before_max_ms);
+    // By default nothing is too old, and records need not be read for it.
+    if earliest > 0
+        && let Some(timestamp) = records::oldest_timestamp(header, batch).filter(|oldest| *oldest < earliest)
+    {
+        return invalid(format!(
+            "timestamp {timestamp} lies more than message.timestamp.before.max.ms = {before_max_ms} in the past"
+        ));
     }
     Ok(())
 }
@@ -205,8 +227,13 @@ mod tests {
     use bytes::BytesMut;
 
     const NOW: Now = Now { monotonic_ns: 0, wall_ms: 1_000_000 };
-    const LIMITS: Limits =
-        Limits { max_message_bytes: 1000, timestamp_after_max_ms: 3_600_000, log_append_time: false, compacted: false };
+    const LIMITS: Limits = Limits {
+        max_message_bytes: 1000,
+        timestamp_before_max_ms: i64::MAX,
+        timestamp_after_max_ms: 3_600_000,
+        log_append_time: false,
+        compacted: false,
+    };
 
     fn sound() -> BytesMut {
         BatchBuilder::new(NOW.wall_ms).record(b"k", b"v").record(b"k", b"w").finish()
@@ -237,6 +264,26 @@ mod tests {
         assert_eq!(damaged(35, &i64::MAX.to_be_bytes()), ResponseError::InvalidTimestamp, "far future");
         assert_eq!(damaged(43, &7_i64.to_be_bytes()), ResponseError::InvalidRecord, "producer without epoch");
         assert_eq!(damaged(61, &[0xff]), ResponseError::InvalidRecord, "record length");
+    }
+
+    #[test]
+    fn timestamps_lie_neither_too_far_back_nor_ahead() {
+        let error = |limits, records: &[u8]| batch(records, limits, NOW).map_err(|refusal| refusal.error).err();
+        let old = BatchBuilder::new(NOW.wall_ms - 1001).record(b"k", b"v").finish();
+        let before = |timestamp_before_max_ms| Limits { timestamp_before_max_ms, ..LIMITS };
+        assert_eq!(error(before(1000), &old), Some(ResponseError::InvalidTimestamp));
+        assert_eq!(error(before(1001), &old), None);
+        assert_eq!(
+            error(before(1000), &BatchBuilder::new(-1).record(b"k", b"v").finish()),
+            None,
+            "no timestamp at all"
+        );
+        let mut claims = sound();
+        super::super::header::stamp_log_append_time(&mut claims, NOW.wall_ms);
+        let brokers_clock = Limits { log_append_time: true, ..LIMITS };
+        assert_eq!(error(brokers_clock, &claims), Some(ResponseError::InvalidTimestamp));
+        assert_eq!(error(LIMITS, &claims), None);
+        assert_eq!(error(Limits { timestamp_before_max_ms: 0, ..brokers_clock }, &old), None);
     }
 
     #[test]

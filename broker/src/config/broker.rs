@@ -53,6 +53,16 @@ pub struct NodeConfig {
     pub fetch_sessions_max: usize,
     /// `delete.topic.enable`, Kafka's default: true.
     pub delete_topics: bool,
+    /// `log.retention.check.interval.ms`, Kafka's default: 300000; 1000 here, since tests do not wait five minutes.
+    pub retention_check_interval_ms: i64,
+    /// `log.cleaner.backoff.ms`: how long after nothing was dirty the cleaner looks again, Kafka's default: 15000; 1000 here.
+    pub cleaner_backoff_ms: i64,
+    /// `offsets.retention.minutes`, Kafka's default: 10080, which is a week.
+    pub offsets_retention_minutes: i32,
+    /// `offsets.retention.check.interval.ms`, Kafka's default: 600000. A clock that jumps does not wait for it.
+    pub offsets_retention_check_interval_ms: i64,
+    /// `offsets.topic.segment.bytes`, Kafka's default: 104857600.
+    pub offsets_segment_bytes: i32,
     /// `metadata.log.max.record.bytes.between.snapshots`, Kafka's default: 20 MiB; 1 MiB here, since these logs are in memory.
     pub snapshot_record_bytes_max: usize,
 }
@@ -257,6 +267,22 @@ const ENTRIES: &[Entry] = &[
         get: |config| config.group_session_timeout_min_ms.to_string(),
     },
     Entry {
+        name: "log.cleaner.backoff.ms",
+        default: "15000",
+        kind: ConfigType::Long,
+        allowed: POSITIVE,
+        set: |config, value| positive(value).map(|value| config.cleaner_backoff_ms = value.into()),
+        get: |config| config.cleaner_backoff_ms.to_string(),
+    },
+    Entry {
+        name: "log.retention.check.interval.ms",
+        default: "300000",
+        kind: ConfigType::Long,
+        allowed: POSITIVE,
+        set: |config, value| positive(value).map(|value| config.retention_check_interval_ms = value.into()),
+        get: |config| config.retention_check_interval_ms.to_string(),
+    },
+    Entry {
         name: "max.incremental.fetch.session.cache.slots",
         default: "1000",
         kind: ConfigType::Int,
@@ -293,6 +319,22 @@ const ENTRIES: &[Entry] = &[
         get: |config| config.partitions_default.to_string(),
     },
     Entry {
+        name: "offsets.retention.check.interval.ms",
+        default: "600000",
+        kind: ConfigType::Long,
+        allowed: POSITIVE,
+        set: |config, value| positive(value).map(|value| config.offsets_retention_check_interval_ms = value.into()),
+        get: |config| config.offsets_retention_check_interval_ms.to_string(),
+    },
+    Entry {
+        name: "offsets.retention.minutes",
+        default: "10080",
+        kind: ConfigType::Int,
+        allowed: POSITIVE,
+        set: |config, value| positive(value).map(|value| config.offsets_retention_minutes = value),
+        get: |config| config.offsets_retention_minutes.to_string(),
+    },
+    Entry {
         name: "offsets.topic.num.partitions",
         default: "50",
         kind: ConfigType::Int,
@@ -307,6 +349,14 @@ const ENTRIES: &[Entry] = &[
         allowed: REPLICAS,
         set: |config, value| replicas(value).map(|value| config.offsets_replication_factor = value),
         get: |config| config.offsets_replication_factor.to_string(),
+    },
+    Entry {
+        name: "offsets.topic.segment.bytes",
+        default: "104857600",
+        kind: ConfigType::Int,
+        allowed: POSITIVE,
+        set: |config, value| positive(value).map(|value| config.offsets_segment_bytes = value),
+        get: |config| config.offsets_segment_bytes.to_string(),
     },
     Entry {
         name: "replica.fetch.wait.max.ms",
@@ -373,6 +423,11 @@ impl NodeConfig {
             group_size_max: usize::try_from(i32::MAX).unwrap_or(usize::MAX),
             fetch_sessions_max: 1000,
             delete_topics: true,
+            retention_check_interval_ms: 1000,
+            cleaner_backoff_ms: 1000,
+            offsets_retention_minutes: 10_080,
+            offsets_retention_check_interval_ms: 600_000,
+            offsets_segment_bytes: 100 << 20,
             snapshot_record_bytes_max: 1 << 20,
         }
     }

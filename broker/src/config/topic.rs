@@ -5,6 +5,7 @@
 
 use super::ConfigError;
 use crate::batch::validate::Limits;
+use crate::log::cleaning::policy::Policy;
 use std::collections::BTreeMap;
 
 /// The type of a setting, by its code in DescribeConfigs.
@@ -159,27 +160,55 @@ pub fn validate(name: &str, value: &str) -> Result<(), ConfigError> {
     if fits { Ok(()) } else { Err(invalid()) }
 }
 
+/// A topic's own value, or Kafka's default; empty for a name that Kafka does not know.
+fn value<'a>(settings: Option<&'a BTreeMap<String, String>>, name: &str) -> &'a str {
+    let own = settings.and_then(|settings| settings.get(name)).map(String::as_str);
+    let default = || SETTINGS.iter().find(|setting| setting.name == name).map(|setting| setting.default);
+    own.or_else(default).unwrap_or_default()
+}
+
+/// As [`value`]. What is kept was validated, so only a name that Kafka does not know gives nothing.
+fn number<T: std::str::FromStr + Default>(settings: Option<&BTreeMap<String, String>>, name: &str) -> T {
+    value(settings, name).trim().parse().unwrap_or_default()
+}
+
+fn has_policy(settings: Option<&BTreeMap<String, String>>, policy: &str) -> bool {
+    value(settings, "cleanup.policy").split(',').any(|word| word.trim() == policy)
+}
+
 /// Whether old records of a topic may be deleted, rather than only compacted.
 #[must_use]
 pub fn deletes(settings: Option<&BTreeMap<String, String>>) -> bool {
-    let policy = settings.and_then(|settings| settings.get("cleanup.policy"));
-    policy.is_none_or(|policy| policy.split(',').any(|word| word.trim() == "delete"))
+    has_policy(settings, "delete")
 }
 
-/// What a topic's own settings mean for its partitions; anything not set has Kafka's default.
+/// What may be appended by a topic's own settings; anything not set has Kafka's default.
 #[must_use]
 pub fn limits(settings: Option<&BTreeMap<String, String>>) -> Limits {
-    let get = |name: &str| {
-        let own = settings.and_then(|settings| settings.get(name)).map(String::as_str);
-        own.or_else(|| SETTINGS.iter().find(|setting| setting.name == name).map(|setting| setting.default))
-    };
     Limits {
-        max_message_bytes: get("max.message.bytes").and_then(|value| value.parse().ok()).unwrap_or(1_048_588),
-        timestamp_after_max_ms: get("message.timestamp.after.max.ms")
-            .and_then(|value| value.parse().ok())
-            .unwrap_or(3_600_000),
-        log_append_time: get("message.timestamp.type") == Some("LogAppendTime"),
-        compacted: get("cleanup.policy").is_some_and(|policy| policy.split(',').any(|word| word.trim() == "compact")),
+        max_message_bytes: number(settings, "max.message.bytes"),
+        timestamp_before_max_ms: number(settings, "message.timestamp.before.max.ms"),
+        timestamp_after_max_ms: number(settings, "message.timestamp.after.max.ms"),
+        log_append_time: value(settings, "message.timestamp.type") == "LogAppendTime",
+        compacted: has_policy(settings, "compact"),
+    }
+}
+
+/// What becomes of a topic's old records by its own settings; anything not set has Kafka's default.
+#[must_use]
+pub fn policy(settings: Option<&BTreeMap<String, String>>) -> Policy {
+    Policy {
+        deletes: has_policy(settings, "delete"),
+        compacts: has_policy(settings, "compact"),
+        retention_ms: number(settings, "retention.ms"),
+        retention_bytes: number(settings, "retention.bytes"),
+        delete_retention_ms: number(settings, "delete.retention.ms"),
+        compaction_lag_min_ms: number(settings, "min.compaction.lag.ms"),
+        compaction_lag_max_ms: number(settings, "max.compaction.lag.ms"),
+        dirty_ratio_min: number(settings, "min.cleanable.dirty.ratio"),
+        segment_bytes: number(settings, "segment.bytes"),
+        segment_ms: number(settings, "segment.ms"),
+        index_interval_bytes: number(settings, "index.interval.bytes"),
     }
 }
 
@@ -219,5 +248,22 @@ mod tests {
         let settings = BTreeMap::from([("message.timestamp.type".to_owned(), "LogAppendTime".to_owned())]);
         assert!(limits(Some(&settings)).log_append_time);
         assert_eq!(limits(None).max_message_bytes, 1_048_588);
+        assert_eq!(limits(None).timestamp_before_max_ms, i64::MAX);
+    }
+
+    #[test]
+    fn policies_follow_the_topics_settings_and_kafkas_defaults() {
+        let kafka = policy(None);
+        assert!(kafka.deletes && !kafka.compacts);
+        assert_eq!((kafka.retention_ms, kafka.retention_bytes), (604_800_000, -1));
+        assert_eq!((kafka.segment_bytes, kafka.segment_ms, kafka.index_interval_bytes), (1 << 30, 604_800_000, 4096));
+        assert_eq!((kafka.delete_retention_ms, kafka.dirty_ratio_min), (86_400_000, 0.5));
+        assert_eq!((kafka.compaction_lag_min_ms, kafka.compaction_lag_max_ms), (0, i64::MAX));
+        let settings =
+            [("cleanup.policy", "compact"), ("max.compaction.lag.ms", "100"), ("min.cleanable.dirty.ratio", "0.01")];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let compacted = policy(Some(&settings));
+        assert!(compacted.compacts && !compacted.deletes);
+        assert_eq!((compacted.dirty_ratio_min, compacted.segment_limits().ms), (0.01, 100));
     }
 }

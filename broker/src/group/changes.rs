@@ -69,15 +69,13 @@ impl Change {
 
     /// Adds the record to a batch.
     #[must_use]
-    pub fn add_to(&self, batch: BatchBuilder, wall_ms: i64) -> BatchBuilder {
+    pub fn add_to(&self, batch: BatchBuilder) -> BatchBuilder {
         match self {
             Self::Offset { group, partition, committed: Some(committed) } => {
-                batch.record(&offset_key(group, partition), &offset_value(committed, wall_ms))
+                batch.record(&offset_key(group, partition), &offset_value(committed))
             }
             Self::Offset { group, partition, committed: None } => batch.tombstone(&offset_key(group, partition)),
-            Self::Group { group, stored: Some(stored) } => {
-                batch.record(&group_key(group), &group_value(stored, wall_ms))
-            }
+            Self::Group { group, stored: Some(stored) } => batch.record(&group_key(group), &group_value(stored)),
             Self::Group { group, stored: None } => batch.tombstone(&group_key(group)),
         }
     }
@@ -150,7 +148,7 @@ mod tests {
         Change::Offset {
             group: StrBytes::from_static_str("billing"),
             partition: TopicPartition { topic: StrBytes::from_static_str("orders"), partition },
-            committed: offset.map(|offset| Committed { offset, leader_epoch: -1, metadata: note }),
+            committed: offset.map(|offset| Committed { offset, leader_epoch: -1, metadata: note, committed_ms: 99 }),
         }
     }
 
@@ -164,7 +162,7 @@ mod tests {
         let changes = [generation(Some(1)), offset(0, Some(5)), offset(1, None), generation(None)];
         let mut batch = BatchBuilder::new(99).record(b"\0\x09other", b"value").record(b"", b"");
         for change in &changes {
-            batch = change.add_to(batch, 99);
+            batch = change.add_to(batch);
         }
         let batch = batch.finish();
         assert_eq!(read(&batch), changes);

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 const KEY_VERSION: i16 = 2;
 const VALUE_VERSION: i16 = 3;
 const NULL: i16 = -1;
+const NO_TIMESTAMP: i64 = -1;
 
 /// A generation of a group, as its coordinator keeps it: what another coordinator goes on from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct StoredGroup {
     pub protocol_type: StrBytes,
     /// The generation.
     pub generation: i32,
+    /// When it began (`currentStateTimestamp`); `None` where that was not noted.
+    pub since_ms: Option<i64>,
     /// The protocol that its members agreed on.
     pub protocol: Option<StrBytes>,
     /// The member that assigned.
@@ -55,16 +58,16 @@ pub fn group_key(group: &str) -> Bytes {
     key.freeze()
 }
 
-/// The value: the generation, its members, and when it was stored.
+/// The value: the generation, when it began, and its members.
 #[must_use]
-pub fn group_value(group: &StoredGroup, wall_ms: i64) -> Bytes {
+pub fn group_value(group: &StoredGroup) -> Bytes {
     let mut value = BytesMut::new();
     value.put_i16(VALUE_VERSION);
     put_text(&mut value, &group.protocol_type);
     value.put_i32(group.generation);
     put_nullable(&mut value, group.protocol.as_ref());
     put_nullable(&mut value, group.leader.as_ref());
-    value.put_i64(wall_ms);
+    value.put_i64(group.since_ms.unwrap_or(NO_TIMESTAMP));
     value.put_i32(count(group.members.len()));
     for (id, member) in &group.members {
         put_text(&mut value, id);
@@ -99,9 +102,9 @@ pub fn read_group_value(mut value: &[u8]) -> Option<StoredGroup> {
         generation: i32::from_be_bytes(take(&mut value)?),
         protocol: nullable(&mut value)?,
         leader: nullable(&mut value)?,
+        since_ms: Some(i64::from_be_bytes(take(&mut value)?)).filter(|since_ms| *since_ms != NO_TIMESTAMP),
         members: BTreeMap::new(),
     };
-    let _stored_at: [u8; 8] = take(&mut value)?;
     // What the count claims is believed only as far as the bytes go.
     for _ in 0..i32::from_be_bytes(take(&mut value)?) {
         let id = text(&mut value)?;
@@ -171,6 +174,7 @@ mod tests {
         StoredGroup {
             protocol_type: text("consumer"),
             generation: 7,
+            since_ms: Some(99),
             protocol: Some(text("range")),
             leader: Some(text("a")),
             members: BTreeMap::from([(text("a"), member(None)), (text("b"), member(Some("pod-1")))]),
@@ -182,9 +186,9 @@ mod tests {
         let key = group_key("billing");
         assert_eq!(&key[..], b"\0\x02\0\x07billing");
         assert_eq!(read_group_key(&key).as_deref(), Some("billing"));
-        assert_eq!(read_group_value(&group_value(&stored(), 99)), Some(stored()));
+        assert_eq!(read_group_value(&group_value(&stored())), Some(stored()));
         let empty = StoredGroup { generation: 3, ..StoredGroup::default() };
-        let value = group_value(&empty, 99);
+        let value = group_value(&empty);
         assert_eq!(value.len(), 2 + 2 + 4 + 2 + 2 + 8 + 4);
         assert_eq!(read_group_value(&value), Some(empty));
     }
@@ -197,13 +201,13 @@ mod tests {
                      697074696f6e0000000a61737369676e6d656e740001620005706f642d310003617070000a2f31\
                      32372e302e302e31000493e00000afc80000000c737562736372697074696f6e0000000a617373\
                      69676e6d656e74";
-        let ours: String = group_value(&stored(), 99).iter().map(|byte| format!("{byte:02x}")).collect();
+        let ours: String = group_value(&stored()).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(ours, kafka);
     }
 
     #[test]
     fn what_is_cut_or_of_another_version_is_no_group() {
-        let value = group_value(&stored(), 99);
+        let value = group_value(&stored());
         for end in 0..value.len() {
             assert_eq!(read_group_value(&value[..end]), None, "cut at {end}");
         }

@@ -161,7 +161,7 @@ mod tests {
     use crate::batch::build::BatchBuilder;
 
     fn batch(changes: &[Change]) -> Bytes {
-        let batch = changes.iter().fold(BatchBuilder::new(99), |batch, change| change.add_to(batch, 99));
+        let batch = changes.iter().fold(BatchBuilder::new(99), |batch, change| change.add_to(batch));
         batch.finish().freeze()
     }
 
@@ -171,7 +171,12 @@ mod tests {
         let offset = |partition, offset: Option<i64>| Change::Offset {
             group: group.clone(),
             partition: TopicPartition { topic: StrBytes::from_static_str("orders"), partition },
-            committed: offset.map(|offset| Committed { offset, leader_epoch: -1, metadata: StrBytes::default() }),
+            committed: offset.map(|offset| Committed {
+                offset,
+                leader_epoch: -1,
+                metadata: StrBytes::default(),
+                committed_ms: 99,
+            }),
         };
         let generation = |generation| {
             let stored = StoredGroup { generation, ..StoredGroup::default() };

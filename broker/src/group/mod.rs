@@ -7,6 +7,7 @@
 //!   a record changes.
 //! - [`pending`]: what was written and is not committed yet, with the answers that depend on it.
 //! - [`loading`]: a coordinator begins and ends.
+//! - [`expiry`]: offsets that nobody has used for long, and groups without any, are forgotten.
 //!
 //! Members and rebalances live in memory only, as in Kafka; offsets and stable generations are what the log says up to its
 //! high watermark. A client hears of a write once it is committed, so that nothing which a client was told is forgotten by
@@ -15,6 +16,7 @@
 //! Here: which groups there are, and which node coordinates a group.
 
 pub mod changes;
+pub mod expiry;
 pub mod group_records;
 pub mod loading;
 pub mod offset_records;

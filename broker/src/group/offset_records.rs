@@ -22,13 +22,13 @@ pub fn offset_key(group: &str, partition: &TopicPartition) -> Bytes {
 
 /// The value: offset, epoch, note, and when it was committed.
 #[must_use]
-pub fn offset_value(committed: &Committed, wall_ms: i64) -> Bytes {
+pub fn offset_value(committed: &Committed) -> Bytes {
     let mut value = BytesMut::new();
     value.put_i16(VALUE_VERSION);
     value.put_i64(committed.offset);
     value.put_i32(committed.leader_epoch);
     put_text(&mut value, &committed.metadata);
-    value.put_i64(wall_ms);
+    value.put_i64(committed.committed_ms);
     value.freeze()
 }
 
@@ -52,7 +52,9 @@ pub fn read_offset_value(mut value: &[u8]) -> Option<Committed> {
     }
     let offset = i64::from_be_bytes(take(&mut value)?);
     let leader_epoch = i32::from_be_bytes(take(&mut value)?);
-    Some(Committed { offset, leader_epoch, metadata: text(&mut value)? })
+    let metadata = text(&mut value)?;
+    let committed_ms = i64::from_be_bytes(take(&mut value)?);
+    Some(Committed { offset, leader_epoch, metadata, committed_ms })
 }
 
 pub(super) fn put_text(buffer: &mut BytesMut, text: &str) {
@@ -83,8 +85,9 @@ mod tests {
         let key = offset_key("order-tracker", &partition);
         assert_eq!(&key[..2], [0, 1]);
         assert_eq!(read_offset_key(&key), Some((StrBytes::from_static_str("order-tracker"), partition)));
-        let committed = Committed { offset: 42, leader_epoch: 3, metadata: StrBytes::from_static_str("note") };
-        let value = offset_value(&committed, 99);
+        let metadata = StrBytes::from_static_str("note");
+        let committed = Committed { offset: 42, leader_epoch: 3, metadata, committed_ms: 99 };
+        let value = offset_value(&committed);
         assert_eq!(read_offset_value(&value), Some(committed));
         assert_eq!(value.len(), 2 + 8 + 4 + 2 + 4 + 8);
     }

@@ -188,7 +188,7 @@ fn append(node: &mut Node, now: Now, id: PartitionId, changes: &[Change]) -> Res
         return Err(ResponseError::UnknownServerError);
     }
     let batch = BatchBuilder::new(now.wall_ms);
-    let batch = changes.iter().fold(batch, |batch, change| change.add_to(batch, now.wall_ms));
+    let batch = changes.iter().fold(batch, |batch, change| change.add_to(batch));
     let partition = node.partitions.get_mut(&id).filter(|partition| partition.leads());
     let partition = partition.ok_or(ResponseError::NotCoordinator)?;
     let appended = partition.append_own(&mut *node.store, batch.finish(), now);

@@ -99,7 +99,7 @@ fn complete_join(node: &mut Node, now: Now, name: &StrBytes) {
         return node.timers.set(Timer::Join(name.clone()), timeout.max(now.after_ms(1)));
     }
     node.timers.cancel(&Timer::Join(name.clone()));
-    begin_generation(group);
+    begin_generation(group, now);
     let (generation, members) = (group.generation, group.members.len());
     let joining = |(id, member): (&StrBytes, &mut Member)| Some((id.clone(), member.joining.take()?));
     let answers: Vec<(StrBytes, Call)> = group.members.iter_mut().filter_map(joining).collect();
@@ -116,8 +116,9 @@ fn complete_join(node: &mut Node, now: Now, name: &StrBytes) {
     node.event(Event::Rebalanced { group: name.clone(), generation, members });
 }
 
-fn begin_generation(group: &mut Group) {
+fn begin_generation(group: &mut Group, now: Now) {
     group.generation = group.generation.wrapping_add(1);
+    group.since_ms = Some(now.wall_ms);
     if group.members.is_empty() {
         group.state = GroupState::Empty;
         (group.protocol, group.leader) = (None, None);

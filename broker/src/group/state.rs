@@ -106,6 +106,8 @@ pub struct Committed {
     pub leader_epoch: i32,
     /// The client's own note.
     pub metadata: StrBytes,
+    /// When, by the coordinator's wall clock.
+    pub committed_ms: i64,
 }
 
 /// A group. Its members are what this coordinator knows of them at the moment; its offsets and its stored generation are
@@ -116,6 +118,9 @@ pub struct Group {
     pub state: GroupState,
     /// Counts rebalances.
     pub generation: i32,
+    /// When the generation began, by the coordinator's wall clock; of an empty group, since when it is empty. `None` before
+    /// the first generation.
+    pub since_ms: Option<i64>,
     /// `consumer`, `connect`, ...; `None` before the first member.
     pub protocol_type: Option<StrBytes>,
     /// The protocol of this generation.
@@ -141,6 +146,7 @@ impl Default for Group {
         Self {
             state: GroupState::Empty,
             generation: 0,
+            since_ms: None,
             protocol_type: None,
             protocol: None,
             leader: None,
@@ -211,6 +217,7 @@ impl Group {
         StoredGroup {
             protocol_type: self.protocol_type.clone().unwrap_or_default(),
             generation: self.generation,
+            since_ms: self.since_ms,
             protocol: self.protocol.clone(),
             leader: self.leader.clone(),
             members: self.members.iter().map(|(id, member)| (id.clone(), member.to_stored(&protocol))).collect(),
@@ -223,6 +230,7 @@ impl Group {
         let protocol = stored.protocol.clone().unwrap_or_default();
         self.state = if stored.members.is_empty() { GroupState::Empty } else { GroupState::Stable };
         self.generation = stored.generation;
+        self.since_ms = stored.since_ms;
         self.protocol_type = Some(stored.protocol_type.clone()).filter(|protocol_type| !protocol_type.is_empty());
         self.protocol = stored.protocol.clone();
         self.leader = stored.leader.clone();
@@ -248,8 +256,16 @@ impl Group {
     #[must_use]
     pub fn subscribes_to(&self, topic: &str) -> bool {
         let protocol = self.protocol.clone().unwrap_or_default();
-        self.protocol_type.as_deref() == Some("consumer")
-            && self.members.values().any(|member| subscription_names(&member.metadata(&protocol), topic))
+        let names = |member: &Member| subscription_names(&member.metadata(&protocol), topic).unwrap_or(false);
+        self.protocol_type.as_deref() == Some("consumer") && self.members.values().any(names)
+    }
+
+    /// Whether it is known to which topics the members subscribe: they are consumers, and what they sent can be read.
+    #[must_use]
+    pub fn knows_subscriptions(&self) -> bool {
+        let protocol = self.protocol.clone().unwrap_or_default();
+        let is_read = |member: &Member| subscription_names(&member.metadata(&protocol), "").is_some();
+        self.protocol_type.as_deref() == Some("consumer") && self.members.values().all(is_read)
     }
 }
 
@@ -257,25 +273,18 @@ fn knows(member: &Member, protocol: &StrBytes) -> bool {
     member.protocols.iter().any(|(name, _)| name == protocol)
 }
 
-/// Whether a `ConsumerProtocolSubscription` lists a topic: a version, then the topics.
-fn subscription_names(metadata: &[u8], topic: &str) -> bool {
-    let Some((count, mut left)) = metadata.get(2..).and_then(|left| left.split_first_chunk::<4>()) else {
-        return false;
-    };
+/// Whether a `ConsumerProtocolSubscription` lists a topic: a version, then the topics. `None` where it is none.
+fn subscription_names(metadata: &[u8], topic: &str) -> Option<bool> {
+    let (count, mut left) = metadata.get(2..)?.split_first_chunk::<4>()?;
+    let mut found = false;
     for _ in 0..i32::from_be_bytes(*count) {
-        let Some((length, rest)) = left.split_first_chunk::<2>() else {
-            return false;
-        };
-        let length = usize::try_from(i16::from_be_bytes(*length)).unwrap_or(0);
-        let Some((name, rest)) = rest.split_at_checked(length) else {
-            return false;
-        };
-        if name == topic.as_bytes() {
-            return true;
-        }
+        let (length, rest) = left.split_first_chunk::<2>()?;
+        let length = usize::try_from(i16::from_be_bytes(*length)).ok()?;
+        let (name, rest) = rest.split_at_checked(length)?;
+        found |= name == topic.as_bytes();
         left = rest;
     }
-    false
+    Some(found)
 }
 
 #[cfg(test)]
@@ -302,6 +311,7 @@ mod tests {
         Group {
             state: GroupState::Stable,
             generation: 4,
+            since_ms: Some(700),
             protocol_type: Some(text("consumer")),
             protocol: Some(text("range")),
             leader: Some(text("a")),

@@ -2,7 +2,9 @@
 //!
 //! What leaders and followers tell each other is in `replication.rs` beside it; the log itself in `replica/log.rs`.
 
+use super::cleaning::policy::Policy;
 use super::producer_state::{Admission, ProducerStates};
+use super::segments::Segments;
 use super::store::{LogName, LogStore, ReadLimits, StorageError};
 use crate::batch::header::BatchHeader;
 use crate::batch::records;
@@ -28,6 +30,9 @@ pub struct Partition {
     pub(super) role: Role,
     /// What may be appended, and what is enough to acknowledge it.
     pub limits: Limits,
+    pub(super) policy: Policy,
+    /// Up to where its log was cleaned, and how often it had been cut then.
+    pub(super) cleaned: (Offset, u64),
     /// `min.insync.replicas`, but never more than there are replicas.
     pub min_isr: usize,
     /// Requests to look at again once the high watermark moves.
@@ -105,17 +110,22 @@ impl Partition {
         store: &mut dyn LogStore,
         own: BrokerId,
         id: PartitionId,
-        limits: Limits,
+        settings: (Limits, Policy),
         trust: bool,
+        now: Now,
     ) -> Result<Self, StorageError> {
+        let (limits, policy) = settings;
+        let segments = Segments::new(policy.segment_limits(), now.wall_ms);
         Ok(Self {
             own,
-            log: ReplicatedLog::open(store, LogName::Partition(id), trust)?,
+            log: ReplicatedLog::open(store, LogName::Partition(id), trust, segments)?,
             leader_epoch: LeaderEpoch(-1),
             leads_since: LeaderEpoch(-1),
             partition_epoch: -1,
             role: Role::Follower(None),
             limits,
+            policy,
+            cleaned: (Offset(0), 0),
             min_isr: 1,
             watchers: Vec::new(),
             high_watermark_moved: false,
@@ -156,6 +166,12 @@ impl Partition {
                 RoleChange::Leads { before }
             }
         }
+    }
+
+    /// What becomes of its old records from now on. Segments that are drawn stay as they are.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+        self.log.segments_mut().limits = policy.segment_limits();
     }
 
     /// Gives the log's space back.
@@ -370,14 +386,16 @@ impl Partition {
         store: &mut dyn LogStore,
         timestamp_ms: i64,
     ) -> Result<TimestampOffset, StorageError> {
-        let mut from = self.log_start();
+        let Some(mut from) = self.log.segments().seek(self.log_start(), timestamp_ms) else {
+            return Ok(TimestampOffset::NONE);
+        };
         while let Some(batch) = store.find_timestamp(self.log.id(), from, timestamp_ms)? {
             let Some(header) = BatchHeader::read(&batch) else { break };
             if let Some((offset, timestamp_ms)) = records::first_at_or_after(&header, &batch, timestamp_ms, from) {
                 let visible = offset < self.high_watermark();
                 return Ok(if visible { TimestampOffset { timestamp_ms, offset } } else { TimestampOffset::NONE });
             }
-            // Only the batch in which the log begins can end here: its record of that age has been deleted.
+            // The record of that age was deleted, or compaction took it out.
             from = header.last_offset().plus(1);
         }
         Ok(TimestampOffset::NONE)
@@ -388,7 +406,9 @@ impl Partition {
     /// # Errors
     /// When kept batches could not be read back.
     pub fn offset_of_max_timestamp(&self, store: &mut dyn LogStore) -> Result<TimestampOffset, StorageError> {
-        match store.max_timestamp(self.log.id()) {
+        // Of the first segment only the end is left where records were deleted.
+        let indexed = self.log.segments().max_timestamp().filter(|(_, at)| *at >= self.log_start());
+        match indexed.or_else(|| store.max_timestamp(self.log.id())) {
             Some((timestamp_ms, _)) => self.offset_for_timestamp(store, timestamp_ms),
             None => Ok(TimestampOffset::NONE),
         }
@@ -439,6 +459,7 @@ impl Partition {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cleaning::random::POLICY;
     use super::super::store::MemoryStore;
     use super::*;
     use crate::batch::build::BatchBuilder;
@@ -446,6 +467,7 @@ mod tests {
     const NOW: Now = Now { monotonic_ns: 0, wall_ms: 50_000 };
     const LIMITS: Limits = Limits {
         max_message_bytes: 1 << 20,
+        timestamp_before_max_ms: i64::MAX,
         timestamp_after_max_ms: 3_600_000,
         log_append_time: false,
         compacted: false,
@@ -454,7 +476,7 @@ mod tests {
     /// The only replica of a partition.
     fn leader(store: &mut MemoryStore, epoch: i32) -> Partition {
         let id = PartitionId { topic: uuid::Uuid::nil(), index: 0 };
-        let mut partition = Partition::open(store, BrokerId(1), id, LIMITS, false).expect("memory");
+        let mut partition = Partition::open(store, BrokerId(1), id, (LIMITS, POLICY), false, NOW).expect("memory");
         let only = vec![BrokerId(1)];
         let state = PartitionState {
             replicas: only.clone(),

@@ -81,6 +81,13 @@ impl ProducerStates {
         self.producers.iter().filter_map(|(id, producer)| Some((*id, producer.epoch, producer.batches.back()?)))
     }
 
+    /// Whether this batch, which is in the log, is the last one of its producer.
+    #[must_use]
+    pub fn is_last(&self, header: &BatchHeader) -> bool {
+        let last = self.producers.get(&header.producer_id).and_then(|producer| producer.batches.back());
+        header.has_producer() && last.is_some_and(|last| last.base == header.base_offset)
+    }
+
     /// Remembers a batch that was appended at `base`.
     pub fn appended(&mut self, header: &BatchHeader, base: Offset, timestamp: i64) {
         let epoch = header.producer_epoch;

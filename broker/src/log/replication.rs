@@ -125,13 +125,17 @@ impl Partition {
         FetchPosition { leader_epoch: self.leader_epoch(), offset: self.log_end(), last_epoch }
     }
 
-    /// On a follower: takes what the leader sent.
-    pub fn append_fetched(&mut self, store: &mut dyn LogStore, found: &Found) -> Outcome {
+    /// On a follower: takes what the leader sent when it was asked from an offset on.
+    pub fn append_fetched(&mut self, store: &mut dyn LogStore, asked: Offset, found: &Found) -> Outcome {
         let before = self.position();
         if let Some(diverging) = found.diverging {
             // A log that is cut to where it already ends would ask the same again for ever.
             let cut = self.log.follow_divergence(store, diverging).is_ok() && self.position() != before;
             return if cut { Outcome::Moved } else { Outcome::Refused };
+        }
+        if self.log_end() < asked {
+            // This log was cut meanwhile. What is missing now would look like what compaction has taken out.
+            return Outcome::Refused;
         }
         let appended = self.append_all(store, &found.batches);
         self.high_watermark_moved |= self.log.raise_high_watermark(store, found.high_watermark);

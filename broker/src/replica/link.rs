@@ -167,7 +167,7 @@ impl Node {
         let before = partition.log_end();
         let outcome = match fetched.found {
             Ok(Found { diverging: Some(_), .. }) if keeps_all => Outcome::Refused,
-            Ok(found) => partition.append_fetched(&mut *self.store, &found),
+            Ok(found) => partition.append_fetched(&mut *self.store, fetched.offset, &found),
             Err(FetchRefused::OutOfRange(start, end)) => partition.back_into_range(&mut *self.store, start, end),
             Err(FetchRefused::Storage) => return Outcome::Refused,
         };

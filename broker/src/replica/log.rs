@@ -7,9 +7,11 @@ use super::epochs::Epochs;
 use crate::batch::header::{self, BatchHeader};
 use crate::batch::validate;
 use crate::log::producer_state::ProducerStates;
+use crate::log::segments::{Segment, Segments};
 use crate::log::store::{Checkpoint, LogId, LogName, LogStore, ReadLimits, StorageError, StoredBatch};
 use crate::types::{LeaderEpoch, Offset};
 use bytes::{Bytes, BytesMut};
+use std::ops::Range;
 
 /// Bytes that recovery reads at once.
 const RECOVERY_READ: usize = 1 << 20;
@@ -26,6 +28,11 @@ pub struct ReplicatedLog {
     high_watermark: Offset,
     epochs: Epochs,
     producers: ProducerStates,
+    segments: Segments,
+    /// Whether offsets may be missing between batches, since compaction takes records out of partitions.
+    has_gaps: bool,
+    /// How often its end was cut off.
+    cuts: u64,
 }
 
 /// Where a snapshot ends that stands for a log's beginning, and the epoch of the last record in it (Kafka's
@@ -72,12 +79,18 @@ pub enum FollowError {
 
 impl ReplicatedLog {
     /// Opens the log of this name and recovers what is sound of it: up to the first batch that is torn, altered or out of
-    /// place everything is kept, and nothing behind it. With `trust` nothing is checked.
+    /// place everything is kept, and nothing behind it. With `trust` nothing is checked. Its segments are drawn anew, by the
+    /// limits of those that are given, which are none yet.
     ///
     /// # Errors
     /// When the store cannot read or cut the log.
-    pub fn open(store: &mut dyn LogStore, name: LogName, trust: bool) -> Result<Self, StorageError> {
-        Self::open_behind(store, name, None, trust)
+    pub fn open(
+        store: &mut dyn LogStore,
+        name: LogName,
+        trust: bool,
+        segments: Segments,
+    ) -> Result<Self, StorageError> {
+        Self::recovered(store, name, None, trust, segments)
     }
 
     /// Opens a log whose beginning is in a snapshot. The snapshot was synced; the log may not have been cut yet.
@@ -89,6 +102,16 @@ impl ReplicatedLog {
         name: LogName,
         snapshot: Option<SnapshotId>,
         trust: bool,
+    ) -> Result<Self, StorageError> {
+        Self::recovered(store, name, snapshot, trust, Segments::default())
+    }
+
+    fn recovered(
+        store: &mut dyn LogStore,
+        name: LogName,
+        snapshot: Option<SnapshotId>,
+        trust: bool,
+        segments: Segments,
     ) -> Result<Self, StorageError> {
         let id = store.open(name);
         let Checkpoint { mut log_start, high_watermark } = store.checkpointed(id);
@@ -104,6 +127,9 @@ impl ReplicatedLog {
             high_watermark: log_start,
             epochs: Epochs::default(),
             producers: ProducerStates::default(),
+            segments,
+            has_gaps: matches!(name, LogName::Partition(_)),
+            cuts: 0,
         };
         log.recover(store, trust)?;
         log.high_watermark = high_watermark.clamp(log.start, log.end);
@@ -126,7 +152,7 @@ impl ReplicatedLog {
             for batch in batches {
                 let header = BatchHeader::read(&batch).filter(|header| {
                     // The log may begin in the middle of its first batch.
-                    let in_place = if first { header.base_offset <= self.end } else { header.base_offset == self.end };
+                    let in_place = self.continues(header, first);
                     // What a snapshot has replaced can be left over behind its end.
                     let in_place = in_place && self.before.is_none_or(|before| header.leader_epoch >= before);
                     in_place && (trust || validate::is_sound(&batch, header))
@@ -135,9 +161,16 @@ impl ReplicatedLog {
                     return store.truncate(self.id, self.end);
                 };
                 first = false;
-                self.note(&header, header.base_offset);
+                self.note(&header, batch.len());
             }
         }
+    }
+
+    /// Whether a batch may follow on what there is; `first` where there is nothing yet, and the log may begin in the middle
+    /// of a batch.
+    fn continues(&self, header: &BatchHeader, first: bool) -> bool {
+        let (base, last) = (header.base_offset, header.last_offset());
+        base == self.end || (self.has_gaps && base > self.end) || (first && base < self.end && last >= self.end)
     }
 
     /// Where the log begins.
@@ -194,12 +227,16 @@ impl ReplicatedLog {
         if let Some(time) = log_append_time_ms {
             header::stamp_log_append_time(&mut batch, time);
             header.max_timestamp = time;
+        } else if header.is_log_append_time() {
+            // Whose clock it was is the topic's to say, not the producer's.
+            header::stamp_create_time(&mut batch);
         }
         self.keep(store, batch.freeze(), &header)?;
         Ok(base)
     }
 
-    /// Appends a batch as the leader has it. One that is there already is passed over.
+    /// Appends a batch as the leader has it. One that is there already is passed over. Where the leader's log has gaps only
+    /// the caller can know that nothing else is missing.
     ///
     /// # Errors
     /// For a gap, for bytes that are no batch, and when the store cannot keep it; the log is then unchanged.
@@ -209,23 +246,30 @@ impl ReplicatedLog {
             return Ok(());
         }
         // A log that was emptied begins in the middle of a batch where its leader's does.
-        let continues = header.base_offset == self.end || (self.end == self.start && header.base_offset < self.end);
-        if !continues {
+        if !self.continues(&header, self.end == self.start) {
             return Err(FollowError::Gap { base: header.base_offset, end: self.end });
+        }
+        if self.end == self.start && self.before.is_none() {
+            // Of an empty log the epochs tell only of leaders that appended nothing; the first batch may be older than they.
+            self.epochs.clear();
         }
         self.keep(store, batch.clone(), &header)?;
         Ok(())
     }
 
     fn keep(&mut self, store: &mut dyn LogStore, bytes: Bytes, header: &BatchHeader) -> Result<(), StorageError> {
-        let (base, last) = (header.base_offset, header.last_offset());
+        let (base, last, size) = (header.base_offset, header.last_offset(), bytes.len());
         store.append(self.id, StoredBatch { base, last, max_timestamp: header.max_timestamp, bytes })?;
-        self.note(header, base);
+        self.note(header, size);
         Ok(())
     }
 
-    fn note(&mut self, header: &BatchHeader, base: Offset) {
-        self.epochs.assign(header.leader_epoch, base);
+    fn note(&mut self, header: &BatchHeader, size: usize) {
+        let base = header.base_offset;
+        // The log's first batch may begin in front of the log, or behind what compaction took out of its beginning.
+        let epoch_start = if self.end == self.start { self.start } else { base };
+        self.epochs.assign(header.leader_epoch, epoch_start);
+        self.segments.add(base, size as u64, header.max_timestamp);
         if header.has_producer() {
             self.producers.appended(header, base, header.max_timestamp);
         }
@@ -242,8 +286,10 @@ impl ReplicatedLog {
             return Ok(());
         }
         store.truncate(self.id, end)?;
+        self.cuts += 1;
         let high_watermark = self.high_watermark;
         self.end = self.start;
+        self.segments.clear();
         self.epochs.clear();
         self.producers = ProducerStates::default();
         // What is left was sound before. Reading it again is what makes producers exactly those of the log.
@@ -262,9 +308,13 @@ impl ReplicatedLog {
     /// When the store cannot.
     pub fn restart_at(&mut self, store: &mut dyn LogStore, start: Offset) -> Result<(), StorageError> {
         store.truncate(self.id, Offset(0))?;
+        self.cuts += 1;
+        self.segments.clear();
         self.epochs.clear();
         self.producers = ProducerStates::default();
         (self.start, self.end, self.high_watermark) = (start, start, start);
+        // The log must not begin earlier again, or what is missing in between would look like what compaction took out.
+        store.remove_before(self.id, start);
         self.write_checkpoint(store);
         Ok(())
     }
@@ -319,11 +369,49 @@ impl ReplicatedLog {
         self.start = start;
         self.high_watermark = self.high_watermark.max(start);
         store.remove_before(self.id, start);
+        self.segments.begin_at(start, self.end, store.size(self.id));
         self.write_checkpoint(store);
     }
 
     fn write_checkpoint(&self, store: &mut dyn LogStore) {
         store.checkpoint(self.id, Checkpoint { log_start: self.start, high_watermark: self.high_watermark });
+    }
+
+    /// Puts other batches in the place of those in a range, which hold fewer records of the same offsets. What the log knows of
+    /// epochs and producers must be in them still.
+    ///
+    /// # Errors
+    /// When the store cannot keep them; the log is then unchanged.
+    pub fn replace(
+        &self,
+        store: &mut dyn LogStore,
+        range: Range<Offset>,
+        batches: Vec<StoredBatch>,
+    ) -> Result<(), StorageError> {
+        store.replace(self.id, range, batches)
+    }
+
+    /// The segments below an offset are others, since their batches are.
+    pub fn replace_segments(&mut self, store: &dyn LogStore, end: Offset, segments: Vec<Segment>) {
+        self.segments.replace_below(end, segments);
+        self.segments.begin_at(self.start, self.end, store.size(self.id));
+    }
+
+    /// Its segments.
+    #[must_use]
+    pub fn segments(&self) -> &Segments {
+        &self.segments
+    }
+
+    /// Its segments, to change when they are full and what time it is.
+    pub fn segments_mut(&mut self) -> &mut Segments {
+        &mut self.segments
+    }
+
+    /// How often its end was cut off: what was read before it was cut may not be in it any more.
+    #[must_use]
+    pub fn cuts(&self) -> u64 {
+        self.cuts
     }
 
     /// Makes sure that what was appended survives a loss of power.
@@ -403,7 +491,7 @@ mod tests {
 
     /// A log with a batch of one record in each of these epochs.
     fn log(store: &mut MemoryStore, epochs: &[i32]) -> ReplicatedLog {
-        let mut log = ReplicatedLog::open(store, LogName::Metadata, false).expect("memory");
+        let mut log = ReplicatedLog::open_behind(store, LogName::Metadata, None, false).expect("memory");
         epochs.iter().for_each(|epoch| append(&mut log, store, *epoch));
         log.raise_high_watermark(store, log.end());
         log
@@ -467,6 +555,44 @@ mod tests {
         assert_eq!(seen(&reopened(&mut store, id(3, 5))), (3, 4, Some(5)));
         log.restart_behind(&mut store, id(10, 7)).expect("memory");
         assert_eq!((seen(&log), log.high_watermark(), store.size(log.id())), ((10, 10, Some(7)), Offset(10), 0));
+    }
+
+    /// The only record of a batch, as a leader of this epoch has it at an offset.
+    fn fetched(epoch: i32, base: i64) -> Bytes {
+        let mut batch = BatchBuilder::new(0).record(b"key", b"value").finish();
+        header::patch(&mut batch, Offset(base), LeaderEpoch(epoch));
+        batch.freeze()
+    }
+
+    fn replica(store: &mut MemoryStore) -> ReplicatedLog {
+        let id = crate::types::PartitionId { topic: uuid::Uuid::nil(), index: 0 };
+        ReplicatedLog::open(store, LogName::Partition(id), false, Segments::default()).expect("memory")
+    }
+
+    #[test]
+    fn an_epoch_in_which_an_empty_log_was_led_gives_way_to_the_older_one_of_its_first_batch() {
+        let mut store = MemoryStore::default();
+        let mut log = replica(&mut store);
+        log.begin_epoch(LeaderEpoch(5));
+        log.append_as_follower(&mut store, &fetched(1, 0)).expect("memory");
+        assert_eq!((seen(&log), log.epochs().at(Offset(0))), ((0, 1, Some(1)), Some(LeaderEpoch(1))));
+    }
+
+    #[test]
+    fn a_replica_with_gaps_knows_its_bounds_and_epochs_again() {
+        let mut store = MemoryStore::default();
+        let mut log = replica(&mut store);
+        log.restart_at(&mut store, Offset(5)).expect("memory");
+        for (epoch, base) in [(2, 8), (2, 11), (3, 20), (3, 30)] {
+            log.append_as_follower(&mut store, &fetched(epoch, base)).expect("gaps are the leader's");
+        }
+        let ends =
+            |log: &ReplicatedLog| (log.epochs().first(), log.epochs().end_of(LeaderEpoch(2), log.end()), seen(log));
+        let expected = (Some((LeaderEpoch(2), Offset(5))), Some((LeaderEpoch(2), Offset(20))), (5, 31, Some(3)));
+        assert_eq!(ends(&log), expected);
+        assert_eq!(ends(&replica(&mut store)), expected);
+        store.lose_power();
+        assert_eq!(seen(&replica(&mut store)), (5, 5, None), "the log does not begin at 0 again");
     }
 
     #[test]

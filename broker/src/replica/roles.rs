@@ -100,7 +100,7 @@ impl Node {
         if !state.replicas.contains(&self.config.id) {
             return self.remove_replica(now, id);
         }
-        if !self.partitions.contains_key(&id) && !self.open_replica(id) {
+        if !self.partitions.contains_key(&id) && !self.open_replica(now, id) {
             return;
         }
         self.take_min_isr(id, state.replicas.len());
@@ -126,11 +126,12 @@ impl Node {
         }
     }
 
-    fn open_replica(&mut self, id: PartitionId) -> bool {
+    fn open_replica(&mut self, now: Now, id: PartitionId) -> bool {
         let Some(name) = self.image.names.get(&id.topic).cloned() else { return false };
-        let limits = topic::limits(self.image.topic_settings(&name));
+        let own = self.image.topic_settings(&name);
+        let settings = (topic::limits(own), topic::policy(own));
         let trust = self.config.has(Defect::TrustUnsynced);
-        match Partition::open(&mut *self.store, self.config.id, id, limits, trust) {
+        match Partition::open(&mut *self.store, self.config.id, id, settings, trust, now) {
             Ok(partition) => {
                 self.partitions.insert(id, partition);
                 true
@@ -212,11 +213,13 @@ impl Node {
 
     pub(crate) fn take_topic_settings(&mut self, name: &StrBytes) {
         let Some(topic) = self.image.topics.get(name) else { return };
-        let limits = topic::limits(self.image.topic_settings(name));
+        let own = self.image.topic_settings(name);
+        let (limits, policy) = (topic::limits(own), topic::policy(own));
         let ids: Vec<PartitionId> = self.partitions.range(PartitionId::all_of(topic.id)).map(|(id, _)| *id).collect();
         for id in ids {
             if let Some(partition) = self.partitions.get_mut(&id) {
                 partition.limits = limits;
+                partition.set_policy(policy);
             }
             let replicas = self.image.state(id).map_or(1, |state| state.replicas.len());
             self.take_min_isr(id, replicas);

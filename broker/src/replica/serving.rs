@@ -184,7 +184,7 @@ impl Node {
         if matches!(found, Err(FetchRefused::Storage)) {
             self.unsupported("reading a partition for a follower from storage that fails");
         }
-        Some(FetchedReplica { leader_epoch: at.leader_epoch, found })
+        Some(FetchedReplica { leader_epoch: at.leader_epoch, offset: at.offset, found })
     }
 
     /// The partition's high watermark; or, as ever, that the follower's log is not the leader's. Only who shares the
@@ -192,6 +192,10 @@ impl Node {
     fn tell_follower(&self, id: PartitionId, at: FetchPosition) -> Option<FetchedReplica> {
         let partition = self.partitions.get(&id)?;
         let current = partition.leads() && partition.leader_epoch() == at.leader_epoch;
-        current.then(|| FetchedReplica { leader_epoch: at.leader_epoch, found: partition.check_follower(at) })
+        current.then(|| FetchedReplica {
+            leader_epoch: at.leader_epoch,
+            offset: at.offset,
+            found: partition.check_follower(at),
+        })
     }
 }

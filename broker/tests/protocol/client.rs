@@ -4,6 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, RequestHeader, RequestKind, ResponseHeader, ResponseKind};
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use shakedown_broker::faults::{Admission, Departure, Interceptor, Released, Rule, RuleId};
+use shakedown_broker::types::{Offset, PartitionId};
 use shakedown_broker::wire::request;
 use shakedown_broker::wire::response::{self, Outgoing, Response};
 use shakedown_broker::{
@@ -77,6 +78,11 @@ impl Cluster {
     /// A node that is alive.
     pub(crate) fn node(&self, node: usize) -> &Node {
         self.nodes[node].as_ref().expect("a node that is alive")
+    }
+
+    /// The batches of a node's replica.
+    pub(crate) fn read_replica(&mut self, node: usize, id: PartitionId, from: Offset) -> Vec<Bytes> {
+        self.nodes[node].as_mut().expect("a node that is alive").read_replica(id, from)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -29,7 +29,7 @@ fn coordinated(nodes: i32) -> (Cluster, usize) {
     coordinated_with(nodes, |_| {})
 }
 
-fn coordinated_with(nodes: i32, configure: impl Fn(&mut NodeConfig)) -> (Cluster, usize) {
+pub(crate) fn coordinated_with(nodes: i32, configure: impl Fn(&mut NodeConfig)) -> (Cluster, usize) {
     let mut cluster = Cluster::with(nodes, configure);
     create(&mut cluster, "orders", 2);
     let last = usize::try_from(nodes - 1).expect("at least one node");
@@ -38,7 +38,7 @@ fn coordinated_with(nodes: i32, configure: impl Fn(&mut NodeConfig)) -> (Cluster
 }
 
 /// The group's coordinator, as a node has it.
-fn find_coordinator(cluster: &mut Cluster, asked: usize) -> usize {
+pub(crate) fn find_coordinator(cluster: &mut Cluster, asked: usize) -> usize {
     let request = FindCoordinatorRequest::default().with_coordinator_keys(vec![group().0]);
     let found = cluster.ask(asked, ApiKey::FindCoordinator, 4, &RequestKind::FindCoordinator(request));
     let found = expect_kind!(FindCoordinator, found).coordinators.remove(0);
@@ -193,7 +193,7 @@ fn a_static_member_comes_back_without_a_rebalance_and_fences_its_former_self() {
     assert_eq!(joined(&mut cluster, token).error_code, ResponseError::FencedInstanceId.code());
 }
 
-fn commit(cluster: &mut Cluster, node: usize, member: Option<&JoinGroupResponse>, offset: i64) -> i16 {
+pub(crate) fn commit(cluster: &mut Cluster, node: usize, member: Option<&JoinGroupResponse>, offset: i64) -> i16 {
     let token = send_commit(cluster, node, member, offset);
     commit_error(cluster, token)
 }
@@ -233,7 +233,7 @@ fn commit_error(cluster: &mut Cluster, token: RequestToken) -> i16 {
     }
 }
 
-fn committed(cluster: &mut Cluster, node: usize) -> i64 {
+pub(crate) fn committed(cluster: &mut Cluster, node: usize) -> i64 {
     let topic = OffsetFetchRequestTopics::default().with_name(name("orders")).with_partition_indexes(vec![1]);
     let asked = OffsetFetchRequestGroup::default().with_group_id(group()).with_topics(Some(vec![topic]));
     let request = OffsetFetchRequest::default().with_groups(vec![asked]);

@@ -5,6 +5,7 @@ mod client;
 mod every_version;
 mod groups;
 mod hostile;
+mod old_records;
 mod produce_fetch;
 mod replication;
 mod rules;
