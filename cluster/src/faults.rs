@@ -47,14 +47,15 @@ impl FromStr for NodeFault {
 
     /// Reads [`NodeFault::word`].
     fn from_str(text: &str) -> Result<Self, UnknownFault> {
+        let disks = [DiskFault::Full { after_bytes: 0 }, DiskFault::WriteErrors, DiskFault::ReadErrors].map(Self::Disk);
         let all = [Self::Kill, Self::PowerLoss, Self::Pause, Self::Isolate, Self::Restart];
-        all.into_iter().find(|fault| fault.word() == text).ok_or_else(|| UnknownFault(text.to_owned()))
+        all.into_iter().chain(disks).find(|fault| fault.word() == text).ok_or_else(|| UnknownFault(text.to_owned()))
     }
 }
 
 /// A fault that nobody knows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no fault: write kill, power-loss, pause, isolate or restart")]
+#[error("`{0}` is no fault: write kill, power-loss, pause, isolate, restart, disk-full, write-errors or read-errors")]
 pub struct UnknownFault(String);
 
 /// A fault that struck.

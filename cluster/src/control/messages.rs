@@ -49,7 +49,7 @@ pub struct Player {
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StrikeOrder {
-    /// `kill`, `power-loss`, `pause`, `isolate` or `restart`.
+    /// `kill`, `power-loss`, `pause`, `isolate`, `restart`, `disk-full`, `write-errors` or `read-errors`.
     #[schema(example = "kill")]
     pub fault: String,
     /// `broker(2)`, `leader(orders/0)`, `follower(orders/0)`, `followers(orders/0)`, `controller`,

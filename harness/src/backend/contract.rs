@@ -48,6 +48,14 @@ pub struct BrokerFaults {
     pub inside: bool,
 }
 
+impl BrokerFaults {
+    /// Whether an action is among them, however much of it.
+    #[must_use]
+    pub fn can(&self, action: NodeFault) -> bool {
+        self.actions.iter().any(|possible| possible.word() == action.word())
+    }
+}
+
 /// Something that can play the cluster.
 pub trait Backend: Sync {
     /// Its name in scenarios and on the command line.

@@ -2,7 +2,8 @@
 
 use super::contract::{Backend, BackendError, BrokerFaults, ClusterPlan, RunningCluster};
 use shakedown_cluster::{
-    Cluster, ClusterEvent, Condition, Disturbance, Fault, FaultError, NodeFault, Role, Rule, RuleGuard, Strike, Watch,
+    Cluster, ClusterEvent, Condition, DiskFault, Disturbance, Fault, FaultError, NodeFault, Role, Rule, RuleGuard,
+    Strike, Watch,
 };
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -18,7 +19,17 @@ impl Backend for Embedded {
 
     fn broker_faults(&self) -> BrokerFaults {
         BrokerFaults {
-            actions: &[NodeFault::Kill, NodeFault::PowerLoss, NodeFault::Pause, NodeFault::Isolate, NodeFault::Restart],
+            actions: &[
+                NodeFault::Kill,
+                NodeFault::PowerLoss,
+                NodeFault::Pause,
+                NodeFault::Isolate,
+                NodeFault::Restart,
+                NodeFault::Disk(DiskFault::Full { after_bytes: 0 }),
+                NodeFault::Disk(DiskFault::WriteErrors),
+                NodeFault::Disk(DiskFault::ReadErrors),
+                NodeFault::Disk(DiskFault::SlowSync { by: Duration::ZERO }),
+            ],
             roles: &[
                 "broker(ID)",
                 "leader(TOPIC/PARTITION)",

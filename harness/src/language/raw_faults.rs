@@ -80,6 +80,14 @@ settings! {
         "pause" => pause: Option<Spanned<RoleReference>>,
         /// Cuts a broker off from all other nodes, while clients still reach it.
         "isolate" => isolate: Option<Spanned<RoleReference>>,
+        /// A broker's disk takes nothing more. It stops, as Kafka does without a log directory, until it heals.
+        "disk-full" => disk_full: Option<Spanned<RoleReference>>,
+        /// A broker's disk fails to write. It stops.
+        "write-errors" => write_errors: Option<Spanned<RoleReference>>,
+        /// A broker's disk fails to read. It stops.
+        "read-errors" => read_errors: Option<Spanned<RoleReference>>,
+        /// A broker's disk is slow to sync.
+        "slow-sync" => slow_sync: Option<Spanned<RawSlowSync>>,
         /// Stops it and starts it again: a service by SIGTERM, a broker by `kill -9`.
         "restart" => restart: Option<Spanned<RoleReference>>,
         /// Links between nodes are cut. Clients still reach both ends.
@@ -95,6 +103,16 @@ settings! {
         /// Something happens to requests of clients: from when it strikes until it heals. Without `at` and `when` it is there
         /// before the first message of the load.
         "requests" => requests: Option<Spanned<RawRequests>>,
+    }
+}
+
+settings! {
+    /// Whose syncs take longer, and by how much. The broker stands still meanwhile, and no other does.
+    pub struct RawSlowSync {
+        /// Whose.
+        "of" => of: Spanned<RoleReference>,
+        /// By how much.
+        "by" => by: Spanned<Span>,
     }
 }
 

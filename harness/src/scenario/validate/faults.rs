@@ -15,14 +15,14 @@ use crate::language::reference::{RoleReference, TargetReference};
 use crate::scenario::deed::Deed;
 use crate::scenario::merge::Merged;
 use crate::scenario::model::{FaultAction, FaultRule, FaultTarget};
-use shakedown_cluster::Role;
+use shakedown_cluster::{DiskFault, Role};
 use std::time::Duration;
 
 /// What the harness itself does to the processes it started, whatever plays the cluster.
 const SERVICE_ACTIONS: [FaultAction; 3] = [FaultAction::Kill, FaultAction::Pause, FaultAction::Restart];
 
-/// What is done neither to a service nor to a broker.
-const OTHERS: [&str; 6] = ["cut", "delay", "clients", "clock", "advance-clock", "requests"];
+/// What takes more than a role.
+const OTHERS: [&str; 7] = ["slow-sync", "cut", "delay", "clients", "clock", "advance-clock", "requests"];
 
 /// Whom it does that to.
 const SERVICE_ROLES: [&str; 2] = ["service(NAME)", "instance(NAME, N)"];
@@ -162,8 +162,16 @@ fn deed<'a>(fault: &'a Spanned<RawFault>, problems: &mut Problems<'_>) -> Option
         (FaultAction::Pause, &raw.pause),
         (FaultAction::Isolate, &raw.isolate),
         (FaultAction::Restart, &raw.restart),
+        (FaultAction::Disk(DiskFault::Full { after_bytes: 0 }), &raw.disk_full),
+        (FaultAction::Disk(DiskFault::WriteErrors), &raw.write_errors),
+        (FaultAction::Disk(DiskFault::ReadErrors), &raw.read_errors),
     ];
+    let slow_sync = raw.slow_sync.as_ref().map(|slow| {
+        let fault = DiskFault::SlowSync { by: slow.value.by.value.0 };
+        RawDeed::Hit(FaultAction::Disk(fault), &slow.value.of)
+    });
     let hits = all.into_iter().filter_map(|(action, role)| role.as_ref().map(|role| RawDeed::Hit(action, role)));
+    let hits = hits.chain(slow_sync);
     let links = |links, delayed| RawDeed::Links { links, delayed };
     let others = [
         raw.cut.as_ref().map(|cut| links(cut, false)),
@@ -197,7 +205,7 @@ fn target(
 ) -> Option<FaultTarget> {
     let possible = match &role.value {
         RoleReference::Service(_) | RoleReference::Instance(..) => SERVICE_ACTIONS.contains(&action),
-        RoleReference::Broker(_) => capabilities.broker_faults.actions.contains(&action),
+        RoleReference::Broker(_) => capabilities.broker_faults.can(action),
         RoleReference::Other(_) => false,
     };
     match &role.value {

@@ -326,6 +326,8 @@ fn links_connections_and_clocks_are_named_in_one_way() {
         ("clients = { reset-after = 5, times = 1 }", "clients: reset after 5 bytes of an answer, 1 times at 200ms"),
         ("clock = { of = \"broker(3)\", behind = \"1h\" }", "clock of broker(3) 3600s behind at 200ms"),
         ("clock = { of = \"controller\", rate = 1.5 }", "clock of controller at 1.5 times its rate at 200ms"),
+        ("disk-full = \"leader(orders/0)\"", "disk-full leader(orders/0) at 200ms"),
+        ("slow-sync = { of = \"broker(1)\", by = \"50ms\" }", "slow-sync broker(1) at 200ms"),
         ("advance-clock = \"7d\"", "advance the clock by 604800s at 200ms"),
     ] {
         let scenario = with(action).unwrap_or_else(|error| panic!("{}", error.render(false)));
