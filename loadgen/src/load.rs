@@ -248,7 +248,7 @@ impl Load {
             Ok((reporter, pacer)) => Ok(Self { planned, planned_span_ns, recorder, state, pacer, delivery, reporter }),
             Err(error) => {
                 state.done.store(true, Ordering::Release);
-                // Nothing has been offered: there is nothing to record, and nothing that could fail.
+                // Why the load did not begin says more than how its empty record was closed.
                 drop(delivery.join());
                 Err(error)
             }

@@ -20,6 +20,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// For asking it once.
 const ATTEMPT: Duration = Duration::from_millis(1_500);
 
+/// Before it is asked again: a broker that is down refuses at once.
+const ATTEMPT_PAUSE: Duration = Duration::from_millis(10);
+
 /// Between two looks at the taps.
 const READ_POLL: Duration = Duration::from_millis(10);
 
@@ -95,10 +98,8 @@ impl Gauge {
                 }
             }
             let doing = format!("read the committed offsets of group {name}");
-            committed.push((
-                name,
-                patiently(|timeout| client.committed_offsets(list.clone(), timeout)).map_err(RunError::kafka(doing))?,
-            ));
+            let offsets = patiently(|timeout| client.committed_offsets(list.clone(), timeout));
+            committed.push((name, offsets.map_err(RunError::kafka(doing))?));
         }
         let ends = self.ends_of(&sizes)?;
         let mut lags = BTreeMap::new();
@@ -162,7 +163,7 @@ fn patiently<T>(ask: impl Fn(Duration) -> KafkaResult<T>) -> KafkaResult<T> {
     loop {
         match ask(ATTEMPT) {
             Err(error) if is_passing(&error) && Instant::now() < deadline => {
-                std::thread::sleep(READ_POLL);
+                std::thread::sleep(ATTEMPT_PAUSE);
             }
             outcome => return outcome,
         }

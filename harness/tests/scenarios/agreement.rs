@@ -1,8 +1,10 @@
 //! The report against somebody who saw the same run with other eyes: a consumer of its own that knows the topic's
-//! offsets and the broker's timestamps, and nothing of taps, records or checks.
+//! offsets and the broker's timestamps, and nothing of taps, records or checks. What it saw is laid beside the record,
+//! message by message.
 //!
 //! With `SHAKEDOWN_SOAK` set it watches the whole minute of `scenarios/load/tracker-20k.toml`, and that the memory of this
-//! process (the cluster, the load generator, the taps) stays flat over the last two thirds; otherwise some seconds of it.
+//! process (the cluster, the load generator, the taps) stays flat over the last two thirds; the report's figures must then be
+//! those of the topic alone. Otherwise it watches some seconds, on a machine that others may need.
 
 use crate::trial;
 use libtest_mimic::Trial;
@@ -212,7 +214,7 @@ fn compare(report: &Report, seen: &Seen) {
     assert_eq!(seen.next.values().sum::<i64>(), total, "offsets count the same\n{text}");
     compare_each(report, seen);
     if is_soak() {
-        compare_figures(&text, seen);
+        compare_figures(report, seen);
     }
 }
 
@@ -262,8 +264,8 @@ fn compare_each(report: &Report, seen: &Seen) {
 }
 
 /// Figure by figure, where nothing but the run needs the machine: by the topic's own timestamps alone.
-fn compare_figures(text: &str, seen: &Seen) {
-    let stated = text.lines().find(|line| line.contains("achieved")).and_then(rate_in).expect("a rate");
+fn compare_figures(report: &Report, seen: &Seen) {
+    let (text, stated) = (report.text(false), stated_rate(report));
     #[expect(clippy::cast_precision_loss, reason = "a minute and some million messages")]
     let measured = (seen.stamps.len() - 1) as f64 * 1e3 / (seen.last_ms - seen.first_ms) as f64;
     assert!((stated / measured - 1.0).abs() < 0.01, "the topic says {measured:.1}/s\n{text}");
@@ -272,7 +274,7 @@ fn compare_figures(text: &str, seen: &Seen) {
     // cut to whole milliseconds: the report's may be a little more, never less than a millisecond's cut explains.
     let mut latencies_ms: Vec<f64> = seen.stamps.iter().map(Stamp::latency_ms).collect();
     for percent in [50, 99] {
-        let stated = percentile_of(text, percent);
+        let stated = percentile_of(&text, percent);
         let measured = percentile(&mut latencies_ms, percent);
         let slack = 5.0 + measured;
         assert!(
@@ -282,15 +284,10 @@ fn compare_figures(text: &str, seen: &Seen) {
     }
 }
 
-/// The rate at which the report says that the load was offered.
+/// The rate at which the report says that the load was offered: `4999.3/s offered, ...`.
 fn stated_rate(report: &Report) -> f64 {
     let achieved = report.summary().lines.iter().find(|line| line.label == "achieved").expect("a line about the rate");
-    rate_in(&achieved.text).expect("a rate")
-}
-
-/// Finds `4999.3/s`.
-fn rate_in(text: &str) -> Option<f64> {
-    text.split("/s").next()?.split_whitespace().last()?.parse().ok()
+    achieved.text.split("/s").next().and_then(|rate| rate.parse().ok()).expect("a rate")
 }
 
 /// Finds `p50 3.44 ms` in the line of the latency.
