@@ -49,6 +49,10 @@ failover RUNS="20":
         target/release/shakedown run --seed "$seed" scenarios/load/broker-failover-5k.toml || exit; \
     done
 
+# A cluster with a data folder under load: a hundred restarts, power losses and `kill -9`, and nothing acknowledged lost.
+durable:
+    SHAKEDOWN_SOAK=1 cargo test --release --locked --package shakedown-cluster --test clients -- durable
+
 # Lifetimes of simulated clusters with fresh seeds, optimised: how many were lived, and the command that replays a failure.
 simulate SEEDS="2000":
     SHAKEDOWN_FRESH=1 SHAKEDOWN_SEEDS={{ SEEDS }} cargo test --release --locked --package shakedown-broker --test simulation -- random_lifetimes --nocapture

@@ -134,12 +134,9 @@ impl ProducerContext for Acknowledged {
     }
 }
 
-/// The process of the next test, which starts it: a cluster until it is killed.
-#[test]
-#[ignore = "a process of its own, for the test that kills it"]
-fn the_process_that_is_killed() {
-    let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let cluster = on(Path::new(&folder)).start().expect("it starts on whatever the last one left");
+/// What the process of the next test does, which the test starts: a cluster until it is killed.
+fn be_killed(folder: &Path) {
+    let cluster = on(folder).start().expect("it starts on whatever the last one left");
     println!("\nbootstrap {}", cluster.bootstrap_servers());
     // It ends with its parent, should that not kill it.
     while std::io::stdin().lines().next().is_some() {}
@@ -153,7 +150,7 @@ struct Process {
 impl Process {
     fn start(folder: &Path) -> Self {
         let mut child = Command::new(std::env::current_exe().expect("this test"))
-            .args(["durable::the_process_that_is_killed", "--exact", "--ignored", "--nocapture"])
+            .args(["durable::what_was_acknowledged_outlives_kill_9", "--exact", "--nocapture"])
             .env(FOLDER, folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -182,6 +179,9 @@ impl Drop for Process {
 
 #[test]
 fn what_was_acknowledged_outlives_kill_9() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return be_killed(Path::new(&folder));
+    }
     let folder = tempfile::tempdir().expect("a temporary folder");
     let acknowledged = Acknowledged::default();
     let mut next = 0;
