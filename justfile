@@ -53,6 +53,27 @@ failover RUNS="20":
 durable:
     SHAKEDOWN_SOAK=1 cargo test --release --locked --package shakedown-cluster --test clients -- durable
 
+# 10 GB produced and read back through three brokers within the default memory budget.
+long-log:
+    SHAKEDOWN_SOAK=1 cargo test --release --locked --package shakedown --test scenarios -- long_log --nocapture
+
+# Ten minutes of hostile input, or as many seconds as are said, to `frames`, `batches` or `scenarios`. The flags are those of
+# cargo-fuzz without a sanitizer; what they do works with a stable compiler.
+fuzz TARGET SECONDS="600":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    cd fuzz
+    export CARGO_TARGET_DIR=target
+    cargo run --quiet --locked --release --bin seeds
+    host=$(rustc -vV | sed -n 's/^host: //p')
+    flags="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"
+    flags="$flags -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table"
+    flags="$flags -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
+    RUSTFLAGS="$flags" cargo build --locked --release --target "$host" --bin {{ TARGET }}
+    mkdir -p corpus/{{ TARGET }} artifacts
+    "target/$host/release/{{ TARGET }}" corpus/{{ TARGET }} -max_total_time={{ SECONDS }} -max_len=8192 -timeout=20 \
+        -rss_limit_mb=2048 -artifact_prefix=artifacts/ -print_final_stats=1 -verbosity=1
+
 # Lifetimes of simulated clusters with fresh seeds, optimised: how many were lived, and the command that replays a failure.
 simulate SEEDS="2000":
     SHAKEDOWN_FRESH=1 SHAKEDOWN_SEEDS={{ SEEDS }} cargo test --release --locked --package shakedown-broker --test simulation -- random_lifetimes --nocapture

@@ -9,6 +9,7 @@ mod failover;
 mod forwarder;
 mod kcat;
 mod launch;
+mod long_log;
 mod misbehaviour;
 mod processes;
 mod tool;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     trials.extend(tool::trials());
     trials.extend(kcat::trials());
     trials.extend(agreement::trials());
+    trials.extend(long_log::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
