@@ -121,7 +121,7 @@ impl Partition {
     /// On a follower: where it is.
     #[must_use]
     pub fn position(&self) -> FetchPosition {
-        let last_epoch = if self.log.end() > self.log.start() { self.log.epochs().latest() } else { None };
+        let last_epoch = self.log.last_epoch();
         FetchPosition { leader_epoch: self.leader_epoch(), offset: self.log_end(), last_epoch }
     }
 
@@ -155,8 +155,10 @@ impl Partition {
 
     /// On a follower: the leader's log reaches from `start` to `end`, and this one ends outside of it.
     pub fn back_into_range(&mut self, store: &mut dyn LogStore, start: Offset, end: Offset) -> Outcome {
+        let before = self.position();
         let moved =
             if self.log_end() < start { self.log.restart_at(store, start) } else { self.log.truncate_to(store, end) };
-        if moved.is_ok() { Outcome::Moved } else { Outcome::Refused }
+        // A log that stays where it is would ask the same again for ever.
+        if moved.is_ok() && self.position() != before { Outcome::Moved } else { Outcome::Refused }
     }
 }

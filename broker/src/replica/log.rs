@@ -197,6 +197,18 @@ impl ReplicatedLog {
         &self.epochs
     }
 
+    /// The epoch of the last record, by which a leader tells whether a follower's log is a part of its own; `None` for a log
+    /// that never had one. A log whose records were all deleted still knows it, until it is opened again: older than
+    /// everything it says then, since it cannot vouch for what was there.
+    #[must_use]
+    pub fn last_epoch(&self) -> Option<LeaderEpoch> {
+        if self.end == Offset(0) {
+            return None;
+        }
+        let latest = self.epochs.latest();
+        if self.end > self.start { latest } else { Some(latest.unwrap_or(LeaderEpoch(-1))) }
+    }
+
     /// The idempotent producers that it remembers.
     #[must_use]
     pub fn producers(&self) -> &ProducerStates {
@@ -277,11 +289,16 @@ impl ReplicatedLog {
     }
 
     /// Forgets the batches that reach to an offset or beyond it, and with them their epochs and what they told of
-    /// producers. Batches are never cut.
+    /// producers. Batches are never cut. A log that would end before it begins begins anew, as in Kafka: its leader has none
+    /// of what was deleted here, nor of what came behind it. Only what a snapshot stands for is never given up.
     ///
     /// # Errors
     /// When the store cannot.
     pub fn truncate_to(&mut self, store: &mut dyn LogStore, end: Offset) -> Result<(), StorageError> {
+        if end < self.start && self.before.is_none() {
+            return self.restart_at(store, end);
+        }
+        let end = end.max(self.start);
         if end >= self.end {
             return Ok(());
         }
@@ -467,12 +484,15 @@ impl ReplicatedLog {
     ) -> Result<Offset, StorageError> {
         let before = self.end;
         let own = self.epochs.end_of(epoch, self.end);
-        let to = own.map_or(end, |(_, own_end)| own_end.min(end));
-        // Below the beginning there is nothing to keep, and nothing to compare.
-        let to = to.max(self.start);
+        let to = own.map_or(end, |(_, own_end)| own_end.min(end)).min(self.end);
+        let begins_anew = to < self.start;
         self.truncate_to(store, to)?;
         // An epoch in which this node led and appended nothing is in no batch.
-        self.epochs.truncate_to(to);
+        self.epochs.truncate_to(to.max(self.start));
+        if begins_anew && self.end == to && epoch >= LeaderEpoch(0) {
+            // Up to there the logs agreed.
+            self.epochs.assign(epoch, to);
+        }
         Ok(before)
     }
 
@@ -593,6 +613,25 @@ mod tests {
         assert_eq!(ends(&replica(&mut store)), expected);
         store.lose_power();
         assert_eq!(seen(&replica(&mut store)), (5, 5, None), "the log does not begin at 0 again");
+    }
+
+    #[test]
+    fn a_log_that_is_cut_in_front_of_its_beginning_begins_anew() {
+        let mut store = MemoryStore::default();
+        let mut log = replica(&mut store);
+        (0..10).for_each(|base| log.append_as_follower(&mut store, &fetched(5, base)).expect("in order"));
+        log.begin_at(&mut store, Offset(10));
+        assert_eq!((seen(&log), log.last_epoch()), ((10, 10, Some(5)), Some(LeaderEpoch(5))), "emptied, and it knows");
+        log.sync(&mut store).expect("memory");
+        // Somebody leads who never had more than six of them, by an unclean election.
+        log.follow_divergence(&mut store, (LeaderEpoch(4), Offset(6))).expect("memory");
+        assert_eq!((seen(&log), log.last_epoch()), ((6, 6, Some(4)), Some(LeaderEpoch(4))));
+        log.truncate_to(&mut store, Offset(3)).expect("memory");
+        assert_eq!(seen(&log), (3, 3, None));
+        store.lose_power();
+        let log = replica(&mut store);
+        assert_eq!((seen(&log), log.high_watermark()), ((3, 3, None), Offset(3)), "it does not begin at 10 again");
+        assert_eq!(log.last_epoch(), Some(LeaderEpoch(-1)), "it cannot vouch for what was there");
     }
 
     #[test]
