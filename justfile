@@ -69,7 +69,8 @@ fuzz TARGET SECONDS="600":
     flags="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"
     flags="$flags -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table"
     flags="$flags -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
-    RUSTFLAGS="$flags" cargo build --locked --release --target "$host" --bin {{ TARGET }}
+    RUSTFLAGS="$flags" cargo build --locked --release --target "$host" --bin {{ TARGET }} \
+        {{ if TARGET == "scenarios" { "--features shakedown" } else { "" } }}
     mkdir -p corpus/{{ TARGET }} artifacts
     "target/$host/release/{{ TARGET }}" corpus/{{ TARGET }} -max_total_time={{ SECONDS }} -max_len=8192 -timeout=20 \
         -rss_limit_mb=2048 -artifact_prefix=artifacts/ -print_final_stats=1 -verbosity=1
