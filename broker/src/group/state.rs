@@ -108,6 +108,8 @@ pub struct Committed {
     pub metadata: StrBytes,
     /// When, by the coordinator's wall clock.
     pub committed_ms: i64,
+    /// When it expires, by the same clock, where the client said so: OffsetCommit up to version 4 could.
+    pub expires_ms: Option<i64>,
 }
 
 /// A group. Its members are what this coordinator knows of them at the moment; its offsets and its stored generation are

@@ -24,6 +24,8 @@ pub struct Partition {
     pub(super) own: BrokerId,
     pub(super) log: ReplicatedLog,
     leader_epoch: LeaderEpoch,
+    /// Whether this node is in the ISR, as far as it knows.
+    pub(super) in_sync: bool,
     /// The epoch in which this node last became leader: it can lead on in a new one, and has lost nothing then.
     leads_since: LeaderEpoch,
     partition_epoch: i32,
@@ -120,6 +122,7 @@ impl Partition {
             own,
             log: ReplicatedLog::open(store, LogName::Partition(id), trust, segments)?,
             leader_epoch: LeaderEpoch(-1),
+            in_sync: false,
             leads_since: LeaderEpoch(-1),
             partition_epoch: -1,
             role: Role::Follower(None),
@@ -140,6 +143,7 @@ impl Partition {
         self.partition_epoch = state.partition_epoch;
         let new_epoch = state.leader_epoch > self.leader_epoch;
         self.leader_epoch = state.leader_epoch;
+        self.in_sync = state.isr.contains(&self.own);
         if state.leader != Some(self.own) {
             let led = self.leads();
             let before = self.leader();
@@ -172,6 +176,11 @@ impl Partition {
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
         self.log.segments_mut().limits = policy.segment_limits();
+    }
+
+    /// What time it is for batches that come next and do not say.
+    pub fn note_time(&mut self, now: Now) {
+        self.log.segments_mut().clock_ms = now.wall_ms;
     }
 
     /// Gives the log's space back.
@@ -330,6 +339,7 @@ impl Partition {
         now: Now,
     ) -> Result<Appended, Refusal> {
         let before = self.log.end();
+        self.note_time(now);
         let time = self.limits.log_append_time.then_some(now.wall_ms);
         let base = self
             .log

@@ -72,6 +72,12 @@ pub enum FollowError {
         /// Where the log ends.
         end: Offset,
     },
+    /// The batch is not what was written (`CorruptRecordException`).
+    #[error("the batch at {base} does not match its length or its checksum")]
+    Corrupt {
+        /// Where the batch begins.
+        base: Offset,
+    },
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -215,6 +221,11 @@ impl ReplicatedLog {
         &self.producers
     }
 
+    /// Forgets the producers whose last batch is older than so many milliseconds by its own timestamp.
+    pub fn forget_producers(&mut self, now_ms: i64, idle_ms_max: i64) {
+        self.producers.forget_idle(now_ms, idle_ms_max);
+    }
+
     /// A leader of this epoch begins to append.
     pub fn begin_epoch(&mut self, epoch: LeaderEpoch) {
         self.epochs.assign(epoch, self.end);
@@ -248,14 +259,24 @@ impl ReplicatedLog {
     }
 
     /// Appends a batch as the leader has it. One that is there already is passed over. Where the leader's log has gaps only
-    /// the caller can know that nothing else is missing.
+    /// the caller can know that nothing else is missing. What ends below `doubted_below` has been kept for a while, and is
+    /// checked against its checksum; what lies behind it the leader has checked when it came, a moment ago.
     ///
     /// # Errors
-    /// For a gap, for bytes that are no batch, and when the store cannot keep it; the log is then unchanged.
-    pub fn append_as_follower(&mut self, store: &mut dyn LogStore, batch: &Bytes) -> Result<(), FollowError> {
+    /// For a gap, for bytes that are no batch or not the one that was written, and when the store cannot keep it; the log is
+    /// then unchanged.
+    pub fn append_as_follower(
+        &mut self,
+        store: &mut dyn LogStore,
+        batch: &Bytes,
+        doubted_below: Offset,
+    ) -> Result<(), FollowError> {
         let header = BatchHeader::read(batch).ok_or(FollowError::NoBatch { end: self.end })?;
         if header.last_offset() < self.end {
             return Ok(());
+        }
+        if header.last_offset() < doubted_below && !validate::is_sound(batch, &header) {
+            return Err(FollowError::Corrupt { base: header.base_offset });
         }
         // A log that was emptied begins in the middle of a batch where its leader's does.
         if !self.continues(&header, self.end == self.start) {
@@ -584,6 +605,8 @@ mod tests {
         batch.freeze()
     }
 
+    const ALL: Offset = Offset(i64::MAX);
+
     fn replica(store: &mut MemoryStore) -> ReplicatedLog {
         let id = crate::types::PartitionId { topic: uuid::Uuid::nil(), index: 0 };
         ReplicatedLog::open(store, LogName::Partition(id), false, Segments::default()).expect("memory")
@@ -594,8 +617,28 @@ mod tests {
         let mut store = MemoryStore::default();
         let mut log = replica(&mut store);
         log.begin_epoch(LeaderEpoch(5));
-        log.append_as_follower(&mut store, &fetched(1, 0)).expect("memory");
+        log.append_as_follower(&mut store, &fetched(1, 0), ALL).expect("memory");
         assert_eq!((seen(&log), log.epochs().at(Offset(0))), ((0, 1, Some(1)), Some(LeaderEpoch(1))));
+    }
+
+    #[test]
+    fn a_batch_that_had_time_to_become_another_is_refused() {
+        let mut store = MemoryStore::default();
+        let mut log = replica(&mut store);
+        let sound = fetched(1, 0);
+        let mut flipped = BytesMut::from(&sound[..]);
+        flipped[header::HEADER_SIZE + 3] ^= 1;
+        let flipped = flipped.freeze();
+        let refused =
+            |refused: Result<(), FollowError>| matches!(refused, Err(FollowError::Corrupt { base: Offset(0) }));
+        assert!(refused(log.append_as_follower(&mut store, &flipped, Offset(1))));
+        assert!(refused(log.append_as_follower(&mut store, &sound.slice(..sound.len() - 1), ALL)), "a part of it");
+        assert_eq!((seen(&log), store.size(log.id())), ((0, 0, None), 0));
+        log.append_as_follower(&mut store, &sound, ALL).expect("it is what was written");
+        let behind = fetched(1, 1);
+        log.append_as_follower(&mut store, &behind, Offset(1)).expect("memory");
+        let kept = log.read(&mut store, Offset(1), ALL, 1).expect("memory");
+        assert_eq!(kept[0].as_ptr(), behind.as_ptr(), "it is handed on by reference");
     }
 
     #[test]
@@ -604,7 +647,7 @@ mod tests {
         let mut log = replica(&mut store);
         log.restart_at(&mut store, Offset(5)).expect("memory");
         for (epoch, base) in [(2, 8), (2, 11), (3, 20), (3, 30)] {
-            log.append_as_follower(&mut store, &fetched(epoch, base)).expect("gaps are the leader's");
+            log.append_as_follower(&mut store, &fetched(epoch, base), ALL).expect("gaps are the leader's");
         }
         let ends =
             |log: &ReplicatedLog| (log.epochs().first(), log.epochs().end_of(LeaderEpoch(2), log.end()), seen(log));
@@ -619,7 +662,7 @@ mod tests {
     fn a_log_that_is_cut_in_front_of_its_beginning_begins_anew() {
         let mut store = MemoryStore::default();
         let mut log = replica(&mut store);
-        (0..10).for_each(|base| log.append_as_follower(&mut store, &fetched(5, base)).expect("in order"));
+        (0..10).for_each(|base| log.append_as_follower(&mut store, &fetched(5, base), Offset(0)).expect("in order"));
         log.begin_at(&mut store, Offset(10));
         assert_eq!((seen(&log), log.last_epoch()), ((10, 10, Some(5)), Some(LeaderEpoch(5))), "emptied, and it knows");
         log.sync(&mut store).expect("memory");

@@ -248,6 +248,12 @@ impl Cluster {
         }
     }
 
+    /// Moves the wall clock of every node, by which deadlines do not go.
+    pub(crate) fn move_clock_ms(&mut self, ms: i64) {
+        self.now.wall_ms += ms;
+        (0..self.nodes.len()).for_each(|node| self.deliver(node, Input::ClockMoved));
+    }
+
     fn deliver(&mut self, node: usize, input: Input) {
         let mut queue = VecDeque::from([(node, input)]);
         while let Some((at, input)) = queue.pop_front() {

@@ -198,6 +198,15 @@ pub(crate) fn commit(cluster: &mut Cluster, node: usize, member: Option<&JoinGro
     commit_error(cluster, token)
 }
 
+/// Commits as an old tool does that says how long its offset is to be kept.
+pub(crate) fn commit_for_ms(cluster: &mut Cluster, node: usize, offset: i64, retention_ms: i64) -> i16 {
+    let partition = OffsetCommitRequestPartition::default().with_partition_index(1).with_committed_offset(offset);
+    let RequestKind::OffsetCommit(request) = commit_request(None, partition) else { panic!("it makes commits") };
+    let request = RequestKind::OffsetCommit(request.with_retention_time_ms(retention_ms));
+    let token = cluster.send(node, ApiKey::OffsetCommit, 4, &request);
+    commit_error(cluster, token)
+}
+
 /// Commits as a tool does that is no member.
 fn commit_with_note(cluster: &mut Cluster, node: usize, offset: i64, note: &str) -> i16 {
     let partition = OffsetCommitRequestPartition::default()

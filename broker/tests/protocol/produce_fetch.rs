@@ -20,7 +20,14 @@ pub(crate) fn produce_request(records: Bytes, acks: i16) -> RequestKind {
 }
 
 pub(crate) fn produce(cluster: &mut Cluster, node: usize, records: Bytes) -> PartitionProduceResponse {
-    let response = cluster.ask(node, ApiKey::Produce, 11, &produce_request(records, -1));
+    produce_to(cluster, node, 0, records)
+}
+
+/// As [`produce`], to a partition of one's choice.
+pub(crate) fn produce_to(cluster: &mut Cluster, node: usize, index: i32, records: Bytes) -> PartitionProduceResponse {
+    let RequestKind::Produce(mut request) = produce_request(records, -1) else { panic!("it makes Produce requests") };
+    request.topic_data[0].partition_data[0].index = index;
+    let response = cluster.ask(node, ApiKey::Produce, 11, &RequestKind::Produce(request));
     expect_kind!(Produce, response).responses.remove(0).partition_responses.remove(0)
 }
 
