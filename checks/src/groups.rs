@@ -107,10 +107,11 @@ impl Extent {
 /// When a message was certainly processed, seen from its delivery at a sink: not before this instant.
 ///
 /// A ledger says when it did what it did. A topic says when the message was handed to the producer, by Kafka's
-/// `CreateTime`; a tap reads it only later. Where the topic has no times, the tap's is all there is.
+/// `CreateTime`; a tap reads it only later. Where the topic has no times, the tap's is all there is; and where a clock is
+/// ahead, that of a producer or, by `LogAppendTime`, that of a broker, the message was there all the same when it was read.
 pub(crate) fn processed_ns(record: &dyn Record, sink: StreamId, delivery: &Delivery) -> u64 {
     match (evidence::kind(record, sink), u64::try_from(delivery.timestamp_ms)) {
-        (StreamKind::Topic, Ok(milliseconds)) => milliseconds.saturating_mul(1_000_000),
+        (StreamKind::Topic, Ok(milliseconds)) => milliseconds.saturating_mul(1_000_000).min(delivery.received_ns),
         _ => delivery.received_ns,
     }
 }

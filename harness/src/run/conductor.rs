@@ -65,7 +65,8 @@ pub fn run(plan: Plan, backend: &dyn Backend, options: RunOptions) -> Result<Rep
     })
 }
 
-fn session(plan: Plan, backend: &dyn Backend, options: RunOptions) -> Result<Session, RunError> {
+/// What the run of a plan needs, with a run directory of its own.
+pub(super) fn session(plan: Plan, backend: &dyn Backend, options: RunOptions) -> Result<Session, RunError> {
     let clock = RunClock::start();
     let info = run_info(&plan, backend);
     let directory = RunDirectory::create(&options.output, &info)?;

@@ -1,12 +1,19 @@
 //! The nemesis: does to services and brokers what the scenario says, when it says so, and undoes it.
 //!
 //! What a fault waits for is in [`super::pending`]. Brokers are hit by the back end, in the very step in which messages
-//! have been produced where that is what the fault waits for; services are hit from here.
+//! have been produced where that is what the fault waits for; services are hit from here, and come back in
+//! [`super::recovery`]: nothing here waits for anybody to get well. Rules for requests are laid in `rules`, and what is left
+//! at the end of the load ends in `ending`.
+
+mod ending;
+mod rules;
+#[cfg(test)]
+mod tests;
 
 use super::error::RunError;
 use super::fleet::{Fleet, Instance, Strike as Met};
-use super::pending::{Moment, Pending, waits_for};
-use super::readiness;
+use super::pending::{Moment, Pending};
+use super::recovery::Recoveries;
 use super::session::Session;
 use crate::backend::RunningCluster;
 use crate::scenario::deed::Deed;
@@ -16,15 +23,13 @@ use shakedown_cluster::{Disturbance, Fault, FaultError, RuleGuard, Strike};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Between two looks at whether the cluster is whole again.
-const SETTLE_POLL: Duration = Duration::from_millis(5);
-
 /// Faults on their way. The conductor calls [`Nemesis::advance`] while the load lasts, and [`Nemesis::heal_all`] after.
 pub struct Nemesis<'a> {
     session: &'a Session,
     fleet: &'a Fleet,
     cluster: &'a dyn RunningCluster,
-    bootstrap: &'a str,
+    /// Services on their way back.
+    recoveries: Recoveries<'a>,
     began: Instant,
     /// Faults that have not struck, soonest first as far as their times are known.
     pending: Vec<Pending>,
@@ -55,22 +60,34 @@ enum Hit<'a> {
     Disturbed(Fault),
 }
 
+impl Hit<'_> {
+    /// Whose turn it is where several are to heal at once: services cannot come back without the brokers, nor these without
+    /// each other.
+    fn turn(&self) -> u8 {
+        match self {
+            Self::Requests(_) | Self::Disturbed(_) => 0,
+            Self::Nodes(..) => 1,
+            Self::Instances(..) => 2,
+        }
+    }
+}
+
 impl<'a> Nemesis<'a> {
     /// Lays every fault out, before the load begins: the first message may already be what one of them waits for.
     ///
     /// # Errors
     /// When the cluster has ended.
-    pub fn new(
+    pub(super) fn new(
         session: &'a Session,
         fleet: &'a Fleet,
         cluster: &'a dyn RunningCluster,
-        bootstrap: &'a str,
+        recoveries: Recoveries<'a>,
     ) -> Result<Self, RunError> {
         let faults = &session.plan.scenario.faults;
         let fired = faults.iter().map(|fault| (fault.to_string(), 0)).collect();
         let struck = vec![None; faults.len()];
         let (began, pending, open) = (Instant::now(), Vec::new(), Vec::new());
-        let mut nemesis = Self { session, fleet, cluster, bootstrap, began, pending, open, struck, fired };
+        let mut nemesis = Self { session, fleet, cluster, recoveries, began, pending, open, struck, fired };
         for (index, fault) in faults.iter().enumerate() {
             if !nemesis.lay_early(index, fault)? {
                 nemesis.pending.push(Pending::new(index, fault.clone(), cluster)?);
@@ -80,42 +97,22 @@ impl<'a> Nemesis<'a> {
         Ok(nemesis)
     }
 
-    /// Lays a rule that must be there before the load: one that is in force from the beginning, or begins in the very step in
-    /// which something happens. Whether the fault is one.
-    fn lay_early(&mut self, place: usize, fault: &FaultRule) -> Result<bool, RunError> {
-        let Deed::Requests(rule) = &fault.deed else { return Ok(false) };
-        let trigger = &fault.trigger;
-        let (guard, begin_at) = match waits_for(fault) {
-            Some(condition) if trigger.after.is_zero() => {
-                let laid = self.cluster.rule_when(rule.clone(), condition);
-                (laid.map_err(|source| broken(fault, source))?, trigger.at)
-            }
-            None if trigger.when.is_none() && trigger.at == Some(Duration::ZERO) => {
-                (self.cluster.rule(rule.clone()), None)
-            }
-            _ => return Ok(false),
-        };
-        let (fault, began, hit) = (fault.clone(), self.began, Hit::Requests(guard));
-        self.open.push(OpenFault { place, fault, began, begin_at, hit });
-        Ok(true)
-    }
-
     /// The load begins now.
     pub fn begin(&mut self) {
         self.began = Instant::now();
     }
 
-    /// Does what is due: heals before it strikes, so that a service is up again when its next fault comes.
+    /// Does what is due: heals before it strikes, so that a service runs again when its next fault comes.
     ///
     /// # Errors
     /// When something does not come back, or the run is interrupted.
     pub fn advance(&mut self) -> Result<(), RunError> {
         self.count_first_hits();
         self.begin_late_rules();
-        while let Some(index) = self.open.iter().position(|open| self.is_over(open)) {
-            let open = self.open.remove(index);
+        while let Some(open) = self.take_open(Self::is_over) {
             self.heal(open)?;
         }
+        self.recoveries.follow(self.session, self.open.is_empty())?;
         let mut index = 0;
         while index < self.pending.len() {
             match self.pending[index].moment(self.began, &self.struck) {
@@ -137,30 +134,19 @@ impl<'a> Nemesis<'a> {
         Ok(())
     }
 
-    /// Heals what is still open: a run ends by healing everything, and by looking whether all brokers are there again.
-    ///
-    /// # Errors
-    /// As for [`Nemesis::advance`].
-    pub fn heal_all(&mut self) -> Result<(), RunError> {
-        // What has not struck by now never will.
-        self.pending.clear();
-        for open in std::mem::take(&mut self.open) {
-            self.heal(open)?;
-        }
-        let on_brokers = |fault: &FaultRule| matches!(&fault.deed, Deed::Hit { target: FaultTarget::Broker(_), .. });
-        let brokers = self.session.plan.scenario.faults.iter().any(on_brokers);
-        if brokers { self.settle() } else { Ok(()) }
-    }
-
-    /// How often each fault hit something that ran.
-    #[must_use]
-    pub fn fired(&self) -> &BTreeMap<String, u64> {
-        &self.fired
+    /// The next of the open faults that are to heal.
+    fn take_open(&mut self, heals: impl Fn(&Self, &OpenFault<'a>) -> bool) -> Option<OpenFault<'a>> {
+        let healing = self.open.iter().enumerate().filter(|(_, open)| heals(self, open));
+        let (index, _) = healing.min_by_key(|(_, open)| open.hit.turn())?;
+        Some(self.open.remove(index))
     }
 
     /// Whether its time to be healed has come.
     fn is_over(&self, open: &OpenFault<'_>) -> bool {
-        let Some(heal) = open.fault.heal else { return false };
+        let Some(heal) = open.fault.heal else {
+            // A restart is a stop and a start at once: it heals itself.
+            return matches!(open.hit, Hit::Instances(FaultAction::Restart, _) | Hit::Nodes(FaultAction::Restart, _));
+        };
         // A rule that holds requests is over so long after it hit the first of them.
         let from = match heal.then {
             None if matches!(open.hit, Hit::Requests(_)) => self.struck[open.place],
@@ -198,8 +184,7 @@ impl<'a> Nemesis<'a> {
         };
         match target {
             FaultTarget::Service { name, instance } => {
-                self.fire_on_service(place, fault, action, (&name, instance));
-                Ok(true)
+                Ok(self.fire_on_service(place, fault, action, (&name, instance)))
             }
             FaultTarget::Broker(role) => match self.cluster.strike(action, &role) {
                 Ok(strike) => {
@@ -212,22 +197,28 @@ impl<'a> Nemesis<'a> {
         }
     }
 
+    /// Strikes a service; not while an instance is just about to be started.
     fn fire_on_service(
         &mut self,
         place: usize,
         fault: FaultRule,
         action: FaultAction,
         (service, number): (&str, Option<u32>),
-    ) {
+    ) -> bool {
         let (name, word) = (fault.to_string(), action.word());
         let began = Instant::now();
         let mut hit = Vec::new();
         let fleet: &'a Fleet = self.fleet;
         let named = fleet.instances().iter().filter(|instance| instance.service == service);
-        for instance in named.filter(|instance| number.is_none_or(|number| number == instance.number)) {
+        let named: Vec<_> = named.filter(|instance| number.is_none_or(|number| number == instance.number)).collect();
+        if named.iter().any(|instance| self.recoveries.is_beginning(instance)) {
+            return false;
+        }
+        for instance in named {
             let text = match self.strike(action, instance) {
                 Met::Hit => {
                     hit.push(instance);
+                    self.hit_again(action, instance);
                     format!("{word}: {}", instance.label)
                 }
                 Met::Down => format!("{word}: {} was down already", instance.label),
@@ -238,6 +229,16 @@ impl<'a> Nemesis<'a> {
         }
         if !hit.is_empty() {
             self.opened(OpenFault { place, fault, began, begin_at: None, hit: Hit::Instances(action, hit) });
+        }
+        true
+    }
+
+    /// Whoever is stopped on its way back recovers from that, and no more from what it was hit by before.
+    fn hit_again(&mut self, action: FaultAction, instance: &Instance) {
+        if action != FaultAction::Pause
+            && let Some(earlier) = self.recoveries.give_up(instance)
+        {
+            self.session.journal.healed(&earlier, format!("healed: {}, until it was hit again", instance.label));
         }
     }
 
@@ -274,41 +275,6 @@ impl<'a> Nemesis<'a> {
         Ok(true)
     }
 
-    /// Puts a rule into force. It has struck when it hits its first request, and fires as often as it hits one.
-    fn lay_rule(&mut self, place: usize, fault: FaultRule) {
-        let Deed::Requests(rule) = &fault.deed else { return };
-        let guard = self.cluster.rule(rule.clone());
-        self.open.push(OpenFault { place, fault, began: Instant::now(), begin_at: None, hit: Hit::Requests(guard) });
-    }
-
-    /// Lets rules begin that have waited long enough for something else.
-    fn begin_late_rules(&mut self) {
-        let elapsed = self.began.elapsed();
-        for open in &mut self.open {
-            if let (Hit::Requests(guard), Some(_)) = (&open.hit, open.begin_at.take_if(|at| elapsed >= *at)) {
-                guard.begin();
-            }
-        }
-    }
-
-    /// Notes which rules have hit their first request.
-    fn count_first_hits(&mut self) {
-        let open = std::mem::take(&mut self.open);
-        for fault in &open {
-            if let Hit::Requests(guard) = &fault.hit {
-                self.count_first_hit(fault.place, &fault.fault, guard);
-            }
-        }
-        self.open = open;
-    }
-
-    fn count_first_hit(&mut self, place: usize, fault: &FaultRule, guard: &RuleGuard) {
-        if let (Some(at), None) = (guard.first_hit(), self.struck[place]) {
-            self.session.journal.fault_at(at, &fault.to_string(), fault.deed.to_string());
-            self.struck[place] = Some(at);
-        }
-    }
-
     fn strike(&self, action: FaultAction, instance: &Instance) -> Met {
         match action {
             FaultAction::Kill => instance.kill(),
@@ -325,7 +291,7 @@ impl<'a> Nemesis<'a> {
         }
     }
 
-    fn heal(&mut self, open: OpenFault<'_>) -> Result<(), RunError> {
+    fn heal(&mut self, open: OpenFault<'a>) -> Result<(), RunError> {
         let name = open.fault.to_string();
         match open.hit {
             Hit::Requests(guard) => {
@@ -343,14 +309,14 @@ impl<'a> Nemesis<'a> {
                 }
             }
             Hit::Instances(action, instances) => {
-                let deadline = Instant::now() + self.session.plan.scenario.limits.start;
                 for instance in instances {
                     if action == FaultAction::Pause {
                         instance.signal(Signal::CONT);
+                        self.session.journal.healed(&name, format!("healed: {}", instance.label));
                     } else {
-                        self.start_again(instance, deadline)?;
+                        // It is told when it is ready.
+                        self.recoveries.begin(&name, instance, self.session.plan.scenario.limits.start);
                     }
-                    self.session.journal.healed(&name, format!("healed: {}", instance.label));
                 }
             }
         }
@@ -361,32 +327,6 @@ impl<'a> Nemesis<'a> {
     fn healed_after(&mut self, name: &str, hits: u64, bounded: bool) {
         *self.fired.entry(name.to_owned()).or_insert(0) += if bounded { hits } else { hits.min(1) };
         self.session.journal.healed(name, format!("healed: {hits} hit"));
-    }
-
-    fn start_again(&self, instance: &Instance, deadline: Instant) -> Result<(), RunError> {
-        let members = readiness::members(self.bootstrap, instance)?;
-        instance.start(&self.fleet.reaper)?;
-        readiness::wait(self.session, self.bootstrap, instance, &members, deadline).map_err(|error| match error {
-            RunError::DiedAtStart { .. } | RunError::NotReady { .. } => {
-                RunError::NotRecovered { who: format!("service {}", instance.label), source: Box::new(error) }
-            }
-            other => other,
-        })
-    }
-
-    /// Waits until every broker knows all others to be alive.
-    fn settle(&self) -> Result<(), RunError> {
-        let limit = self.session.plan.scenario.limits.start;
-        let deadline = Instant::now() + limit;
-        while let Some((node, missing)) = self.cluster.unsettled() {
-            self.session.go_on()?;
-            if Instant::now() >= deadline {
-                let source = Box::new(RunError::Unsettled { node, missing: brokers(&missing), limit });
-                return Err(RunError::NotRecovered { who: "the cluster".to_owned(), source });
-            }
-            std::thread::sleep(SETTLE_POLL);
-        }
-        Ok(())
     }
 }
 
@@ -401,17 +341,5 @@ fn brokers(ids: &[i32]) -> String {
         Some((last, first)) if !first.is_empty() => format!("brokers {} and {last}", first.join(", ")),
         Some((only, _)) => format!("broker {only}"),
         None => "no broker".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::brokers;
-
-    #[test]
-    fn brokers_are_named_as_people_do() {
-        assert_eq!(brokers(&[2]), "broker 2");
-        assert_eq!(brokers(&[1, 3]), "brokers 1 and 3");
-        assert_eq!(brokers(&[1, 3, 2]), "brokers 1, 3 and 2");
     }
 }

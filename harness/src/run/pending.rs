@@ -74,6 +74,12 @@ impl Pending {
         if due || late { Moment::Now } else { Moment::NotYet }
     }
 
+    /// Waits no longer; what the back end has done by then, if it was to strike.
+    pub(super) fn call_off(&mut self) -> Option<Result<Strike, FaultError>> {
+        let outcome = self.watch.take().and_then(Watch::cancel);
+        outcome.filter(|_| self.leaves_it_to_the_back_end().is_some())
+    }
+
     /// Asks the back end; nothing where the fault itself comes from here.
     fn look(&mut self, late: bool) -> Option<Moment> {
         let watch = self.watch.as_ref()?;

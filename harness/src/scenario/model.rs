@@ -295,16 +295,33 @@ pub struct FaultRule {
     pub deed: Deed,
     /// Until when; `None` for the end of the load.
     pub heal: Option<Heal>,
+    /// How many of the faults above it are called the same but for this: 0 for the first.
+    pub namesakes: usize,
+}
+
+impl FaultRule {
+    /// Gives each fault a name of its own: events and reports tell faults apart by what they are called.
+    pub fn tell_apart(faults: &mut [Self]) {
+        let mut times: BTreeMap<String, usize> = BTreeMap::new();
+        for fault in faults {
+            fault.namesakes = 0;
+            let times = times.entry(fault.to_string()).or_default();
+            fault.namesakes = *times;
+            *times += 1;
+        }
+    }
 }
 
 impl std::fmt::Display for FaultRule {
-    /// How a fault is called in events and reports: `kill service(tracker) at 2s`.
+    /// How a fault is called in events and reports: `kill service(tracker) at 2s`, and `kill service(tracker) at 2s #2` where
+    /// another one is called so already.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (&self.deed, &self.trigger) {
             // From the beginning, as rules are that say nothing else.
-            (Deed::Requests(_), Trigger { at: Some(Duration::ZERO), when: None, .. }) => self.deed.fmt(f),
-            (deed, trigger) => write!(f, "{deed} {trigger}"),
+            (Deed::Requests(_), Trigger { at: Some(Duration::ZERO), when: None, .. }) => self.deed.fmt(f)?,
+            (deed, trigger) => write!(f, "{deed} {trigger}")?,
         }
+        if self.namesakes == 0 { Ok(()) } else { write!(f, " #{}", self.namesakes + 1) }
     }
 }
 

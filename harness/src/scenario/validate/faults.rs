@@ -43,9 +43,13 @@ pub(super) fn validate(
             RawDeed::Hit(action, role) => (action, role),
             other => {
                 let place = fault.value.action.place;
+                if let (RawDeed::AdvanceClock(_), Some(heal)) = (&other, &fault.value.heal) {
+                    let help = "leave `heal` out; `clock = { of = ..., ahead = ... }` is a clock that heals";
+                    problems.add(heal.place, "time that has passed does not come back", "never used", help);
+                }
                 let deed = other_deed(&other, place, scope, capabilities, problems);
                 if let (Some(trigger), Some(heal), Some(deed)) = (trigger, heal, deed) {
-                    rules.push((place, FaultRule { trigger, deed, heal }));
+                    rules.push((place, FaultRule { trigger, deed, heal, namesakes: 0 }));
                 }
                 continue;
             }
@@ -58,7 +62,7 @@ pub(super) fn validate(
             check_source(merged, action, name, role.place, problems);
         }
         let (Some(trigger), Some(heal)) = (trigger, heal) else { continue };
-        let rule = FaultRule { trigger, deed: Deed::Hit { action, target }, heal };
+        let rule = FaultRule { trigger, deed: Deed::Hit { action, target }, heal, namesakes: 0 };
         if let Some((other, earlier)) = rules.iter().find(|(_, earlier)| overlap(earlier, &rule)) {
             let message = format!("this fault and the one on line {} overlap on one service", problems.line(*other));
             let until = match held(earlier) {
@@ -72,7 +76,9 @@ pub(super) fn validate(
         }
         rules.push((role.place, rule));
     }
-    rules.into_iter().map(|(_, rule)| rule).collect()
+    let mut rules: Vec<FaultRule> = rules.into_iter().map(|(_, rule)| rule).collect();
+    FaultRule::tell_apart(&mut rules);
+    rules
 }
 
 fn quoted(rule: &FaultRule) -> String {
@@ -148,7 +154,7 @@ fn other_deed(
         RawDeed::Links { links, delayed } => disturbances::links(links, *delayed, scope, problems).map(Deed::Disturb),
         RawDeed::Clients(clients) => disturbances::clients(clients, scope, problems).map(Deed::Disturb),
         RawDeed::Clock(clock) => disturbances::clock(clock, scope, problems).map(Deed::Disturb),
-        RawDeed::AdvanceClock(by) => Some(Deed::AdvanceClock(by.value.0)),
+        RawDeed::AdvanceClock(by) => disturbances::some_time(by, problems).map(Deed::AdvanceClock),
         RawDeed::Hit(..) | RawDeed::Requests(_) => None,
     }
 }
@@ -167,6 +173,8 @@ fn deed<'a>(fault: &'a Spanned<RawFault>, problems: &mut Problems<'_>) -> Option
         (FaultAction::Disk(DiskFault::ReadErrors), &raw.read_errors),
     ];
     let slow_sync = raw.slow_sync.as_ref().map(|slow| {
+        // What it says about no time at all is told of, and the rest is looked at all the same.
+        let _ = disturbances::some_time(&slow.value.by, problems);
         let fault = DiskFault::SlowSync { by: slow.value.by.value.0 };
         RawDeed::Hit(FaultAction::Disk(fault), &slow.value.of)
     });

@@ -1,5 +1,6 @@
 //! One snapshot for every message that a wrong scenario can get: they are read by people, and reviewed like code.
 
+use super::fault_messages::disturbed;
 use super::{Capabilities, scenario};
 use crate::backend::{Backend as _, Embedded};
 use crate::language::problem::ScenarioError;
@@ -11,7 +12,7 @@ use shakedown_reports::record::StreamInfo;
 use shakedown_reports::watch::Watch;
 use std::path::Path;
 
-const GOOD: &str = r#"name = "orders arrive"
+pub(super) const GOOD: &str = r#"name = "orders arrive"
 seed = 1
 
 [topics.orders]
@@ -47,7 +48,7 @@ conserved = ["orders"]
 latency."end-to-end" = { p99 = "250ms" }
 "#;
 
-fn read(text: &str) -> Result<Scenario, ScenarioError> {
+pub(super) fn read(text: &str) -> Result<Scenario, ScenarioError> {
     let files = assemble(Path::new("scenarios/broken.toml"), text.to_owned(), &|name| {
         Ok(match name {
             "shop" => SystemFile::Found {
@@ -304,10 +305,7 @@ fn faults_on_requests_name_what_exists_and_do_one_thing() {
 
 #[test]
 fn links_connections_and_clocks_are_named_in_one_way() {
-    let with = |action: &str| {
-        let fault = format!("[[fault]]\nat = \"200ms\"\ndo = {{ {action} }}\n");
-        read(&GOOD.replace("[expect]", &format!("{fault}\n[expect]")))
-    };
+    let with = |action: &str| read(&disturbed(action, if action.contains("ring") { 4 } else { 3 }));
     for (action, called) in [
         ("cut = { from = \"controller\", to = \"broker(2)\" }", "cut controller -> broker(2) at 200ms"),
         ("cut = { between = [\"broker(1)\", \"broker(2)\"] }", "cut broker(1) - broker(2) at 200ms"),

@@ -20,4 +20,6 @@ mod scenario;
 pub use scenario::{Capabilities, scenario};
 
 #[cfg(test)]
+mod fault_messages;
+#[cfg(test)]
 mod messages;

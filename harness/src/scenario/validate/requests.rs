@@ -135,5 +135,8 @@ fn effect(requests: &Spanned<RawRequests>, problems: &mut Problems<'_>) -> Optio
         problems.add(lasts.place, "`for` says nothing here", "never used", "it belongs to `hold`");
         return None;
     }
+    for time in [&raw.throttle, &raw.lasts].into_iter().flatten() {
+        disturbances::some_time(time, problems)?;
+    }
     effects.pop()
 }

@@ -33,6 +33,13 @@ impl<'a> Scope<'a> {
         self.merged.services.0.iter().find(|(service, _)| service.value == name).map(|(_, service)| &service.value)
     }
 
+    /// How many nodes there will be, brokers and dedicated controllers.
+    pub(super) fn nodes(&self) -> u32 {
+        let controllers = self.merged.cluster.controllers.as_ref();
+        let controllers = controllers.map_or(0, |number| u32::try_from(number.value.0).unwrap_or(u32::MAX));
+        self.brokers().saturating_add(controllers)
+    }
+
     /// How many brokers there will be.
     pub(super) fn brokers(&self) -> u32 {
         let brokers = self.merged.cluster.brokers.as_ref();
