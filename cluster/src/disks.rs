@@ -14,9 +14,9 @@ use crate::faults::FaultError;
 use crate::handle::Cluster;
 use crate::shell::Shell;
 use crate::slot::Slot;
+use shakedown_broker::Event;
 use shakedown_broker::log::store::LogName;
 use shakedown_broker::types::PartitionId;
-use shakedown_broker::{Event, Input};
 use std::time::Duration;
 
 pub use crate::store::damage::Damage;
@@ -110,8 +110,7 @@ impl Shell {
             tokio::time::sleep(owed).await;
             let inbox = shell.slots.borrow_mut()[at].end_sync(sync);
             if let Some(inbox) = inbox {
-                // Without an input nobody would ask for what the node had to say.
-                shell.deliver_all(at, inbox.into_iter().chain([Input::Tick]));
+                shell.catch_up(at, inbox);
             }
         });
     }

@@ -31,7 +31,7 @@ pub(crate) fn produce_to(cluster: &mut Cluster, node: usize, index: i32, records
     expect_kind!(Produce, response).responses.remove(0).partition_responses.remove(0)
 }
 
-fn fetch_request(offset: i64, min_bytes: i32, session: (i32, i32)) -> FetchRequest {
+pub(crate) fn fetch_request(offset: i64, min_bytes: i32, session: (i32, i32)) -> FetchRequest {
     let partition = FetchPartition::default().with_fetch_offset(offset).with_partition_max_bytes(1 << 20);
     let topic = FetchTopic::default().with_topic(name("orders")).with_partitions(vec![partition]);
     FetchRequest::default()
@@ -43,11 +43,11 @@ fn fetch_request(offset: i64, min_bytes: i32, session: (i32, i32)) -> FetchReque
         .with_topics(vec![topic])
 }
 
-fn send_fetch(cluster: &mut Cluster, node: usize, request: FetchRequest) -> RequestToken {
+pub(crate) fn send_fetch(cluster: &mut Cluster, node: usize, request: FetchRequest) -> RequestToken {
     cluster.send(node, ApiKey::Fetch, 11, &RequestKind::Fetch(request))
 }
 
-fn fetched(reply: Option<Reply>) -> FetchResponse {
+pub(crate) fn fetched(reply: Option<Reply>) -> FetchResponse {
     match reply {
         Some(Reply::Response(response)) => expect_kind!(Fetch, response),
         other => panic!("expected a fetch response, got {other:?}"),

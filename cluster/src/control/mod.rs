@@ -6,10 +6,12 @@
 mod disturbances;
 mod held;
 pub mod messages;
+mod refusals;
 mod routes;
 mod rules;
 
 use crate::handle::Cluster;
+use held::Held;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -35,9 +37,11 @@ impl ControlServer {
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
+        let rules = Arc::new(Held::new("rule"));
+        let router = routes::router(cluster, Arc::clone(&rules));
         let serve = async move {
             let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-            let serving = axum::serve(listener, routes::router(cluster));
+            let serving = axum::serve(listener, router);
             tokio::select! {
                 // It ends only with its listener.
                 _ = serving => {}
@@ -45,7 +49,13 @@ impl ControlServer {
             }
         };
         let thread = std::thread::Builder::new().name("shakedown-control".to_owned());
-        let thread = thread.spawn(move || runtime.block_on(serve))?;
+        let thread = thread.spawn(move || {
+            runtime.block_on(serve);
+            // The runtime waits for requests that wait for hits, and those end with their rules.
+            rules.end_all(|rule| {
+                rule.end();
+            });
+        })?;
         Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 

@@ -2,7 +2,7 @@
 
 use super::held::Held;
 use super::messages::{ClusterView, LinkOrder, NodeView, PartitionView, Player, Problem, StrikeOrder, Struck};
-use super::{disturbances, rules};
+use super::{disturbances, refusals, rules};
 use crate::faults::{FaultError, NodeFault};
 use crate::handle::Cluster;
 use crate::injection::Fault;
@@ -51,9 +51,8 @@ impl From<FaultError> for Refusal {
 }
 
 /// Everything that is served, and the document that describes it.
-pub(super) fn router(cluster: Arc<Cluster>) -> Router {
-    let (rules, disturbances) = (Arc::new(Held::new("rule")), Arc::new(Held::new("disturbance")));
-    let context = Context { cluster, rules, disturbances };
+pub(super) fn router(cluster: Arc<Cluster>, rules: Arc<Held<RuleGuard>>) -> Router {
+    let context = Context { cluster, rules, disturbances: Arc::new(Held::new("disturbance")) };
     let (router, mut document) = OpenApiRouter::new()
         .routes(routes!(view))
         .routes(routes!(partition))
@@ -68,9 +67,11 @@ pub(super) fn router(cluster: Arc<Cluster>) -> Router {
     document.info.title = "Shakedown: a cluster under control".to_owned();
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
     document.info.description = Some("What can be done to a running cluster, from any language.".to_owned());
+    refusals::describe(&mut document);
     let document = Arc::new(document);
     let describe = move || async move { Json::<OpenApi>((*document).clone()) };
-    router.with_state(context).route("/openapi.json", axum::routing::get(describe))
+    let router = router.with_state(context).route("/openapi.json", axum::routing::get(describe));
+    router.layer(axum::middleware::map_response(refusals::tell))
 }
 
 /// Does something that waits for the cluster, beside the thread that serves.
@@ -122,7 +123,8 @@ async fn coordinator(State(context): State<Context>, Path(group): Path<String>) 
 
 /// Does something to whoever plays a role at this moment.
 #[utoipa::path(post, path = "/v1/faults", request_body = StrikeOrder,
-    responses((status = OK, body = Struck), (status = BAD_REQUEST, body = Problem), (status = CONFLICT, body = Problem)))]
+    responses((status = OK, body = Struck), (status = BAD_REQUEST, body = Problem), (status = NOT_FOUND, body = Problem),
+        (status = CONFLICT, body = Problem)))]
 async fn strike(State(context): State<Context>, Json(order): Json<StrikeOrder>) -> Result<Json<Struck>, Refusal> {
     let bad = |error: String| Refusal(StatusCode::BAD_REQUEST, error);
     let fault: NodeFault = order.fault.parse().map_err(|error| bad(format!("{error}")))?;
@@ -131,7 +133,7 @@ async fn strike(State(context): State<Context>, Json(order): Json<StrikeOrder>) 
     Ok(Json(Struck { nodes: strike.nodes }))
 }
 
-/// Does something to a node: `kill`, `power-loss`, `pause`, `resume`, `restart`, `isolate` or `reconnect`.
+/// Does something to a node: `kill`, `power-loss`, `pause`, `resume`, `restart`, `isolate`, `reconnect` or `mend-disk`.
 #[utoipa::path(post, path = "/v1/nodes/{id}/{action}", params(("id" = i32, Path), ("action" = String, Path)),
     responses((status = OK, body = Struck), (status = NOT_FOUND, body = Problem), (status = CONFLICT, body = Problem)))]
 async fn node(
@@ -146,8 +148,9 @@ async fn node(
         "restart" => Cluster::restart,
         "isolate" => Cluster::isolate,
         "reconnect" => Cluster::reconnect,
+        "mend-disk" => Cluster::mend_disk,
         other => {
-            let allowed = "kill, power-loss, pause, resume, restart, isolate, reconnect";
+            let allowed = "kill, power-loss, pause, resume, restart, isolate, reconnect, mend-disk";
             return Err(Refusal(StatusCode::NOT_FOUND, format!("`{other}` is no action: allowed are {allowed}")));
         }
     };
@@ -164,23 +167,19 @@ async fn cut(State(context): State<Context>, Json(order): Json<LinkOrder>) -> Re
     Ok(Json(Struck { nodes: vec![one, other] }))
 }
 
-/// Ends every rule and every disturbance that was made here, mends every link, lets every node that stands still go on and starts those that are
-/// down.
-#[utoipa::path(post, path = "/v1/heal", responses((status = OK, body = Struck)))]
+/// Ends every rule and every disturbance that was made here, mends every link and every disk, lets every node that stands still
+/// go on and starts those that are down, dedicated controllers among them. The answer names those that it started.
+#[utoipa::path(post, path = "/v1/heal", responses((status = OK, body = Struck), (status = CONFLICT, body = Problem)))]
 async fn heal(State(context): State<Context>) -> Result<Json<Struck>, Refusal> {
     let (rules, disturbances) = (Arc::clone(&context.rules), Arc::clone(&context.disturbances));
     let nodes = beside(&context, move |cluster| {
-        rules.end_all();
-        disturbances.end_all();
+        rules.end_all(|rule| {
+            rule.end();
+        });
+        // These nobody keeps: a look at one does not wait.
+        disturbances.end_all(|_| {});
         cluster.heal();
-        let mut healed = Vec::new();
-        for id in cluster.nodes().iter().map(|node| node.id) {
-            if let Err(FaultError::Down { .. }) = cluster.resume(id) {
-                cluster.restart(id)?;
-                healed.push(id);
-            }
-        }
-        Ok::<_, FaultError>(healed)
+        cluster.heal_nodes()
     });
     Ok(Json(Struck { nodes: nodes.await?? }))
 }
