@@ -75,6 +75,10 @@ fuzz TARGET SECONDS="600":
     "target/$host/release/{{ TARGET }}" corpus/{{ TARGET }} -max_total_time={{ SECONDS }} -max_len=8192 -timeout=20 \
         -rss_limit_mb=2048 -artifact_prefix=artifacts/ -print_final_stats=1 -verbosity=1
 
+# The same requests to our cluster and to Apache Kafka 4.1.1, fixed and drawn, and every answer compared.
+conformance SEQUENCES="2000":
+    SHAKEDOWN_SEQUENCES={{ SEQUENCES }} cargo test --locked --package shakedown-cluster --features apache --test conformance
+
 # Lifetimes of simulated clusters with fresh seeds, optimised: how many were lived, and the command that replays a failure.
 simulate SEEDS="2000":
     SHAKEDOWN_FRESH=1 SHAKEDOWN_SEEDS={{ SEEDS }} cargo test --release --locked --package shakedown-broker --test simulation -- random_lifetimes --nocapture
@@ -94,4 +98,4 @@ peers *ARGS:
     cargo bench --package shakedown-cluster --bench peers -- {{ARGS}}
 
 # Everything that CI runs.
-ci: fmt-check lint deny test simulate examples any-language demo
+ci: fmt-check lint deny test simulate conformance examples any-language demo

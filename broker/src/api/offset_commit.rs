@@ -32,7 +32,14 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: OffsetCommitRequest)
     });
     let id = match id {
         Ok(id) => id,
-        Err(error) => return answer(&request, |_, _| Err(error)).into(),
+        // Of what nobody has the group is not even asked.
+        Err(error) => {
+            let refused = |topic: &OffsetCommitRequestTopic, partition: &OffsetCommitRequestPartition| {
+                let known = node.image.partition(&topic.name, partition.partition_index);
+                Err(if known.is_some() { error } else { ResponseError::UnknownTopicOrPartition })
+            };
+            return answer(&request, refused).into();
+        }
     };
     let mut changes = Vec::new();
     for topic in &request.topics {

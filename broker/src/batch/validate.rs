@@ -42,11 +42,12 @@ fn refuse<T>(error: ResponseError, message: impl Into<String>) -> Result<T, Refu
     Err(Refusal { error, message: message.into() })
 }
 
-/// Checks the records of one partition in a Produce request: exactly one sound batch of magic 2.
+/// The records of one partition in a Produce request, which are exactly one batch of magic 2: what Kafka looks at before
+/// it looks for the partition.
 ///
 /// # Errors
 /// Kafka's error for the first rule that is broken.
-pub fn batch(records: &[u8], limits: Limits, now: Now) -> Result<BatchHeader, Refusal> {
+pub fn one_batch(records: &[u8]) -> Result<&[u8], Refusal> {
     let Some(size) = first_size(records)? else {
         return refuse(
             ResponseError::InvalidRecord,
@@ -68,6 +69,16 @@ pub fn batch(records: &[u8], limits: Limits, now: Now) -> Result<BatchHeader, Re
             format!("record batches of magic {magic} are not accepted, only magic {MAGIC} is"),
         );
     }
+    Ok(records)
+}
+
+/// Checks the records of one partition in a Produce request: exactly one sound batch of magic 2.
+///
+/// # Errors
+/// Kafka's error for the first rule that is broken.
+pub fn batch(records: &[u8], limits: Limits, now: Now) -> Result<BatchHeader, Refusal> {
+    let records = one_batch(records)?;
+    let size = records.len();
     let Some(header) = BatchHeader::read(records) else {
         return refuse(
             ResponseError::CorruptMessage,
@@ -119,19 +130,23 @@ fn fields(header: &BatchHeader, records: &[u8], limits: Limits, now: Now) -> Res
             format!("the batch claims {count} records and a last offset delta of {delta}"),
         );
     }
+    if header.base_offset.0 != 0 {
+        let base = header.base_offset.0;
+        return refuse(
+            ResponseError::InvalidRecord,
+            format!("the base offset of the batch should be 0, but it is {base}"),
+        );
+    }
     if header.is_transactional() {
         return refuse(ResponseError::TransactionalIdAuthorizationFailed, "transactions are not supported");
     }
     if header.is_control() {
         return refuse(ResponseError::InvalidRecord, "clients may not write control records");
     }
-    if header.has_producer() && (header.producer_epoch < 0 || header.base_sequence < 0) {
+    if header.has_producer() && header.base_sequence < 0 {
         return refuse(
             ResponseError::InvalidRecord,
-            format!(
-                "a batch of producer {} needs an epoch and a sequence from 0, not {} and {}",
-                header.producer_id, header.producer_epoch, header.base_sequence
-            ),
+            format!("a batch of producer {} needs a sequence from 0, not {}", header.producer_id, header.base_sequence),
         );
     }
     let Some(compression) = header.compression() else {

@@ -381,7 +381,7 @@ const ENTRIES: &[Entry] = &[
     Entry {
         name: "replica.lag.time.max.ms",
         default: "30000",
-        kind: ConfigType::Int,
+        kind: ConfigType::Long,
         allowed: POSITIVE,
         set: |config, value| positive(value).map(|value| config.timing.replica_lag_max_ms = value.into()),
         get: |config| config.timing.replica_lag_max_ms.to_string(),

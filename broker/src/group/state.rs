@@ -262,6 +262,12 @@ impl Group {
         self.protocol_type.as_deref() == Some("consumer") && self.members.values().any(names)
     }
 
+    /// Whether there are consumers of which nobody can tell to which topics they subscribe.
+    #[must_use]
+    pub fn has_unreadable_subscriptions(&self) -> bool {
+        self.protocol_type.as_deref() == Some("consumer") && !self.members.is_empty() && !self.knows_subscriptions()
+    }
+
     /// Whether it is known to which topics the members subscribe: they are consumers, and what they sent can be read.
     #[must_use]
     pub fn knows_subscriptions(&self) -> bool {
