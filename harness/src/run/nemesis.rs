@@ -8,11 +8,11 @@ use super::fleet::{Fleet, Instance, Strike as Met};
 use super::pending::{Moment, Pending, waits_for};
 use super::readiness;
 use super::session::Session;
-use crate::backend::RunningCluster;
+use crate::backend::{Inside, RunningCluster, StrikeError};
 use crate::scenario::deed::Deed;
 use crate::scenario::model::{FaultAction, FaultRule, FaultTarget};
 use rustix::process::Signal;
-use shakedown_cluster::{Disturbance, Fault, FaultError, RuleGuard, Strike};
+use shakedown_cluster::{Disturbance, Fault, RuleGuard, Strike};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -87,11 +87,11 @@ impl<'a> Nemesis<'a> {
         let trigger = &fault.trigger;
         let (guard, begin_at) = match waits_for(fault) {
             Some(condition) if trigger.after.is_zero() => {
-                let laid = self.cluster.rule_when(rule.clone(), condition);
+                let laid = self.inside(fault)?.rule_when(rule.clone(), condition);
                 (laid.map_err(|source| broken(fault, source))?, trigger.at)
             }
             None if trigger.when.is_none() && trigger.at == Some(Duration::ZERO) => {
-                (self.cluster.rule(rule.clone()), None)
+                (self.inside(fault)?.rule(rule.clone()), None)
             }
             _ => return Ok(false),
         };
@@ -178,7 +178,7 @@ impl<'a> Nemesis<'a> {
         let (action, target) = match &fault.deed {
             Deed::Hit { action, target } => (*action, target.clone()),
             Deed::Requests(_) => {
-                self.lay_rule(place, fault);
+                self.lay_rule(place, fault)?;
                 return Ok(true);
             }
             Deed::Disturb(disturbance) => {
@@ -186,7 +186,7 @@ impl<'a> Nemesis<'a> {
                 return self.disturb(place, fault, &disturbance);
             }
             Deed::AdvanceClock(by) => {
-                self.cluster.advance_clock(*by);
+                self.inside(&fault)?.advance_clock(*by);
                 let name = fault.to_string();
                 self.session.journal.fault(&name, fault.deed.to_string());
                 // It stays, and is no trouble that anybody has to be spared.
@@ -206,7 +206,7 @@ impl<'a> Nemesis<'a> {
                     self.has_struck(place, fault, strike);
                     Ok(true)
                 }
-                Err(FaultError::Nobody { .. }) => Ok(false),
+                Err(StrikeError::Nobody { .. }) => Ok(false),
                 Err(source) => Err(broken(&fault, source)),
             },
         }
@@ -262,9 +262,9 @@ impl<'a> Nemesis<'a> {
 
     /// Puts a fault of links, connections or clocks in place; not where nobody plays one of its roles at the moment.
     fn disturb(&mut self, place: usize, fault: FaultRule, disturbance: &Disturbance) -> Result<bool, RunError> {
-        let guard = match self.cluster.disturb(disturbance) {
+        let guard = match self.inside(&fault)?.disturb(disturbance) {
             Ok(guard) => guard,
-            Err(FaultError::Nobody { .. }) => return Ok(false),
+            Err(StrikeError::Nobody { .. }) => return Ok(false),
             Err(source) => return Err(broken(&fault, source)),
         };
         let began = Instant::now();
@@ -275,10 +275,16 @@ impl<'a> Nemesis<'a> {
     }
 
     /// Puts a rule into force. It has struck when it hits its first request, and fires as often as it hits one.
-    fn lay_rule(&mut self, place: usize, fault: FaultRule) {
-        let Deed::Requests(rule) = &fault.deed else { return };
-        let guard = self.cluster.rule(rule.clone());
+    fn lay_rule(&mut self, place: usize, fault: FaultRule) -> Result<(), RunError> {
+        let Deed::Requests(rule) = &fault.deed else { return Ok(()) };
+        let guard = self.inside(&fault)?.rule(rule.clone());
         self.open.push(OpenFault { place, fault, began: Instant::now(), begin_at: None, hit: Hit::Requests(guard) });
+        Ok(())
+    }
+
+    /// What gets in between, for a fault that needs it.
+    fn inside(&self, fault: &FaultRule) -> Result<&'a dyn Inside, RunError> {
+        self.cluster.inside().ok_or_else(|| RunError::OutOfReach { fault: fault.to_string() })
     }
 
     /// Lets rules begin that have waited long enough for something else.
@@ -390,7 +396,7 @@ impl<'a> Nemesis<'a> {
     }
 }
 
-fn broken(fault: &FaultRule, source: FaultError) -> RunError {
+fn broken(fault: &FaultRule, source: StrikeError) -> RunError {
     RunError::Fault { fault: fault.to_string(), source }
 }
 

@@ -5,6 +5,8 @@
 mod agreement;
 mod committed;
 mod deaths;
+mod doctor;
+mod external;
 mod failover;
 mod forwarder;
 mod kcat;
@@ -29,6 +31,8 @@ fn main() -> ExitCode {
     trials.extend(failover::trials());
     trials.extend(tool::trials());
     trials.extend(kcat::trials());
+    trials.extend(external::trials());
+    trials.extend(doctor::trials());
     trials.extend(agreement::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

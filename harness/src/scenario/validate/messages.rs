@@ -1,7 +1,7 @@
 //! One snapshot for every message that a wrong scenario can get: they are read by people, and reviewed like code.
 
 use super::{Capabilities, scenario};
-use crate::backend::{Backend as _, Embedded};
+use crate::backend::{Backend, Embedded};
 use crate::language::problem::ScenarioError;
 use crate::plan::Plan;
 use crate::scenario::files::{SystemFile, assemble};
@@ -11,7 +11,7 @@ use shakedown_reports::record::StreamInfo;
 use shakedown_reports::watch::Watch;
 use std::path::Path;
 
-const GOOD: &str = r#"name = "orders arrive"
+pub(super) const GOOD: &str = r#"name = "orders arrive"
 seed = 1
 
 [topics.orders]
@@ -48,6 +48,10 @@ latency."end-to-end" = { p99 = "250ms" }
 "#;
 
 fn read(text: &str) -> Result<Scenario, ScenarioError> {
+    read_for(text, &Embedded)
+}
+
+pub(super) fn read_for(text: &str, backend: &dyn Backend) -> Result<Scenario, ScenarioError> {
     let files = assemble(Path::new("scenarios/broken.toml"), text.to_owned(), &|name| {
         Ok(match name {
             "shop" => SystemFile::Found {
@@ -57,15 +61,7 @@ fn read(text: &str) -> Result<Scenario, ScenarioError> {
             _ => SystemFile::Missing { known: vec!["billing".to_owned(), "shop".to_owned(), "tracker".to_owned()] },
         })
     })?;
-    let backend = Embedded;
-    scenario(
-        &files,
-        Capabilities {
-            backend: backend.name(),
-            broker_faults: backend.broker_faults(),
-            built_in: &["analytics", "order", "tracker"],
-        },
-    )
+    scenario(&files, Capabilities::of(backend, &["analytics", "order", "tracker"]))
 }
 
 /// The message for the good scenario with one part replaced.

@@ -20,4 +20,6 @@ mod scenario;
 pub use scenario::{Capabilities, scenario};
 
 #[cfg(test)]
+mod back_ends;
+#[cfg(test)]
 mod messages;
