@@ -38,6 +38,12 @@ demo:
 kcat:
     cargo test --locked --package shakedown --test scenarios -- kcat
 
+# Apache Kafka itself: what this machine lacks for it, its nodes as processes, and scenarios on them.
+apache:
+    cargo run --release --locked -- doctor --fetch
+    cargo test --locked --package shakedown-cluster --features apache --test apache
+    cargo test --locked --package shakedown --test apache
+
 # A minute at 20,000 messages/s: the report against an independent reader, and memory flat.
 soak:
     SHAKEDOWN_SOAK=1 cargo test --release --locked --package shakedown --test scenarios -- agreement
@@ -91,11 +97,11 @@ deny:
 bench:
     cargo bench --package shakedown-cluster --bench boot
 
-# kfake is there where Go is; SHAKEDOWN_FLOOR names the program that plays the floor, SHAKEDOWN_KAFKA_JARS the folder of
-# Apache Kafka's jars. `just peers --rounds 5 CPU` says how often, and picks rows by a part of their names.
+# kfake is there where Go is, Apache Kafka after `shakedown doctor --fetch`; SHAKEDOWN_FLOOR names the program that plays the
+# floor. `just peers --rounds 5 CPU` says how often, and picks rows by a part of their names.
 # Ours beside its peers, as ratios; fails where a target of ours is missed.
 peers *ARGS:
-    cargo bench --package shakedown-cluster --bench peers -- {{ARGS}}
+    cargo bench --package shakedown-cluster --features apache --bench peers -- {{ARGS}}
 
 # Everything that CI runs.
 ci: fmt-check lint deny test simulate conformance examples any-language demo

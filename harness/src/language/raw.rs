@@ -84,6 +84,8 @@ choices! {
     pub enum BackendChoice {
         /// Shakedown's own brokers, in the harness's process.
         Embedded = "embedded",
+        /// Apache Kafka itself, as JVM processes; `shakedown doctor` says what that needs.
+        Apache = "apache",
     }
 }
 

@@ -158,8 +158,14 @@ fn boot(session: &Session, backend: &dyn Backend, parts: &mut Parts) -> Result<(
     let bootstrap = cluster.bootstrap_servers();
     parts.chronicle = Some(Chronicle::start(cluster.events(), session.journal.clone())?);
     parts.cluster = Some(Arc::from(cluster));
-    session.block_on(topics::create(&bootstrap, &scenario.topics))?;
-    let text = format!("{}, {brokers}, KRaft; up in {booted}", backend.name());
+    let borrowed = parts.cluster.as_ref().is_some_and(|cluster| cluster.is_borrowed());
+    let text = if borrowed {
+        session.block_on(topics::create_missing(&bootstrap, &scenario.topics, &mut parts.brought))?;
+        format!("{}, {bootstrap}; answers after {booted}", backend.name())
+    } else {
+        session.block_on(topics::create(&bootstrap, &scenario.topics))?;
+        format!("{}, {brokers}, KRaft; up in {booted}", backend.name())
+    };
     session.journal.phase("boot", format!("done: {bootstrap}"));
     parts.summary.line("cluster", text);
     Ok(())

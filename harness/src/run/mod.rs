@@ -1,7 +1,7 @@
 //! A run: from a plan to a verdict.
 //!
 //! Reading order: [`conductor`] (the phases, in order), then what it conducts: [`fleet`] of [`process`]es under a
-//! [`reaper`], [`topics`], [`stand_in`]s, [`ledger`] pollers, [`nemesis`] and what its faults
+//! [reaper](shakedown_cluster::apache::reaper), [`topics`], [`stand_in`]s, [`ledger`] pollers, [`nemesis`] and what its faults
 //! wait for, services on their way back, [`watching`] of groups and logs by [`look`]s, [`drain`], [`figures`]; [`journal`] is where all of them write down what happened, with what the cluster tells
 //! of itself in [`chronicle`]; [`judgement`] is what comes after.
 
@@ -24,7 +24,6 @@ pub mod parts;
 mod pending;
 pub mod process;
 pub mod readiness;
-pub mod reaper;
 mod recovery;
 pub mod service_log;
 pub mod session;

@@ -15,11 +15,11 @@ use super::fleet::{Fleet, Instance, Strike as Met};
 use super::pending::{Moment, Pending};
 use super::recovery::Recoveries;
 use super::session::Session;
-use crate::backend::RunningCluster;
+use crate::backend::{Inside, RunningCluster, StrikeError};
 use crate::scenario::deed::Deed;
 use crate::scenario::model::{FaultAction, FaultRule, FaultTarget};
 use rustix::process::Signal;
-use shakedown_cluster::{Disturbance, Fault, FaultError, RuleGuard, Strike};
+use shakedown_cluster::{Disturbance, Fault, RuleGuard, Strike};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -164,7 +164,7 @@ impl<'a> Nemesis<'a> {
         let (action, target) = match &fault.deed {
             Deed::Hit { action, target } => (*action, target.clone()),
             Deed::Requests(_) => {
-                self.lay_rule(place, fault);
+                self.lay_rule(place, fault)?;
                 return Ok(true);
             }
             Deed::Disturb(disturbance) => {
@@ -172,7 +172,7 @@ impl<'a> Nemesis<'a> {
                 return self.disturb(place, fault, &disturbance);
             }
             Deed::AdvanceClock(by) => {
-                self.cluster.advance_clock(*by);
+                self.inside(&fault)?.advance_clock(*by);
                 let name = fault.to_string();
                 self.session.journal.fault(&name, fault.deed.to_string());
                 // It stays, and is no trouble that anybody has to be spared.
@@ -191,7 +191,7 @@ impl<'a> Nemesis<'a> {
                     self.has_struck(place, fault, strike);
                     Ok(true)
                 }
-                Err(FaultError::Nobody { .. }) => Ok(false),
+                Err(StrikeError::Nobody { .. }) => Ok(false),
                 Err(source) => Err(broken(&fault, source)),
             },
         }
@@ -263,9 +263,9 @@ impl<'a> Nemesis<'a> {
 
     /// Puts a fault of links, connections or clocks in place; not where nobody plays one of its roles at the moment.
     fn disturb(&mut self, place: usize, fault: FaultRule, disturbance: &Disturbance) -> Result<bool, RunError> {
-        let guard = match self.cluster.disturb(disturbance) {
+        let guard = match self.inside(&fault)?.disturb(disturbance) {
             Ok(guard) => guard,
-            Err(FaultError::Nobody { .. }) => return Ok(false),
+            Err(StrikeError::Nobody { .. }) => return Ok(false),
             Err(source) => return Err(broken(&fault, source)),
         };
         let began = Instant::now();
@@ -273,6 +273,11 @@ impl<'a> Nemesis<'a> {
         self.struck[place] = Some(began);
         self.open.push(OpenFault { place, fault, began, begin_at: None, hit: Hit::Disturbed(guard) });
         Ok(true)
+    }
+
+    /// What gets in between, for a fault that needs it.
+    fn inside(&self, fault: &FaultRule) -> Result<&'a dyn Inside, RunError> {
+        self.cluster.inside().ok_or_else(|| RunError::OutOfReach { fault: fault.to_string() })
     }
 
     fn strike(&self, action: FaultAction, instance: &Instance) -> Met {
@@ -330,7 +335,7 @@ impl<'a> Nemesis<'a> {
     }
 }
 
-fn broken(fault: &FaultRule, source: FaultError) -> RunError {
+fn broken(fault: &FaultRule, source: StrikeError) -> RunError {
     RunError::Fault { fault: fault.to_string(), source }
 }
 

@@ -5,6 +5,8 @@
 mod agreement;
 mod committed;
 mod deaths;
+mod doctor;
+mod external;
 mod failover;
 mod forwarder;
 mod kcat;
@@ -30,6 +32,8 @@ fn main() -> ExitCode {
     trials.extend(failover::trials());
     trials.extend(tool::trials());
     trials.extend(kcat::trials());
+    trials.extend(external::trials());
+    trials.extend(doctor::trials());
     trials.extend(agreement::trials());
     trials.extend(long_log::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -16,11 +16,11 @@ impl Nemesis<'_> {
         let trigger = &fault.trigger;
         let (guard, begin_at) = match waits_for(fault) {
             Some(condition) if trigger.after.is_zero() => {
-                let laid = self.cluster.rule_when(rule.clone(), condition);
+                let laid = self.inside(fault)?.rule_when(rule.clone(), condition);
                 (laid.map_err(|source| broken(fault, source))?, trigger.at)
             }
             None if trigger.when.is_none() && trigger.at == Some(Duration::ZERO) => {
-                (self.cluster.rule(rule.clone()), None)
+                (self.inside(fault)?.rule(rule.clone()), None)
             }
             _ => return Ok(false),
         };
@@ -30,10 +30,11 @@ impl Nemesis<'_> {
     }
 
     /// Puts a rule into force. It has struck when it hits its first request, and fires as often as it hits one.
-    pub(super) fn lay_rule(&mut self, place: usize, fault: FaultRule) {
-        let Deed::Requests(rule) = &fault.deed else { return };
-        let guard = self.cluster.rule(rule.clone());
+    pub(super) fn lay_rule(&mut self, place: usize, fault: FaultRule) -> Result<(), RunError> {
+        let Deed::Requests(rule) = &fault.deed else { return Ok(()) };
+        let guard = self.inside(&fault)?.rule(rule.clone());
         self.open.push(OpenFault { place, fault, began: Instant::now(), begin_at: None, hit: Hit::Requests(guard) });
+        Ok(())
     }
 
     /// Lets rules begin that have waited long enough for something else.

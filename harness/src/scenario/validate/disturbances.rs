@@ -1,7 +1,7 @@
 //! Faults of links, of clients' connections and of clocks: that the back end can do them, to somebody who exists, and
 //! exactly one thing.
 
-use super::faults::broker_exists;
+use super::faults::{broker_exists, possible_faults};
 use super::scenario::Capabilities;
 use super::scope::Scope;
 use crate::language::document::{Place, Spanned};
@@ -21,8 +21,9 @@ const CLOCK: &str = "`ahead`, `behind`, `jump-ahead`, `jump-behind`, `rate`";
 /// Whether the back end gets in between at all; a problem where it does not.
 pub(super) fn possible(what: &str, place: Place, capabilities: Capabilities<'_>, problems: &mut Problems<'_>) -> bool {
     if !capabilities.broker_faults.inside {
-        let message = format!("the back end `{}` cannot change {what}", capabilities.backend);
-        problems.add(place, message, "not possible here", "the back end `embedded` can");
+        let message = format!("the back end `{}` cannot {what}", capabilities.backend);
+        let help = format!("{}; the back end `embedded` can do this", possible_faults(capabilities));
+        problems.add(place, message, "not possible here", help);
     }
     capabilities.broker_faults.inside
 }

@@ -38,6 +38,9 @@ pub(super) fn validate(
     for (index, fault) in merged.faults.iter().enumerate() {
         let trigger = triggers::trigger(merged, scope, &names, index, fault, problems);
         let heal = triggers::heal(&names, index, fault, problems);
+        if let Some(request) = fault.value.when.as_ref().and_then(|when| when.value.request.as_ref()) {
+            disturbances::possible("tell when a request comes", request.place, capabilities, problems);
+        }
         let Some(deed) = deed(fault, problems) else { continue };
         let (action, role) = match deed {
             RawDeed::Hit(action, role) => (action, role),
@@ -147,7 +150,7 @@ fn other_deed(
     if let RawDeed::Requests(requests) = deed {
         return requests::rule(requests, scope, capabilities, problems).map(Deed::Requests);
     }
-    if !disturbances::possible("links, connections and clocks", place, capabilities, problems) {
+    if !disturbances::possible("change links, connections and clocks", place, capabilities, problems) {
         return None;
     }
     match deed {
@@ -308,13 +311,19 @@ fn refuse(
     capabilities: Capabilities<'_>,
     problems: &mut Problems<'_>,
 ) {
-    let brokers = capabilities.broker_faults;
-    let mut can = format!("it can {} {}", words(&SERVICE_ACTIONS), names::list(&SERVICE_ROLES));
-    if !brokers.actions.is_empty() {
-        can = format!("{can}; {} {}", words(brokers.actions), names::list(brokers.roles));
-    }
+    let can = possible_faults(capabilities);
     let message = format!("the back end `{}` cannot {} {}", capabilities.backend, action.word(), role.value);
     problems.add(role.place, message, "not possible here", can);
+}
+
+/// Everything that can be done with this back end, in words.
+pub(super) fn possible_faults(capabilities: Capabilities<'_>) -> String {
+    let brokers = capabilities.broker_faults;
+    let services = format!("it can {} {}", words(&SERVICE_ACTIONS), names::list(&SERVICE_ROLES));
+    if brokers.actions.is_empty() {
+        return services;
+    }
+    format!("{services}; {} {}", words(brokers.actions), names::list(brokers.roles))
 }
 
 /// `kill, pause or restart`.

@@ -2,7 +2,7 @@
 
 use super::fault_messages::disturbed;
 use super::{Capabilities, scenario};
-use crate::backend::{Backend as _, Embedded};
+use crate::backend::{Backend, Embedded};
 use crate::language::problem::ScenarioError;
 use crate::plan::Plan;
 use crate::scenario::files::{SystemFile, assemble};
@@ -49,6 +49,10 @@ latency."end-to-end" = { p99 = "250ms" }
 "#;
 
 pub(super) fn read(text: &str) -> Result<Scenario, ScenarioError> {
+    read_for(text, &Embedded)
+}
+
+pub(super) fn read_for(text: &str, backend: &dyn Backend) -> Result<Scenario, ScenarioError> {
     let files = assemble(Path::new("scenarios/broken.toml"), text.to_owned(), &|name| {
         Ok(match name {
             "shop" => SystemFile::Found {
@@ -58,15 +62,7 @@ pub(super) fn read(text: &str) -> Result<Scenario, ScenarioError> {
             _ => SystemFile::Missing { known: vec!["billing".to_owned(), "shop".to_owned(), "tracker".to_owned()] },
         })
     })?;
-    let backend = Embedded;
-    scenario(
-        &files,
-        Capabilities {
-            backend: backend.name(),
-            broker_faults: backend.broker_faults(),
-            built_in: &["analytics", "order", "tracker"],
-        },
-    )
+    scenario(&files, Capabilities::of(backend, &["analytics", "order", "tracker"]))
 }
 
 /// The message for the good scenario with one part replaced.

@@ -20,6 +20,8 @@ mod scenario;
 pub use scenario::{Capabilities, scenario};
 
 #[cfg(test)]
+mod back_ends;
+#[cfg(test)]
 mod fault_messages;
 #[cfg(test)]
 mod messages;

@@ -21,7 +21,7 @@ pub(super) fn rule(
     capabilities: Capabilities<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<Rule> {
-    if !disturbances::possible("what becomes of requests", requests.place, capabilities, problems) {
+    if !disturbances::possible("change what becomes of requests", requests.place, capabilities, problems) {
         return None;
     }
     let raw = &requests.value;
