@@ -168,6 +168,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         lost: Some(0),
         duplicated: Some(record.copies()),
         order_per_key: true,
+        reordered: None,
         conserved: vec![ConservationRule { name: "money".to_owned(), equal: terms.to_vec() }],
         latency: BTreeMap::from([("end-to-end".to_owned(), budget)]),
         unavailable: Some(1_000_000_000),

@@ -4,7 +4,7 @@ use crate::{
     committed_too_far, conserved, duplicated, inconsistent_offset, lag, latency, lost, offset_regressed, phantom,
     reordered, skipped, stalled, unavailable,
 };
-use shakedown_reports::expectation::Expectations;
+use shakedown_reports::expectation::{Bounds, Expectations};
 use shakedown_reports::record::{Record, RecordError};
 use shakedown_reports::verdict::{Finding, Outcome, Verdict};
 use std::time::Duration;
@@ -31,8 +31,8 @@ pub fn judge(record: &dyn Record, expectations: &Expectations) -> Result<Verdict
     if let Some(allowed) = expectations.inconsistent_offset {
         findings.extend(inconsistent_offset::check(record, allowed)?);
     }
-    if expectations.order_per_key {
-        findings.extend(reordered::check(record)?);
+    if let Some(allowed) = expectations.reordered.or(expectations.order_per_key.then_some(Bounds::exactly(0))) {
+        findings.extend(reordered::check(record, allowed)?);
     }
     findings.extend(groups(record, expectations)?);
     findings.extend(conserved::check(record, &expectations.conserved)?);

@@ -187,6 +187,7 @@ fn expectations(scenario: &Scenario, find: &impl Fn(&StreamReference) -> Option<
         lost: scenario.expect.lost,
         duplicated: scenario.expect.duplicated,
         order_per_key: scenario.expect.order_per_key,
+        reordered: scenario.expect.reordered,
         conserved,
         latency,
         unavailable,

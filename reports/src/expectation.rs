@@ -15,6 +15,9 @@ pub struct Expectations {
     pub duplicated: Option<u64>,
     /// Whether each key's messages must arrive in the order of the source.
     pub order_per_key: bool,
+    /// How many messages may arrive out of their key's order, over all flows; instead of `order_per_key`, which means none.
+    #[serde(default)]
+    pub reordered: Option<Bounds>,
     /// Rules of conservation.
     pub conserved: Vec<ConservationRule>,
     /// Latency budgets by the metric's name.

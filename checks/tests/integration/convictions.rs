@@ -1,7 +1,7 @@
 //! Histories written by hand, each with one thing to find, and what must not be mistaken for it.
 
 use crate::history::{self, LEDGER, LOAD, TOPIC, delivery, everything, findings, judged, operation, system};
-use shakedown_reports::expectation::{ConservationRule, Expectations, LatencyBudget, Term};
+use shakedown_reports::expectation::{Bounds, ConservationRule, Expectations, LatencyBudget, Term};
 use shakedown_reports::identity::Key;
 use shakedown_reports::memory::MemoryRecord;
 use shakedown_reports::record::{Delivery, Flow, Operation, Outcome, StreamKind};
@@ -173,6 +173,27 @@ fn an_overtaken_message_is_told_with_the_one_that_overtook_it() {
         "it was read from topic orders, partition 1 offset 1",
     ];
     assert_eq!(lines(&finding.evidence[0]), expected);
+}
+
+#[test]
+fn so_many_out_of_order_as_expected_are_what_was_to_be_shown() {
+    let outcome = |record: &MemoryRecord, reordered: Bounds| {
+        let expectations = Expectations { reordered: Some(reordered), ..Expectations::default() };
+        let finding = only(&judged(record, &expectations), "reordered").clone();
+        (finding.outcome, finding.detail, finding.evidence.len())
+    };
+    let detail = |text: &str| text.to_owned();
+    let mut record = clean();
+    let missing = "0 of 4 behind a later one, exactly 1 expected over all";
+    assert_eq!(outcome(&record, Bounds::exactly(1)), (Judgement::Fail, detail(missing), 0));
+    record.deliveries[usize::from(TOPIC)].swap(1, 3);
+    let shown = "1 of 4 behind a later one, exactly 1 expected over all";
+    assert_eq!(outcome(&record, Bounds::exactly(1)), (Judgement::Pass, detail(shown), 0));
+    let convicted = "1 of 4 behind a later one, exactly 2 expected over all";
+    assert_eq!(outcome(&record, Bounds::exactly(2)), (Judgement::Fail, detail(convicted), 1));
+    let any = Bounds { at_least: 1, at_most: u64::MAX };
+    assert_eq!(outcome(&record, any).0, Judgement::Pass);
+    assert_eq!(outcome(&record, Bounds::exactly(0)).0, Judgement::Fail);
 }
 
 #[test]

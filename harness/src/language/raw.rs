@@ -302,6 +302,8 @@ settings! {
         "duplicated" => duplicated: Option<Spanned<Whole<0, 9_223_372_036_854_775_807>>>,
         /// Which order must hold on every flow.
         "order" => order: Option<Spanned<OrderChoice>>,
+        /// How many messages may arrive out of their key's order, over all flows. Instead of `order`, which means none.
+        "reordered" => reordered: Option<Spanned<RawCount>>,
         /// Names of the conservation rules that must hold.
         "conserved" => conserved: Option<Spanned<Vec<Spanned<String>>>>,
         /// Latency budgets by the name of a flow: percentiles with their upper bounds, from the intended instant.

@@ -334,6 +334,8 @@ pub struct Expect {
     pub duplicated: Option<u64>,
     /// Order per key.
     pub order_per_key: bool,
+    /// Messages out of their key's order, where that is not none.
+    pub reordered: Option<Bounds>,
     /// Budgets by flow, then by percentile.
     pub latency: Vec<(String, BTreeMap<String, Duration>)>,
     /// The longest time without an acknowledgement that was due.

@@ -1,6 +1,7 @@
 //! The mailbox provider: `POST {MAILBOX_URL}/emails`, once per order.
 //!
-//! The order id is the idempotency key, so the provider can drop what it has seen; sending again is always safe.
+//! The order id is the idempotency key, so the provider can drop what it has seen; sending again is always safe. Without the
+//! key, every time is one more e-mail.
 //! Failures that may pass (no connection, a timeout, 408, 409, 425, 429, 5xx) are retried with growing, jittered
 //! pauses; any other refusal is final for that e-mail.
 
@@ -63,6 +64,8 @@ pub(crate) enum Mailbox {
 pub(crate) struct Provider {
     client: Client,
     emails: String,
+    /// Whether e-mails carry their idempotency key.
+    keyed: bool,
     /// After so much pausing the batch is given up for now, so that the group is served again.
     retry_total: Duration,
     retries: Counter,
@@ -73,11 +76,16 @@ impl Mailbox {
         Self::Log
     }
 
-    pub(crate) fn provider(url: &Url, retry_total: Duration, metrics: &Metrics) -> Result<Self, reqwest::Error> {
+    pub(crate) fn provider(
+        url: &Url,
+        keyed: bool,
+        retry_total: Duration,
+        metrics: &Metrics,
+    ) -> Result<Self, reqwest::Error> {
         let client = Client::builder().timeout(REQUEST_TIMEOUT).build()?;
         let emails = format!("{}/emails", url.as_str().trim_end_matches('/'));
         let retries = metrics.counter("email_retries", "Attempts at an e-mail that failed and are made again");
-        Ok(Self::Provider(Provider { client, emails, retry_total, retries }))
+        Ok(Self::Provider(Provider { client, emails, keyed, retry_total, retries }))
     }
 
     /// Sends an e-mail, trying again while that may help.
@@ -118,15 +126,11 @@ impl Provider {
     }
 
     async fn post(&self, email: &Email, trace: &TraceContext) -> Result<(), MailboxError> {
-        let response = self
-            .client
-            .post(&self.emails)
-            .header("Idempotency-Key", &email.order_id)
-            .header(TRACEPARENT, trace.header())
-            .json(email)
-            .send()
-            .await
-            .map_err(MailboxError::NoAnswer)?;
+        let mut request = self.client.post(&self.emails).header(TRACEPARENT, trace.header()).json(email);
+        if self.keyed {
+            request = request.header("Idempotency-Key", &email.order_id);
+        }
+        let response = request.send().await.map_err(MailboxError::NoAnswer)?;
         match response.status() {
             status if status.is_success() => Ok(()),
             status if is_transient(status) => Err(MailboxError::Busy(status)),

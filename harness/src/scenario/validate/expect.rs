@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What may be expected, for whoever expects nothing.
-const KEYS: &str = "`lost`, `duplicated`, `order`, `conserved`, `latency`, `unavailable`, `skipped`, `committed-too-far`, \
-                    `offset-regressed`, `inconsistent-offset`, `stalled`, `lag`";
+const KEYS: &str = "`lost`, `duplicated`, `order`, `reordered`, `conserved`, `latency`, `unavailable`, `skipped`, \
+                    `committed-too-far`, `offset-regressed`, `inconsistent-offset`, `stalled`, `lag`";
 
 /// The expectations, and the names of the conservation rules among them.
 pub(super) fn validate(
@@ -31,11 +31,12 @@ pub(super) fn validate(
         problems.add(top_of(0), "the file's top level has no `expect`", "in this file", help);
         return (Expect::default(), BTreeSet::new());
     };
-    let RawExpect { lost, duplicated, order, conserved, latency, unavailable, .. } = &spanned.value;
+    let RawExpect { lost, duplicated, order, reordered, conserved, latency, unavailable, .. } = &spanned.value;
     let over_flows = [
         ("lost", lost.as_ref().map(|value| value.place)),
         ("duplicated", duplicated.as_ref().map(|value| value.place)),
         ("order", order.as_ref().map(|value| value.place)),
+        ("reordered", reordered.as_ref().map(|value| value.place)),
     ];
     if merged.flows.0.is_empty() {
         for (name, place) in over_flows.iter().filter_map(|(name, place)| place.map(|place| (name, place))) {
@@ -43,12 +44,17 @@ pub(super) fn validate(
             problems.add(place, format!("`expect.{name}` has no data: there is no flow"), "nothing to compare", help);
         }
     }
+    if let Some(reordered) = reordered.as_ref().filter(|_| order.is_some()) {
+        let message = "`expect.order` and `expect.reordered` are two answers to one question";
+        problems.add(reordered.place, message, "one too many", "leave one of them out");
+    }
     let rules = conserved_names(merged, conserved.as_ref(), problems);
     let latency = latency.as_ref().map(|latency| budgets(merged, scope, &latency.value, problems)).unwrap_or_default();
     let mut expect = Expect {
         lost: lost.as_ref().map(|value| value.value.0),
         duplicated: duplicated.as_ref().map(|value| value.value.0),
         order_per_key: order.is_some(),
+        reordered: reordered.as_ref().and_then(|count| groups::bounds("reordered", count, problems)),
         latency,
         unavailable: unavailable.as_ref().map(|unavailable| longest_gap(scope, unavailable, problems)),
         ..Expect::default()

@@ -175,6 +175,7 @@ messages! {
     expects_a_gap_with_a_unit_of_something_else: "lost = 0" => "unavailable = { at_most = \"1.5kg\" }",
     expects_a_gap_of_nothing: "lost = 0" => "unavailable = { at_most = \"0s\" }",
     expects_a_misspelt_check: "lost = 0" => "unavailible = { at_most = \"1.5s\" }",
+    expects_order_in_two_ways: "lost = 0" => "order = \"per-key\"\nreordered = 1",
     expects_skips_that_nothing_shows: "lost = 0" => "skipped = 0",
     expects_a_count_in_words: "lost = 0" => "offset-regressed = \"none\"",
     expects_a_negative_count: "lost = 0" => "offset-regressed = -1",
