@@ -314,9 +314,11 @@ pub struct Expect {
     /// Missing messages.
     pub lost: Option<u64>,
     /// Surplus copies.
-    pub duplicated: Option<u64>,
+    pub duplicated: Option<Bounds>,
     /// Order per key.
     pub order_per_key: bool,
+    /// Messages out of their key's order, where that is not none.
+    pub reordered: Option<Bounds>,
     /// Budgets by flow, then by percentile.
     pub latency: Vec<(String, BTreeMap<String, Duration>)>,
     /// The longest time without an acknowledgement that was due.
@@ -333,6 +335,8 @@ pub struct Expect {
     pub stalled: Option<StalledRule>,
     /// How far groups may be behind.
     pub lag: Option<LagRule>,
+    /// Messages of the load without an acknowledgement.
+    pub unacknowledged: Option<Bounds>,
 }
 
 impl Expect {
@@ -341,6 +345,14 @@ impl Expect {
     pub fn watches(&self) -> bool {
         let counts = [self.skipped, self.committed_too_far, self.offset_regressed];
         counts.iter().any(Option::is_some) || self.stalled.is_some() || self.lag.is_some()
+    }
+}
+
+impl StalledRule {
+    /// Whether some partition has to stand still: such a run never drains.
+    #[must_use]
+    pub fn is_expected(&self) -> bool {
+        self.partitions.at_least > 0
     }
 }
 
