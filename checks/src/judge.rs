@@ -2,7 +2,7 @@
 
 use crate::{
     committed_too_far, conserved, duplicated, inconsistent_offset, lag, latency, lost, offset_regressed, phantom,
-    reordered, skipped, stalled, unavailable,
+    reordered, skipped, stalled, unacknowledged, unavailable,
 };
 use shakedown_reports::expectation::{Bounds, Expectations};
 use shakedown_reports::record::{Record, RecordError};
@@ -21,6 +21,9 @@ pub fn judge(record: &dyn Record, expectations: &Expectations) -> Result<Verdict
     let mut findings = Vec::new();
     if let Some(allowed) = expectations.lost {
         findings.extend(lost::check(record, allowed)?);
+    }
+    if let Some(allowed) = expectations.unacknowledged {
+        findings.push(unacknowledged::check(record, allowed)?);
     }
     if let Some(allowed) = expectations.duplicated {
         findings.extend(duplicated::check(record, allowed)?);

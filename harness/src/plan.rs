@@ -197,6 +197,7 @@ fn expectations(scenario: &Scenario, find: &impl Fn(&StreamReference) -> Option<
         inconsistent_offset: scenario.expect.inconsistent_offset,
         stalled: stalled
             .map(|rule| StandstillLimit { at_most: nanoseconds(&rule.at_most), partitions: rule.partitions }),
+        unacknowledged: scenario.expect.unacknowledged,
         lag: lag.map(|lag| LagBudget { at_most: lag.at_most, drained_in: lag.drained_in.as_ref().map(nanoseconds) }),
     }
 }
@@ -276,7 +277,7 @@ impl Canonical {
             Deed::Hit { action, target: FaultTarget::Broker(role) } => {
                 self.line("fault on brokers", [action.word(), &role.to_string()]);
             }
-            deed @ (Deed::Requests(_) | Deed::Disturb(_) | Deed::AdvanceClock(_)) => {
+            deed => {
                 self.line("fault on the cluster", [deed.to_string()]);
             }
         }

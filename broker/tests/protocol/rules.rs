@@ -91,12 +91,13 @@ fn metadata_with_an_error_still_says_where_the_brokers_are() {
     let error = Effect::Error { error: ResponseError::UnknownTopicOrPartition, applied: false };
     let selector = Selector { topic: Some("orders".to_owned()), ..on(ApiKey::Metadata) };
     cluster.rule(Rule::new(selector, error).times(1));
-    let request = sample(ApiKey::Metadata, 12, uuid::Uuid::nil());
-    let metadata = expect_kind!(Metadata, cluster.ask(leader, ApiKey::Metadata, 12, &request));
+    let request = sample(ApiKey::Metadata, 13, uuid::Uuid::nil());
+    let metadata = expect_kind!(Metadata, cluster.ask(leader, ApiKey::Metadata, 13, &request));
     assert_eq!(metadata.brokers.len(), 3);
     assert_eq!(metadata.topics[0].error_code, ResponseError::UnknownTopicOrPartition.code());
+    assert_eq!(metadata.error_code, 0, "of the topic, and not of the whole request");
     assert_eq!(metadata.topics[0].partitions.len(), 0);
-    let metadata = expect_kind!(Metadata, cluster.ask(leader, ApiKey::Metadata, 12, &request));
+    let metadata = expect_kind!(Metadata, cluster.ask(leader, ApiKey::Metadata, 13, &request));
     assert_eq!((metadata.topics[0].error_code, metadata.topics[0].partitions.len()), (0, 1), "once only");
 }
 

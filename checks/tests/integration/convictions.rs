@@ -128,11 +128,11 @@ fn one_offset_read_twice_is_no_copy_but_one_effect_twice_is() {
     record.push_delivery(TOPIC, delivery(&message, 2_000));
     record.push_delivery(LEDGER, delivery(&message, 3_000));
     record.push_delivery(LEDGER, delivery(&message, 4_000));
-    let verdict = judged(&record, &Expectations { duplicated: Some(0), ..Expectations::default() });
+    let verdict = judged(&record, &Expectations { duplicated: Some(0.into()), ..Expectations::default() });
     let found: Vec<_> = findings(&verdict, "duplicated").iter().map(|f| (f.subject.as_str(), f.found)).collect();
     assert_eq!(found, [("topic orders", 0), ("ledger tracker", 1)]);
     record.deliveries[usize::from(TOPIC)][1].offset = 7;
-    let verdict = judged(&record, &Expectations { duplicated: Some(0), ..Expectations::default() });
+    let verdict = judged(&record, &Expectations { duplicated: Some(0.into()), ..Expectations::default() });
     let finding = findings(&verdict, "duplicated")[0];
     let expected = [
         "acknowledged at partition 0 offset 0",
@@ -140,6 +140,24 @@ fn one_offset_read_twice_is_no_copy_but_one_effect_twice_is() {
         "read from topic orders, partition 0 offset 7",
     ];
     assert_eq!(lines(&finding.evidence[0]), expected);
+}
+
+#[test]
+fn what_was_never_acknowledged_is_counted_and_is_not_lost() {
+    let mut record = clean();
+    for (sequence, outcome) in [(6, Outcome::Fail), (7, Outcome::Unknown)] {
+        record.push_operation(Operation { outcome, error: -188, ..operation(sequence, 0, 3) });
+    }
+    let expect = |allowed| Expectations { unacknowledged: Some(allowed), lost: Some(0), ..Expectations::default() };
+    let verdict = judged(&record, &expect(0.into()));
+    let finding = only(&verdict, "unacknowledged");
+    assert_eq!((finding.outcome, finding.found, finding.detail.as_str()), (Judgement::Fail, 2, "2 of 8"));
+    assert_eq!(lines(&finding.evidence[0]), ["failed with error -188: certainly not written"]);
+    assert_eq!(lines(&finding.evidence[1]), ["outcome unknown (error -188)"]);
+    assert_eq!(only(&verdict, "lost").outcome, Judgement::Pass);
+    let at_least = |number| Bounds { at_least: number, at_most: u64::MAX };
+    let outcome = |allowed| judged(&record, &expect(allowed)).outcome;
+    assert_eq!([2, 3].map(|number| outcome(at_least(number))), [Judgement::Pass, Judgement::Fail]);
 }
 
 #[test]
@@ -152,7 +170,7 @@ fn a_sink_of_two_flows_counts_its_copies_once_and_takes_messages_from_both() {
     for message in [from_load, copied, copied] {
         record.push_delivery(LEDGER, delivery(&message, 1_000));
     }
-    let verdict = judged(&record, &Expectations { duplicated: Some(1), ..Expectations::default() });
+    let verdict = judged(&record, &Expectations { duplicated: Some(1.into()), ..Expectations::default() });
     let ledger = |check: &str| findings(&verdict, check)[1].clone();
     assert_eq!((ledger("duplicated").found, ledger("duplicated").outcome), (1, Judgement::Pass));
     assert_eq!((ledger("phantom").found, ledger("phantom").outcome), (0, Judgement::Pass));

@@ -15,6 +15,7 @@ pub mod protocol;
 pub mod quantity;
 pub mod raw;
 pub mod raw_faults;
+pub mod raw_operations;
 pub mod reference;
 pub mod schema;
 pub mod setting;

@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod look;
 pub mod nemesis;
 pub mod offering;
+mod operator;
 pub mod options;
 pub mod parts;
 mod pending;

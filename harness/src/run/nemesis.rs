@@ -12,6 +12,7 @@ mod tests;
 
 use super::error::RunError;
 use super::fleet::{Fleet, Instance, Strike as Met};
+use super::operator;
 use super::pending::{Moment, Pending};
 use super::recovery::Recoveries;
 use super::session::Session;
@@ -173,14 +174,16 @@ impl<'a> Nemesis<'a> {
             }
             Deed::AdvanceClock(by) => {
                 self.inside(&fault)?.advance_clock(*by);
-                let name = fault.to_string();
-                self.session.journal.fault(&name, fault.deed.to_string());
-                // It stays, and is no trouble that anybody has to be spared.
-                self.session.journal.healed(&name, "healed: it stays so");
-                *self.fired.entry(fault.to_string()).or_insert(0) += 1;
-                self.struck[place] = Some(Instant::now());
+                self.done_for_good(place, &fault, fault.deed.to_string());
                 return Ok(true);
             }
+            Deed::Operate(operation) => {
+                let done = operator::perform(self.session, &self.cluster.bootstrap_servers(), operation)?;
+                self.done_for_good(place, &fault, done);
+                return Ok(true);
+            }
+            // Where a service is stopped, it is killed as far as its coming back is concerned.
+            Deed::Stop(target) => (FaultAction::Kill, target.clone()),
         };
         match target {
             FaultTarget::Service { name, instance } => {
@@ -205,7 +208,8 @@ impl<'a> Nemesis<'a> {
         action: FaultAction,
         (service, number): (&str, Option<u32>),
     ) -> bool {
-        let (name, word) = (fault.to_string(), action.word());
+        let name = fault.to_string();
+        let word = if matches!(fault.deed, Deed::Stop(_)) { "stop" } else { action.word() };
         let began = Instant::now();
         let mut hit = Vec::new();
         let fleet: &'a Fleet = self.fleet;
@@ -215,7 +219,7 @@ impl<'a> Nemesis<'a> {
             return false;
         }
         for instance in named {
-            let text = match self.strike(action, instance) {
+            let text = match self.strike(&fault.deed, instance) {
                 Met::Hit => {
                     hit.push(instance);
                     self.hit_again(action, instance);
@@ -240,6 +244,15 @@ impl<'a> Nemesis<'a> {
         {
             self.session.journal.healed(&earlier, format!("healed: {}, until it was hit again", instance.label));
         }
+    }
+
+    /// Notes what stays, and is no trouble that anybody has to be spared.
+    fn done_for_good(&mut self, place: usize, fault: &FaultRule, text: String) {
+        let name = fault.to_string();
+        self.session.journal.fault(&name, text);
+        self.session.journal.healed(&name, "healed: it stays so");
+        *self.fired.entry(name).or_insert(0) += 1;
+        self.struck[place] = Some(Instant::now());
     }
 
     fn has_struck(&mut self, place: usize, fault: FaultRule, strike: Strike) {
@@ -280,11 +293,11 @@ impl<'a> Nemesis<'a> {
         self.cluster.inside().ok_or_else(|| RunError::OutOfReach { fault: fault.to_string() })
     }
 
-    fn strike(&self, action: FaultAction, instance: &Instance) -> Met {
-        match action {
-            FaultAction::Kill => instance.kill(),
-            FaultAction::Pause => instance.signal(Signal::STOP),
-            FaultAction::Restart => {
+    fn strike(&self, deed: &Deed, instance: &Instance) -> Met {
+        match deed {
+            Deed::Hit { action: FaultAction::Kill, .. } => instance.kill(),
+            Deed::Hit { action: FaultAction::Pause, .. } => instance.signal(Signal::STOP),
+            Deed::Hit { action: FaultAction::Restart, .. } | Deed::Stop(_) => {
                 let (strike, complaint) = instance.stop(self.session.plan.scenario.limits.stop);
                 if let Some(complaint) = complaint {
                     self.session.journal.warning(complaint);
@@ -292,7 +305,7 @@ impl<'a> Nemesis<'a> {
                 strike
             }
             // Validation leaves these to brokers: a process of ours has no disk and no links of its own.
-            FaultAction::PowerLoss | FaultAction::Isolate | FaultAction::Disk(_) => Met::Down,
+            _ => Met::Down,
         }
     }
 

@@ -331,7 +331,7 @@ pub struct Expect {
     /// Missing messages.
     pub lost: Option<u64>,
     /// Surplus copies.
-    pub duplicated: Option<u64>,
+    pub duplicated: Option<Bounds>,
     /// Order per key.
     pub order_per_key: bool,
     /// Messages out of their key's order, where that is not none.
@@ -352,6 +352,8 @@ pub struct Expect {
     pub stalled: Option<StalledRule>,
     /// How far groups may be behind.
     pub lag: Option<LagRule>,
+    /// Messages of the load without an acknowledgement.
+    pub unacknowledged: Option<Bounds>,
 }
 
 impl Expect {
@@ -360,6 +362,14 @@ impl Expect {
     pub fn watches(&self) -> bool {
         let counts = [self.skipped, self.committed_too_far, self.offset_regressed];
         counts.iter().any(Option::is_some) || self.stalled.is_some() || self.lag.is_some()
+    }
+}
+
+impl StalledRule {
+    /// Whether some partition has to stand still: such a run never drains.
+    #[must_use]
+    pub fn is_expected(&self) -> bool {
+        self.partitions.at_least > 0
     }
 }
 

@@ -11,8 +11,11 @@ use backon::{ExponentialBuilder, Retryable};
 use prometheus_client::metrics::counter::Counter;
 use reqwest::{Client, StatusCode, Url};
 use serde::Serialize;
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::sync::Mutex;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 /// For one attempt.
@@ -66,6 +69,8 @@ pub(crate) struct Provider {
     emails: String,
     /// Whether e-mails carry their idempotency key.
     keyed: bool,
+    /// Ticks when the next e-mail may go, where the provider takes only so many a second.
+    pace: Option<Arc<Mutex<Interval>>>,
     /// After so much pausing the batch is given up for now, so that the group is served again.
     retry_total: Duration,
     retries: Counter,
@@ -85,7 +90,19 @@ impl Mailbox {
         let client = Client::builder().timeout(REQUEST_TIMEOUT).build()?;
         let emails = format!("{}/emails", url.as_str().trim_end_matches('/'));
         let retries = metrics.counter("email_retries", "Attempts at an e-mail that failed and are made again");
-        Ok(Self::Provider(Provider { client, emails, keyed, retry_total, retries }))
+        Ok(Self::Provider(Provider { client, emails, keyed, pace: None, retry_total, retries }))
+    }
+
+    /// Sends no more than so many e-mails a second, as the provider's contract may say. Called within a runtime.
+    #[must_use]
+    pub(crate) fn paced(mut self, per_second: u32) -> Self {
+        if let Self::Provider(provider) = &mut self {
+            let mut pace = interval(Duration::from_secs(1) / per_second.max(1));
+            // Time in which there was nothing to send buys nothing.
+            pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            provider.pace = Some(Arc::new(Mutex::new(pace)));
+        }
+        self
     }
 
     /// Sends an e-mail, trying again while that may help.
@@ -118,6 +135,9 @@ impl Mailbox {
 impl Provider {
     /// Counts here and not where it pauses: the last failure of a round is made again, too, when its batch is read again.
     async fn attempt(&self, email: &Email, trace: &TraceContext) -> Result<(), MailboxError> {
+        if let Some(pace) = &self.pace {
+            pace.lock().await.tick().await;
+        }
         let outcome = self.post(email, trace).await;
         if outcome.as_ref().is_err_and(MailboxError::is_transient) {
             self.retries.inc();
@@ -151,6 +171,19 @@ fn is_transient(status: StatusCode) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_provider_gets_no_more_than_its_contract_says() {
+        let url = Url::parse("http://127.0.0.1:9").unwrap();
+        let began = std::time::Instant::now();
+        let mailbox = Mailbox::provider(&url, true, Duration::ZERO, &Metrics::new()).unwrap().paced(100);
+        let Mailbox::Provider(provider) = mailbox else { panic!("no provider") };
+        let pace = provider.pace.unwrap();
+        for _ in 0..6 {
+            pace.lock().await.tick().await;
+        }
+        assert!(began.elapsed() >= Duration::from_millis(50), "the sixth of a hundred in a second comes after 50 ms");
+    }
 
     #[test]
     fn only_refusals_are_final() {

@@ -12,12 +12,13 @@ use crate::language::setting::Named;
 use crate::scenario::consumption::Consumption;
 use crate::scenario::merge::Merged;
 use crate::scenario::model::Expect;
+use shakedown_reports::expectation::Bounds;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What may be expected, for whoever expects nothing.
-const KEYS: &str = "`lost`, `duplicated`, `order`, `reordered`, `conserved`, `latency`, `unavailable`, `skipped`, \
-                    `committed-too-far`, `offset-regressed`, `inconsistent-offset`, `stalled`, `lag`";
+const KEYS: &str = "`lost`, `unacknowledged`, `duplicated`, `order`, `reordered`, `conserved`, `latency`, `unavailable`, \
+                    `skipped`, `committed-too-far`, `offset-regressed`, `inconsistent-offset`, `stalled`, `lag`";
 
 /// The expectations, and the names of the conservation rules among them.
 pub(super) fn validate(
@@ -52,20 +53,32 @@ pub(super) fn validate(
     let latency = latency.as_ref().map(|latency| budgets(merged, scope, &latency.value, problems)).unwrap_or_default();
     let mut expect = Expect {
         lost: lost.as_ref().map(|value| value.value.0),
-        duplicated: duplicated.as_ref().map(|value| value.value.0),
+        duplicated: duplicated.as_ref().and_then(|count| groups::bounds("duplicated", count, problems)),
         order_per_key: order.is_some(),
         reordered: reordered.as_ref().and_then(|count| groups::bounds("reordered", count, problems)),
         latency,
         unavailable: unavailable.as_ref().map(|unavailable| longest_gap(scope, unavailable, problems)),
+        unacknowledged: unacknowledged(scope, &spanned.value, problems),
         ..Expect::default()
     };
     groups::validate(&spanned.value, merged, consumptions, &mut expect, problems);
     let counted = over_flows.iter().any(|(_, place)| place.is_some()) || conserved.is_some();
+    let counted = counted || expect.unacknowledged.is_some();
     let limited = !expect.latency.is_empty() || expect.unavailable.is_some();
     if !counted && !limited && !expect.watches() && expect.inconsistent_offset.is_none() {
         problems.add(spanned.place, "`expect` expects nothing", "is empty", format!("expect at least one of {KEYS}"));
     }
     (expect, rules)
+}
+
+fn unacknowledged(scope: &Scope<'_>, raw: &RawExpect, problems: &mut Problems<'_>) -> Option<Bounds> {
+    let count = raw.unacknowledged.as_ref()?;
+    if !scope.records_operations() {
+        let message = "`expect.unacknowledged` has no data: the load is not offered to a topic, so no acknowledgement is recorded";
+        let help = "leave it out, or give [load] `target = \"topic NAME\"`";
+        problems.add(count.place, message, "nothing to count", help);
+    }
+    groups::bounds("unacknowledged", count, problems)
 }
 
 fn longest_gap(scope: &Scope<'_>, unavailable: &Spanned<RawUnavailable>, problems: &mut Problems<'_>) -> Duration {

@@ -5,12 +5,13 @@
 use super::scenario::Capabilities;
 use super::scope::Scope;
 use super::triggers::{self, Names};
-use super::{disturbances, requests};
+use super::{disturbances, operations, requests};
 use crate::language::document::{Place, Spanned};
 use crate::language::names;
 use crate::language::problem::Problems;
 use crate::language::quantity::Span;
 use crate::language::raw_faults::{RawClients, RawClock, RawFault, RawLinks, RawRequests};
+use crate::language::raw_operations::{RawAddPartitions, RawDeleteRecords};
 use crate::language::reference::{RoleReference, TargetReference};
 use crate::scenario::deed::Deed;
 use crate::scenario::merge::Merged;
@@ -22,7 +23,18 @@ use std::time::Duration;
 const SERVICE_ACTIONS: [FaultAction; 3] = [FaultAction::Kill, FaultAction::Pause, FaultAction::Restart];
 
 /// What takes more than a role.
-const OTHERS: [&str; 7] = ["slow-sync", "cut", "delay", "clients", "clock", "advance-clock", "requests"];
+const OTHERS: [&str; 10] = [
+    "stop",
+    "slow-sync",
+    "cut",
+    "delay",
+    "clients",
+    "clock",
+    "advance-clock",
+    "delete-records",
+    "add-partitions",
+    "requests",
+];
 
 /// Whom it does that to.
 const SERVICE_ROLES: [&str; 2] = ["service(NAME)", "instance(NAME, N)"];
@@ -41,31 +53,11 @@ pub(super) fn validate(
         if let Some(request) = fault.value.when.as_ref().and_then(|when| when.value.request.as_ref()) {
             disturbances::possible("tell when a request comes", request.place, capabilities, problems);
         }
-        let Some(deed) = deed(fault, problems) else { continue };
-        let (action, role) = match deed {
-            RawDeed::Hit(action, role) => (action, role),
-            other => {
-                let place = fault.value.action.place;
-                if let (RawDeed::AdvanceClock(_), Some(heal)) = (&other, &fault.value.heal) {
-                    let help = "leave `heal` out; `clock = { of = ..., ahead = ... }` is a clock that heals";
-                    problems.add(heal.place, "time that has passed does not come back", "never used", help);
-                }
-                let deed = other_deed(&other, place, scope, capabilities, problems);
-                if let (Some(trigger), Some(heal), Some(deed)) = (trigger, heal, deed) {
-                    rules.push((place, FaultRule { trigger, deed, heal, namesakes: 0 }));
-                }
-                continue;
-            }
-        };
-        let Some(target) = target(action, role, scope, capabilities, problems) else { continue };
-        if let (FaultAction::Restart, Some(heal)) = (action, &fault.value.heal) {
-            problems.add(heal.place, "`restart` heals itself", "never used", "leave `heal` out, or use `kill`");
-        }
-        if let FaultTarget::Service { name, .. } = &target {
-            check_source(merged, action, name, role.place, problems);
-        }
+        let Some(raw) = deed(fault, problems) else { continue };
+        let Some((place, deed)) = resolved(&raw, fault, scope, capabilities, problems) else { continue };
+        check_source(merged, &deed, place, problems);
         let (Some(trigger), Some(heal)) = (trigger, heal) else { continue };
-        let rule = FaultRule { trigger, deed: Deed::Hit { action, target }, heal, namesakes: 0 };
+        let rule = FaultRule { trigger, deed, heal, namesakes: 0 };
         if let Some((other, earlier)) = rules.iter().find(|(_, earlier)| overlap(earlier, &rule)) {
             let message = format!("this fault and the one on line {} overlap on one service", problems.line(*other));
             let until = match held(earlier) {
@@ -75,9 +67,9 @@ pub(super) fn validate(
                 None => String::new(),
             };
             let help = format!("the other one holds {} {until}: strike before or after that", quoted(earlier));
-            problems.add(role.place, message, "not up to be hit", help);
+            problems.add(place, message, "not up to be hit", help);
         }
-        rules.push((role.place, rule));
+        rules.push((place, rule));
     }
     let mut rules: Vec<FaultRule> = rules.into_iter().map(|(_, rule)| rule).collect();
     FaultRule::tell_apart(&mut rules);
@@ -88,16 +80,22 @@ fn quoted(rule: &FaultRule) -> String {
     match &rule.deed {
         Deed::Hit { target: FaultTarget::Service { name, .. }, .. } => format!("`{name}`"),
         Deed::Hit { target: FaultTarget::Broker(role), .. } => format!("`{role}`"),
-        Deed::Requests(_) | Deed::Disturb(_) | Deed::AdvanceClock(_) => rule.deed.to_string(),
+        Deed::Stop(target) => format!("`{target}`"),
+        _ => rule.deed.to_string(),
     }
 }
 
 /// A service that offers the load loses its place in it with its life.
-fn check_source(merged: &Merged, action: FaultAction, service: &str, place: Place, problems: &mut Problems<'_>) {
+fn check_source(merged: &Merged, deed: &Deed, place: Place, problems: &mut Problems<'_>) {
+    let Some((service, _)) = deed.service() else { return };
+    let word = match deed {
+        Deed::Hit { action: FaultAction::Pause, .. } => return,
+        Deed::Hit { action, .. } => action.word(),
+        _ => "stop",
+    };
     let target = merged.load.as_ref().map(|load| &load.value.target.value);
-    let offers = matches!(target, Some(TargetReference::Service(name)) if name == service);
-    if offers && action != FaultAction::Pause {
-        let message = format!("`{}` cannot hit `{service}`, which offers the load", action.word());
+    if matches!(target, Some(TargetReference::Service(name)) if name == service) {
+        let message = format!("`{word}` cannot hit `{service}`, which offers the load");
         let help = "it would begin its load again from the first message; `pause` is possible";
         problems.add(place, message, "is the load's target", help);
     }
@@ -106,11 +104,10 @@ fn check_source(merged: &Merged, action: FaultAction, service: &str, place: Plac
 /// Whether both may hold one process at the same time, as far as their times are known. Who leads is only known when a
 /// fault strikes, and a broker that is down plays no role.
 fn overlap(one: &FaultRule, other: &FaultRule) -> bool {
-    let shared = match (&one.deed, &other.deed) {
-        (
-            Deed::Hit { target: FaultTarget::Service { name: one, instance: first }, .. },
-            Deed::Hit { target: FaultTarget::Service { name: other, instance: second }, .. },
-        ) => one == other && first.is_none_or(|first| second.is_none_or(|second| first == second)),
+    let shared = match (one.deed.service(), other.deed.service()) {
+        (Some((one, first)), Some((other, second))) => {
+            one == other && first.is_none_or(|first| second.is_none_or(|second| first == second))
+        }
         _ => false,
     };
     let (Some(first), Some(second)) = (held(one), held(other)) else { return false };
@@ -132,6 +129,9 @@ fn held(rule: &FaultRule) -> Option<(Duration, Duration)> {
 /// What a fault does, as it is written.
 enum RawDeed<'a> {
     Hit(FaultAction, &'a Spanned<RoleReference>),
+    Stop(&'a Spanned<RoleReference>),
+    DeleteRecords(&'a Spanned<RawDeleteRecords>),
+    AddPartitions(&'a Spanned<RawAddPartitions>),
     Requests(&'a Spanned<RawRequests>),
     Links { links: &'a Spanned<RawLinks>, delayed: bool },
     Clients(&'a Spanned<RawClients>),
@@ -139,7 +139,57 @@ enum RawDeed<'a> {
     AdvanceClock(&'a Spanned<Span>),
 }
 
-/// What is done neither to a service nor to a broker.
+/// What a fault does, and where that is written.
+fn resolved(
+    raw: &RawDeed<'_>,
+    fault: &Spanned<RawFault>,
+    scope: &Scope<'_>,
+    capabilities: Capabilities<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<(Place, Deed)> {
+    let heal = fault.value.heal.as_ref();
+    let place = fault.value.action.place;
+    let operation = match raw {
+        RawDeed::Hit(action, role) => {
+            let target = target(*action, role, scope, capabilities, problems)?;
+            if let Some(heal) = heal.filter(|_| *action == FaultAction::Restart) {
+                problems.add(heal.place, "`restart` heals itself", "never used", "leave `heal` out, or use `kill`");
+            }
+            return Some((role.place, Deed::Hit { action: *action, target }));
+        }
+        RawDeed::Stop(role) => return Some((role.place, Deed::Stop(stopped(role, scope, problems)?))),
+        RawDeed::DeleteRecords(records) => operations::delete_records(records, scope, problems)?,
+        RawDeed::AddPartitions(partitions) => operations::add_partitions(partitions, scope, problems)?,
+        other => {
+            if let (RawDeed::AdvanceClock(_), Some(heal)) = (other, heal) {
+                let help = "leave `heal` out; `clock = { of = ..., ahead = ... }` is a clock that heals";
+                problems.add(heal.place, "time that has passed does not come back", "never used", help);
+            }
+            return Some((place, other_deed(other, place, scope, capabilities, problems)?));
+        }
+    };
+    if let Some(heal) = heal {
+        problems.add(heal.place, "what an operator does stays", "never used", "leave `heal` out");
+    }
+    Some((place, Deed::Operate(operation)))
+}
+
+/// Who is asked to end. A broker only ever crashes.
+fn stopped(role: &Spanned<RoleReference>, scope: &Scope<'_>, problems: &mut Problems<'_>) -> Option<FaultTarget> {
+    match &role.value {
+        RoleReference::Service(name) => scope
+            .check_service(name, role.place, problems)
+            .then(|| FaultTarget::Service { name: name.clone(), instance: None }),
+        RoleReference::Instance(name, number) => instance(name, *number, role.place, scope, problems),
+        RoleReference::Broker(_) | RoleReference::Other(_) => {
+            let help = format!("write {}; brokers can be killed", names::list(&SERVICE_ROLES));
+            problems.add(role.place, format!("`stop` cannot hit {}", role.value), "not a service", help);
+            None
+        }
+    }
+}
+
+/// What is done neither to a service nor to a broker, nor by an operator.
 fn other_deed(
     deed: &RawDeed<'_>,
     place: Place,
@@ -158,7 +208,11 @@ fn other_deed(
         RawDeed::Clients(clients) => disturbances::clients(clients, scope, problems).map(Deed::Disturb),
         RawDeed::Clock(clock) => disturbances::clock(clock, scope, problems).map(Deed::Disturb),
         RawDeed::AdvanceClock(by) => disturbances::some_time(by, problems).map(Deed::AdvanceClock),
-        RawDeed::Hit(..) | RawDeed::Requests(_) => None,
+        RawDeed::Hit(..)
+        | RawDeed::Stop(_)
+        | RawDeed::DeleteRecords(_)
+        | RawDeed::AddPartitions(_)
+        | RawDeed::Requests(_) => None,
     }
 }
 
@@ -190,6 +244,9 @@ fn deed<'a>(fault: &'a Spanned<RawFault>, problems: &mut Problems<'_>) -> Option
         raw.clients.as_ref().map(RawDeed::Clients),
         raw.clock.as_ref().map(RawDeed::Clock),
         raw.advance_clock.as_ref().map(RawDeed::AdvanceClock),
+        raw.stop.as_ref().map(RawDeed::Stop),
+        raw.delete_records.as_ref().map(RawDeed::DeleteRecords),
+        raw.add_partitions.as_ref().map(RawDeed::AddPartitions),
         raw.requests.as_ref().map(RawDeed::Requests),
     ];
     let mut given = hits.chain(others.into_iter().flatten());
@@ -280,15 +337,7 @@ pub(super) fn broker_exists(role: &Role, place: Place, scope: &Scope<'_>, proble
             }
             followed
         }
-        Role::GroupCoordinator(group) => {
-            let groups = scope.group_names();
-            let known = groups.contains(&group.as_str());
-            if !known {
-                let help = names::advice(group, groups);
-                problems.add(place, format!("there is no group `{group}`"), "no such group", help);
-            }
-            known
-        }
+        Role::GroupCoordinator(group) => scope.check_group(group, place, problems),
     }
 }
 
@@ -296,7 +345,7 @@ fn partition_exists(topic: &str, partition: i32, place: Place, scope: &Scope<'_>
     if !scope.check_topic(topic, place, problems) {
         return false;
     }
-    let partitions = scope.topic(topic).and_then(|topic| topic.partitions.as_ref()).map_or(1, |n| n.value.0);
+    let partitions = scope.partitions(topic);
     let known = u64::try_from(partition).is_ok_and(|partition| partition < partitions);
     if !known {
         let message = format!("topic `{topic}` has no partition {partition}");

@@ -9,6 +9,7 @@ mod faults;
 mod flows;
 mod groups;
 mod load;
+mod operations;
 mod requests;
 mod scope;
 mod services;

@@ -4,7 +4,6 @@ use super::disturbances;
 use super::scenario::Capabilities;
 use super::scope::Scope;
 use crate::language::document::{Place, Spanned};
-use crate::language::names;
 use crate::language::problem::Problems;
 use crate::language::protocol::ApiName;
 use crate::language::raw_faults::{DropChoice, HoldChoice, RawRequest, RawRequests};
@@ -67,12 +66,7 @@ fn selector(raw: &Named<'_>, scope: &Scope<'_>, problems: &mut Problems<'_>) -> 
         };
     }
     if let Some(group) = raw.group {
-        let groups = scope.group_names();
-        if !groups.contains(&group.value.as_str()) {
-            let message = format!("there is no group `{}`", group.value);
-            problems.add(group.place, message, "no such group", names::advice(&group.value, groups));
-            good = false;
-        }
+        good &= scope.check_group(&group.value, group.place, problems);
     }
     if let Some(broker) = raw.broker.as_ref().filter(|broker| broker.value.0 > u64::from(scope.brokers())) {
         let help = format!("allowed: 1 to {}", scope.brokers());
@@ -92,8 +86,14 @@ fn selector(raw: &Named<'_>, scope: &Scope<'_>, problems: &mut Problems<'_>) -> 
     })
 }
 
-fn partition_exists(topic: &str, partition: u64, place: Place, scope: &Scope<'_>, problems: &mut Problems<'_>) -> bool {
-    let partitions = scope.topic(topic).and_then(|topic| topic.partitions.as_ref()).map_or(1, |n| n.value.0);
+pub(super) fn partition_exists(
+    topic: &str,
+    partition: u64,
+    place: Place,
+    scope: &Scope<'_>,
+    problems: &mut Problems<'_>,
+) -> bool {
+    let partitions = scope.partitions(topic);
     let known = partition < partitions;
     if !known {
         let message = format!("topic `{topic}` has no partition {partition}");

@@ -97,6 +97,22 @@ impl<'a> Scope<'a> {
         known
     }
 
+    /// How many partitions a topic begins with.
+    pub(super) fn partitions(&self, topic: &str) -> u64 {
+        self.topic(topic).and_then(|topic| topic.partitions.as_ref()).map_or(1, |partitions| partitions.value.0)
+    }
+
+    /// Notes a group that does not exist.
+    pub(super) fn check_group(&self, name: &str, place: Place, problems: &mut Problems<'_>) -> bool {
+        let groups = self.group_names();
+        let known = groups.contains(&name);
+        if !known {
+            let help = names::advice(name, groups);
+            problems.add(place, format!("there is no group `{name}`"), "no such group", help);
+        }
+        known
+    }
+
     /// Notes a service that does not exist.
     pub(super) fn check_service(&self, name: &str, place: Place, problems: &mut Problems<'_>) -> bool {
         let known = self.service(name).is_some();
