@@ -2,7 +2,8 @@
 //! which, and how its commits are told.
 
 use crate::evidence;
-use crate::tally;
+use crate::tally::{self, Tally};
+use shakedown_reports::expectation::Bounds;
 use shakedown_reports::numbers::grouped;
 use shakedown_reports::record::{Delivery, Record, RecordError, StreamId, StreamKind};
 use shakedown_reports::verdict::{Finding, StoryEvent};
@@ -30,7 +31,7 @@ impl Hop<'_> {
 }
 
 /// Every hop of every watched group.
-pub(crate) fn hops(record: &dyn Record) -> Vec<Hop<'_>> {
+fn hops(record: &dyn Record) -> Vec<Hop<'_>> {
     let mut hops = Vec::new();
     for (id, watch) in groups(record) {
         if let Some(source) = watch.source {
@@ -45,10 +46,20 @@ pub(crate) fn groups(record: &dyn Record) -> Vec<(WatchId, &Watch)> {
     (0..).zip(record.watches()).filter(|(_, watch)| watch.group.is_some()).collect()
 }
 
-/// What a check over hops says of a run without any.
-pub(crate) fn no_hop(check: &str) -> Finding {
-    let detail = "the run watches no group whose work shows anywhere, so nothing was compared";
-    tally::without_data(check, "no group", detail)
+/// What a check says that looks at each hop by itself; a run without any has nothing to compare.
+pub(crate) fn judge(
+    check: &str,
+    record: &dyn Record,
+    allowed: Bounds,
+    compare: impl Fn(&dyn Record, &Hop<'_>) -> Result<Tally, RecordError>,
+) -> Result<Vec<Finding>, RecordError> {
+    let hops = hops(record);
+    if hops.is_empty() {
+        let detail = "the run watches no group whose work shows anywhere, so nothing was compared";
+        return Ok(vec![tally::without_data(check, "no group", detail)]);
+    }
+    let tallies: Result<Vec<Tally>, RecordError> = hops.iter().map(|hop| compare(record, hop)).collect();
+    Ok(tally::findings(check, allowed, tallies?))
 }
 
 /// What a check over groups says of a run that watches none.

@@ -4,7 +4,8 @@
 //! strikes when the next look at the logs shows them; see [`super::waiting`].
 
 use super::contract::{
-    Awaited, Backend, BackendError, BrokerFaults, BrokerSettings, ClusterPlan, Inside, RunningCluster, StrikeError,
+    Awaited, Backend, BackendError, BrokerFaults, BrokerSettings, ClusterPlan, Inside, ROLES, RunningCluster,
+    StrikeError,
 };
 use super::waiting::{LogEnds, Looking};
 use shakedown_cluster::apache::{Apache as Nodes, ApacheError};
@@ -24,18 +25,7 @@ impl Backend for Apache {
     }
 
     fn broker_faults(&self) -> BrokerFaults {
-        BrokerFaults {
-            actions: &[NodeFault::Kill, NodeFault::Pause, NodeFault::Restart],
-            roles: &[
-                "broker(ID)",
-                "leader(TOPIC/PARTITION)",
-                "follower(TOPIC/PARTITION)",
-                "followers(TOPIC/PARTITION)",
-                "controller",
-                "group-coordinator(GROUP)",
-            ],
-            inside: false,
-        }
+        BrokerFaults { actions: &[NodeFault::Kill, NodeFault::Pause, NodeFault::Restart], roles: &ROLES, inside: false }
     }
 
     fn broker_settings(&self) -> BrokerSettings {

@@ -35,6 +35,16 @@ pub struct BackendError {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
+/// The roles that brokers play on every back end, as a scenario writes them.
+pub(super) const ROLES: [&str; 6] = [
+    "broker(ID)",
+    "leader(TOPIC/PARTITION)",
+    "follower(TOPIC/PARTITION)",
+    "followers(TOPIC/PARTITION)",
+    "controller",
+    "group-coordinator(GROUP)",
+];
+
 /// What can be done to brokers, and to which: every action to every role.
 #[derive(Debug, Clone, Copy)]
 pub struct BrokerFaults {

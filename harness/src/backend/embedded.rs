@@ -1,7 +1,8 @@
 //! Shakedown's own brokers, in this process.
 
 use super::contract::{
-    Awaited, Backend, BackendError, BrokerFaults, BrokerSettings, ClusterPlan, Inside, RunningCluster, StrikeError,
+    Awaited, Backend, BackendError, BrokerFaults, BrokerSettings, ClusterPlan, Inside, ROLES, RunningCluster,
+    StrikeError,
 };
 use shakedown_cluster::{
     Cluster, ClusterEvent, Condition, DiskFault, Disturbance, Fault, NodeFault, Role, Rule, RuleGuard, Strike, Watch,
@@ -31,14 +32,7 @@ impl Backend for Embedded {
                 NodeFault::Disk(DiskFault::ReadErrors),
                 NodeFault::Disk(DiskFault::SlowSync { by: Duration::ZERO }),
             ],
-            roles: &[
-                "broker(ID)",
-                "leader(TOPIC/PARTITION)",
-                "follower(TOPIC/PARTITION)",
-                "followers(TOPIC/PARTITION)",
-                "controller",
-                "group-coordinator(GROUP)",
-            ],
+            roles: &ROLES,
             inside: true,
         }
     }
