@@ -31,7 +31,7 @@ pub(crate) enum RunError {
     Store { url: String, source: sqlx::Error },
     #[error("failed to migrate the store {url}: {source}")]
     Migrate { url: String, source: sqlx::migrate::MigrateError },
-    #[error("failed to prepare the HTTP client for MAILBOX_URL: {0}")]
+    #[error("failed to prepare an HTTP client: {0}")]
     HttpClient(#[source] reqwest::Error),
     #[error("worker {worker} gave up: {source}")]
     Worker { worker: &'static str, source: Box<WorkerError> },

@@ -10,6 +10,10 @@ use tracing::error;
 pub(crate) enum Malformed {
     #[error("it has no payload")]
     NoPayload,
+    #[error("its key is not text")]
+    KeyNotText,
+    #[error("it has the character zero in it, which no store can take")]
+    Zero,
     #[error("its payload is not JSON: {0}")]
     NotJson(#[source] serde_json::Error),
     #[error("its payload has another shape: {0}")]
@@ -27,16 +31,23 @@ impl Malformed {
     fn label(&self) -> &'static str {
         match self {
             Self::NoPayload => "no-payload",
+            Self::KeyNotText => "key-not-text",
+            Self::Zero => "zero",
             Self::NotJson(_) => "not-json",
             Self::WrongShape(_) => "wrong-shape",
             Self::Value { .. } => "value",
         }
     }
 
-    /// Logs and counts the event that is about to be skipped.
-    pub(crate) fn report(&self, event: &Event, metrics: &Metrics) {
+    /// Counts the event, whatever becomes of it.
+    pub(crate) fn count(&self, event: &Event, metrics: &Metrics) {
         let labels = MalformedLabels { topic: event.topic.to_string(), reason: self.label().to_owned() };
         metrics.malformed.get_or_create(&labels).inc();
+    }
+
+    /// Logs and counts the event that is about to be skipped.
+    pub(crate) fn report(&self, event: &Event, metrics: &Metrics) {
+        self.count(event, metrics);
         error!(
             topic = %event.topic,
             partition = event.partition,

@@ -4,15 +4,20 @@ use crate::config::Environment;
 use crate::error::RunError;
 use crate::failpoint::Failpoint;
 use crate::http;
-use crate::kafka::{CommitTime, KafkaSettings};
+use crate::kafka::KafkaSettings;
 use crate::metrics::Metrics;
+use crate::modes::Modes;
 use crate::readiness::Readiness;
 use crate::service::{Context, Running, Service};
 use crate::stop::Stop;
 use crate::telemetry;
+use crate::worker::Worker;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::process::ExitCode;
+use std::task::Poll;
 use std::time::Duration;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 /// From the signal to the exit. Kubernetes waits 30 s by default before it kills; rolling updates want far less.
@@ -38,9 +43,9 @@ pub fn run(name: &str) -> ExitCode {
 }
 
 fn run_until_stopped(name: &str, environment: &Environment) -> Result<(), RunError> {
-    let service = Service::named(name)?;
-    telemetry::install(service.name(), environment.choice("LOG_LEVEL", &telemetry::LEVELS)?);
-    let kafka = KafkaSettings::read(service.name(), environment)?;
+    let (name, service) = Service::named(name, environment)?;
+    telemetry::install(name, environment.choice("LOG_LEVEL", &telemetry::LEVELS)?);
+    let kafka = KafkaSettings::read(name, environment)?;
     let address = environment.parse(
         "HTTP_ADDR",
         SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -54,20 +59,21 @@ fn run_until_stopped(name: &str, environment: &Environment) -> Result<(), RunErr
         .map_err(RunError::Runtime)?;
     let context = Context {
         kafka,
-        commit: CommitTime::read(environment)?,
+        modes: Modes::read(environment)?,
         failpoint: Failpoint::read(environment)?,
         metrics: Metrics::new(),
         readiness: Readiness::default(),
         stop: Stop::new(),
         runtime: runtime.handle().clone(),
     };
-    let result = runtime.block_on(serve(service, environment, &context, address));
+    let result = runtime.block_on(serve(name, service, environment, &context, address));
     // Whatever still runs has been given its time.
     runtime.shutdown_background();
     result
 }
 
 async fn serve(
+    name: &str,
     service: Service,
     environment: &Environment,
     context: &Context,
@@ -79,25 +85,42 @@ async fn serve(
     // Before any work begins, so that a signal during the start is not lost.
     let mut signals = Signals::listen().map_err(RunError::Signals)?;
     let listener = http::bind(address).await?;
-    let Running { routes, mut worker } = service.start(environment, context).await?;
-    http::spawn(listener, routes, context);
+    let Running { routes, mut workers } = service.start(environment, context).await?;
+    http::spawn(listener, name, routes, context);
 
     tokio::select! {
         signal = signals.next() => info!(signal, "stopping"),
-        ended = worker.ended() => {
+        (worker, ended) = first_ended(&mut workers) => {
             ended?;
-            return Err(RunError::WorkerEnded { worker: worker.name() });
+            return Err(RunError::WorkerEnded { worker });
         }
     }
     context.stop.request();
-    match tokio::time::timeout(STOP_TIMEOUT, worker.ended()).await {
-        Ok(ended) => ended?,
-        Err(_) => {
-            return Err(RunError::StopTimeout { worker: worker.name(), seconds: STOP_TIMEOUT.as_secs() });
+    let deadline = Instant::now() + STOP_TIMEOUT;
+    for worker in &mut workers {
+        match tokio::time::timeout_at(deadline, worker.ended()).await {
+            Ok(ended) => ended?,
+            Err(_) => {
+                return Err(RunError::StopTimeout { worker: worker.name(), seconds: STOP_TIMEOUT.as_secs() });
+            }
         }
     }
     info!("stopped");
     Ok(())
+}
+
+/// The first worker that ends, and how.
+async fn first_ended(workers: &mut [Worker]) -> (&'static str, Result<(), RunError>) {
+    std::future::poll_fn(|task| {
+        for worker in &mut *workers {
+            let name = worker.name();
+            if let Poll::Ready(ended) = pin!(worker.ended()).poll(task) {
+                return Poll::Ready((name, ended));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// The signals that ask a process to stop.

@@ -13,10 +13,12 @@ use crate::kafka::{BatchError, BatchHandler, ConsumerSettings, Event, spawn_cons
 use crate::metrics::Metrics;
 use crate::service::{Context, Running};
 use crate::store::{Durability, StoreSettings};
-use axum::routing::get;
-use axum::{Json, Router};
-use totals::{Fold, StoredPositions, Totals};
+use axum::Json;
+use axum::extract::State;
+use totals::{Fold, StoredPositions, Summary, Totals};
 use tracing::{debug, info};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 #[derive(Debug, Clone)]
 struct Settings {
@@ -26,12 +28,8 @@ struct Settings {
 
 impl Settings {
     fn read(environment: &Environment) -> Result<Self, ConfigError> {
-        let consumer = ConsumerSettings {
-            topic: environment.text("ORDER_PROCESSED_TOPIC", "order-processed"),
-            group: environment.text("GROUP_ID", "analytics"),
-            batch_events_max: environment
-                .parse("BATCH_EVENTS_MAX", 5000, "1 to 50000", |n| (1..=50_000).contains(n))?,
-        };
+        let topics = vec![environment.text("ORDER_PROCESSED_TOPIC", "order-processed")];
+        let consumer = ConsumerSettings::read(environment, topics, "analytics", 5000)?;
         Ok(Self { consumer, store: StoreSettings::read("analytics", environment)? })
     }
 }
@@ -44,9 +42,13 @@ pub(crate) async fn start(environment: &Environment, context: &Context) -> Resul
     let positions = StoredPositions { totals: totals.clone(), runtime: context.runtime.clone() };
     let handler = Folding { totals: totals.clone(), metrics: context.metrics.clone() };
     let worker = spawn_consumer(&settings.consumer, handler, Some(Box::new(positions)), context)?;
-    let routes = Router::new()
-        .route("/analytics", get(move || async move { totals.read().await.map(Json).map_err(ApiError::from) }));
-    Ok(Running { routes, worker })
+    Ok(Running::with(OpenApiRouter::new().routes(routes!(summary)).with_state(totals), worker))
+}
+
+/// How many orders there are, and what they are worth.
+#[utoipa::path(get, path = "/analytics", responses((status = OK, body = Summary)))]
+async fn summary(State(totals): State<Totals>) -> Result<Json<Summary>, ApiError> {
+    Ok(Json(totals.read().await?))
 }
 
 struct Folding {

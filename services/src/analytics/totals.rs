@@ -7,6 +7,7 @@ use sqlx::Row;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// The state, and the only way to change it; cheap to clone.
 #[derive(Debug, Clone)]
@@ -24,7 +25,7 @@ pub(crate) struct Fold {
 }
 
 /// What `GET /analytics` answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Summary {
     pub(crate) orders: i64,
     /// In minor units.
@@ -38,25 +39,29 @@ impl Totals {
 
     /// All partitions together.
     pub(crate) async fn read(&self) -> Result<Summary, sqlx::Error> {
-        let row = sqlx::query("SELECT COALESCE(SUM(orders), 0), COALESCE(SUM(revenue), 0) FROM partition_totals")
-            .fetch_one(&self.store)
-            .await?;
+        let row = sqlx::query(
+            "SELECT CAST(COALESCE(SUM(orders), 0) AS BIGINT), CAST(COALESCE(SUM(revenue), 0) AS BIGINT)
+             FROM partition_totals",
+        )
+        .fetch_one(self.store.pool())
+        .await?;
         Ok(Summary { orders: row.try_get(0)?, revenue: row.try_get(1)? })
     }
 
     /// Folds events in, each partition's in ascending order. Those before the partition's stored offset are there
     /// already: another instance folded them, or the broker went back behind them.
     pub(crate) async fn fold(&self, topic: &str, folds: &[Fold]) -> Result<(), sqlx::Error> {
-        // Takes the write lock before reading, so that no other instance folds between the reading and the writing.
-        let mut transaction = self.store.begin_with("BEGIN IMMEDIATE").await?;
+        // One writer at a time: no other instance folds between the reading and the writing.
+        let mut transaction = self.store.begin().await?;
         let mut partitions: BTreeMap<i32, PartitionTotals> = BTreeMap::new();
-        for row in sqlx::query(r#"SELECT "partition", next_offset FROM partition_totals WHERE topic = ?"#)
-            .bind(topic)
+        for row in sqlx::query(r#"SELECT "partition", next_offset FROM partition_totals WHERE topic = $1"#)
+            .bind(topic.to_owned())
             .fetch_all(&mut *transaction)
             .await?
         {
             let next_offset = row.try_get(1)?;
-            partitions.insert(row.try_get(0)?, PartitionTotals { next_offset, ..PartitionTotals::default() });
+            partitions
+                .insert(partition(row.try_get(0)?), PartitionTotals { next_offset, ..PartitionTotals::default() });
         }
         for fold in folds {
             partitions.entry(fold.partition).or_default().add(fold);
@@ -64,14 +69,14 @@ impl Totals {
         for (partition, added) in partitions.iter().filter(|(_, totals)| totals.changed) {
             sqlx::query(
                 r#"INSERT INTO partition_totals (topic, "partition", next_offset, orders, revenue)
-                   VALUES (?, ?, ?, ?, ?)
+                   VALUES ($1, $2, $3, $4, $5)
                    ON CONFLICT (topic, "partition") DO UPDATE SET
                        next_offset = excluded.next_offset,
-                       orders = orders + excluded.orders,
-                       revenue = revenue + excluded.revenue"#,
+                       orders = partition_totals.orders + excluded.orders,
+                       revenue = partition_totals.revenue + excluded.revenue"#,
             )
-            .bind(topic)
-            .bind(partition)
+            .bind(topic.to_owned())
+            .bind(i64::from(*partition))
             .bind(added.next_offset)
             .bind(added.orders)
             .bind(added.revenue)
@@ -84,14 +89,19 @@ impl Totals {
     async fn positions(&self) -> Result<Offsets, sqlx::Error> {
         let mut offsets = Offsets::default();
         for row in sqlx::query(r#"SELECT topic, "partition", next_offset FROM partition_totals"#)
-            .fetch_all(&self.store)
+            .fetch_all(self.store.pool())
             .await?
         {
             let topic: String = row.try_get(0)?;
-            offsets.advance(&Arc::from(topic), row.try_get(1)?, row.try_get(2)?);
+            offsets.advance(&Arc::from(topic), partition(row.try_get(1)?), row.try_get(2)?);
         }
         Ok(offsets)
     }
+}
+
+/// A partition's number, as it was stored.
+fn partition(number: i64) -> i32 {
+    i32::try_from(number).unwrap_or(-1)
 }
 
 /// What one call adds to a partition.
@@ -130,15 +140,10 @@ impl PositionSource for StoredPositions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Environment;
-    use crate::store::{Durability, StoreSettings};
+    use crate::store::testing::{Place, places};
 
-    async fn totals(folder: &tempfile::TempDir) -> Totals {
-        let url = format!("sqlite://{}", folder.path().join("analytics.db").display());
-        let environment = Environment::from_iter([("DATABASE_URL", url)]);
-        let settings = StoreSettings::read("analytics", &environment).unwrap();
-        let migrations = sqlx::migrate!("migrations/analytics");
-        Totals::new(settings.open(Durability::Consistent, &migrations).await.unwrap())
+    async fn totals(place: &Place) -> Totals {
+        Totals::new(place.open(&sqlx::migrate!("migrations/analytics")).await)
     }
 
     fn order(partition: i32, offset: i64, revenue: i64) -> Fold {
@@ -147,36 +152,39 @@ mod tests {
 
     #[tokio::test]
     async fn events_that_come_again_count_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let totals = totals(&folder).await;
-        assert_eq!(totals.read().await.unwrap(), Summary { orders: 0, revenue: 0 });
-        totals.fold("t", &[order(0, 0, 100), order(1, 0, 7), order(0, 1, 20)]).await.unwrap();
-        totals.fold("t", &[order(0, 0, 100), order(0, 1, 20), order(0, 2, 3), order(0, 2, 3)]).await.unwrap();
-        assert_eq!(totals.read().await.unwrap(), Summary { orders: 4, revenue: 130 });
+        for place in places() {
+            let totals = totals(&place).await;
+            assert_eq!(totals.read().await.unwrap(), Summary { orders: 0, revenue: 0 });
+            totals.fold("t", &[order(0, 0, 100), order(1, 0, 7), order(0, 1, 20)]).await.unwrap();
+            totals.fold("t", &[order(0, 0, 100), order(0, 1, 20), order(0, 2, 3), order(0, 2, 3)]).await.unwrap();
+            assert_eq!(totals.read().await.unwrap(), Summary { orders: 4, revenue: 130 });
+        }
     }
 
     #[tokio::test]
     async fn the_next_offset_moves_past_malformed_events_and_survives_a_restart() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = totals(&folder).await;
-        first.fold("t", &[order(2, 5, 100), Fold { partition: 2, offset: 6, revenue: None }]).await.unwrap();
-        first.store.close().await;
-        let second = totals(&folder).await;
-        let positions = second.positions().await.unwrap();
-        assert_eq!(positions.iter().collect::<Vec<_>>(), [("t", 2, 7)]);
-        assert_eq!(second.read().await.unwrap(), Summary { orders: 1, revenue: 100 });
+        for place in places() {
+            let first = totals(&place).await;
+            first.fold("t", &[order(2, 5, 100), Fold { partition: 2, offset: 6, revenue: None }]).await.unwrap();
+            first.store.pool().close().await;
+            let second = totals(&place).await;
+            let positions = second.positions().await.unwrap();
+            assert_eq!(positions.iter().collect::<Vec<_>>(), [("t", 2, 7)]);
+            assert_eq!(second.read().await.unwrap(), Summary { orders: 1, revenue: 100 });
+        }
     }
 
     #[tokio::test]
     async fn two_instances_on_one_store_fold_every_event_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let (one, other) = (totals(&folder).await, totals(&folder).await);
-        for offset in 0..50 {
-            let event = [order(0, offset, 1)];
-            let (first, second) = tokio::join!(one.fold("t", &event), other.fold("t", &event));
-            first.unwrap();
-            second.unwrap();
+        for place in places() {
+            let (one, other) = (totals(&place).await, totals(&place).await);
+            for offset in 0..50 {
+                let event = [order(0, offset, 1)];
+                let (first, second) = tokio::join!(one.fold("t", &event), other.fold("t", &event));
+                first.unwrap();
+                second.unwrap();
+            }
+            assert_eq!(one.read().await.unwrap(), Summary { orders: 50, revenue: 50 });
         }
-        assert_eq!(one.read().await.unwrap(), Summary { orders: 50, revenue: 50 });
     }
 }

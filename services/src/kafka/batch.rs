@@ -3,7 +3,7 @@
 use crate::trace::{TRACEPARENT, TraceContext};
 use rdkafka::TopicPartitionList;
 use rdkafka::error::KafkaResult;
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{BorrowedMessage, Headers, Message, OwnedHeaders};
 use rdkafka::topic_partition_list::Offset;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -18,6 +18,7 @@ pub(crate) struct Event {
     pub(crate) offset: i64,
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) payload: Option<Vec<u8>>,
+    pub(crate) headers: Option<OwnedHeaders>,
     pub(crate) trace: Option<TraceContext>,
 }
 
@@ -34,8 +35,16 @@ impl Event {
             offset: message.offset(),
             key: message.key().map(<[u8]>::to_vec),
             payload: message.payload().map(<[u8]>::to_vec),
+            headers: message.headers().map(|headers| headers.detach()),
             trace,
         }
+    }
+
+    /// The value of a header, if it is there and text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let headers = self.headers.as_ref()?;
+        let header = headers.iter().find(|header| header.key == name)?;
+        std::str::from_utf8(header.value?).ok()
     }
 
     /// Whether every hop should log this order at `info`.

@@ -7,7 +7,7 @@
 //! (five minutes by default), or the group goes on without this member.
 
 use super::batch::{BatchError, Event, Offsets};
-use super::group::{GROUP, GroupContext, PositionSource};
+use super::group::{GroupContext, PositionSource};
 use crate::config::{ConfigError, Environment};
 use crate::error::{RunError, WorkerError};
 use crate::failpoint::Place;
@@ -18,14 +18,12 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use prometheus_client::metrics::counter::Counter;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::warn;
-
-/// The readiness condition of the work itself.
-const WORK: &str = "work";
 
 /// How long one poll waits for the first event of a batch; bounds how late a stop is noticed.
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);
@@ -64,10 +62,43 @@ const DEFAULTS: [(&str, &str); 6] = [
 /// What a service consumes.
 #[derive(Debug, Clone)]
 pub(crate) struct ConsumerSettings {
-    pub(crate) topic: String,
+    pub(crate) topics: Vec<String>,
     pub(crate) group: String,
     /// The most events that a batch has.
     pub(crate) batch_events_max: usize,
+}
+
+impl ConsumerSettings {
+    /// Reads `GROUP_ID` and `BATCH_EVENTS_MAX`.
+    pub(crate) fn read(
+        environment: &Environment,
+        topics: Vec<String>,
+        group: &str,
+        batch_events_max: usize,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self {
+            topics,
+            group: environment.text("GROUP_ID", group),
+            batch_events_max: environment
+                .parse("BATCH_EVENTS_MAX", batch_events_max, "1 to 50000", |n| (1..=50_000).contains(n))?,
+        })
+    }
+}
+
+/// Which of a service's consumers it is, as `/ready` tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Conditions {
+    /// That it has joined its group.
+    pub(crate) group: &'static str,
+    /// That batches go through.
+    pub(crate) work: &'static str,
+}
+
+impl Conditions {
+    /// Of the consumer of the service's topics.
+    pub(crate) const MAIN: Self = Self { group: "group", work: "work" };
+    /// Of the consumer of its retry topic.
+    pub(crate) const RETRY: Self = Self { group: "retry_group", work: "retry_work" };
 }
 
 /// When offsets are committed.
@@ -103,7 +134,18 @@ pub(crate) fn spawn_consumer(
     positions: Option<Box<dyn PositionSource>>,
     context: &Context,
 ) -> Result<Worker, RunError> {
-    let group = GroupContext::new(context.metrics.clone(), context.readiness.clone(), positions);
+    spawn_consumer_as(Conditions::MAIN, settings, handler, positions, context)
+}
+
+/// As `spawn_consumer`, for one of several consumers.
+pub(crate) fn spawn_consumer_as(
+    conditions: Conditions,
+    settings: &ConsumerSettings,
+    handler: impl BatchHandler,
+    positions: Option<Box<dyn PositionSource>>,
+    context: &Context,
+) -> Result<Worker, RunError> {
+    let group = GroupContext::new(conditions.group, context.metrics.clone(), context.readiness.clone(), positions);
     let consumer: BaseConsumer<GroupContext> = context
         .kafka
         .client(&DEFAULTS)
@@ -112,14 +154,16 @@ pub(crate) fn spawn_consumer(
         .map_err(|source| RunError::KafkaClient { client: "consumer", source })?;
     let consumer = Arc::new(consumer);
     consumer.context().commits.spawn(&consumer)?;
-    let consumed = context.metrics.consumed.get_or_create(&TopicLabel::new(&settings.topic)).clone();
+    let topics = settings.topics.iter().map(|topic| {
+        (Arc::from(topic.as_str()), context.metrics.consumed.get_or_create(&TopicLabel::new(topic)).clone())
+    });
     let consumer_loop = ConsumerLoop {
         consumer,
         handler,
-        topic: Arc::from(settings.topic.as_str()),
+        topics: topics.collect(),
+        conditions,
         batch: Vec::with_capacity(settings.batch_events_max),
         batch_events_max: settings.batch_events_max,
-        consumed,
         pause: pauses(),
         context: context.clone(),
     };
@@ -129,22 +173,24 @@ pub(crate) fn spawn_consumer(
 struct ConsumerLoop<H> {
     consumer: Arc<BaseConsumer<GroupContext>>,
     handler: H,
-    topic: Arc<str>,
+    /// Each with the number of its events that were read.
+    topics: Vec<(Arc<str>, Counter)>,
+    conditions: Conditions,
     batch: Vec<Event>,
     batch_events_max: usize,
-    consumed: Counter,
     pause: ExponentialBackoff,
     context: Context,
 }
 
 impl<H: BatchHandler> ConsumerLoop<H> {
     fn run(mut self) -> Result<(), WorkerError> {
-        if !self.wait_for_topic() {
+        if !self.wait_for_topics() {
             return Ok(());
         }
+        let topics: Vec<&str> = self.topics.iter().map(|(topic, _)| &**topic).collect();
         self.consumer
-            .subscribe(&[&self.topic])
-            .map_err(|source| WorkerError::Kafka { during: "subscribe to the topic", source })?;
+            .subscribe(&topics)
+            .map_err(|source| WorkerError::Kafka { during: "subscribe to the topics", source })?;
         while !self.context.stop.is_requested() {
             self.collect()?;
             if let Some(failure) = self.consumer.context().take_failure() {
@@ -184,18 +230,25 @@ impl<H: BatchHandler> ConsumerLoop<H> {
         }
     }
 
-    /// Blocks until the topic exists: a group that subscribes to a missing topic joins without partitions, and learns
+    /// Blocks until the topics exist: a group that subscribes to a missing topic joins without its partitions, and learns
     /// about them only with a later refresh of its metadata. False if a stop was requested first.
-    fn wait_for_topic(&self) -> bool {
-        while !self.context.stop.is_requested() {
-            match self.consumer.fetch_metadata(Some(&self.topic), TOPIC_TIMEOUT) {
-                Ok(metadata) if metadata.topics().iter().any(|topic| !topic.partitions().is_empty()) => return true,
-                Ok(_) => self.context.readiness.wait_for(GROUP, format!("topic {} does not exist", self.topic)),
-                Err(failure) => self.context.readiness.wait_for(GROUP, format!("Kafka does not answer: {failure}")),
+    fn wait_for_topics(&self) -> bool {
+        let Context { stop, readiness, .. } = &self.context;
+        for (topic, _) in &self.topics {
+            loop {
+                if stop.is_requested() {
+                    return false;
+                }
+                let reason = match self.consumer.fetch_metadata(Some(topic), TOPIC_TIMEOUT) {
+                    Ok(metadata) if metadata.topics().iter().any(|topic| !topic.partitions().is_empty()) => break,
+                    Ok(_) => format!("topic {topic} does not exist"),
+                    Err(failure) => format!("Kafka does not answer: {failure}"),
+                };
+                readiness.wait_for(self.conditions.group, reason);
+                stop.sleep(TOPIC_RETRY);
             }
-            self.context.stop.sleep(TOPIC_RETRY);
         }
-        false
+        !stop.is_requested()
     }
 
     /// Fills the batch with what has arrived, waiting only for the first event.
@@ -205,7 +258,14 @@ impl<H: BatchHandler> ConsumerLoop<H> {
         while self.batch.len() < self.batch_events_max {
             match self.consumer.poll(timeout) {
                 None => break,
-                Some(Ok(message)) => self.batch.push(Event::copy(&message, &self.topic)),
+                Some(Ok(message)) => {
+                    // Few topics: looking each up in turn is cheaper than hashing its name.
+                    let known = self.topics.iter().find(|(topic, _)| **topic == *message.topic());
+                    if let Some((topic, consumed)) = known {
+                        consumed.inc();
+                        self.batch.push(Event::copy(&message, topic));
+                    }
+                }
                 Some(Err(source @ KafkaError::MessageConsumptionFatal(_))) => {
                     return Err(WorkerError::Kafka { during: "consume", source });
                 }
@@ -218,12 +278,11 @@ impl<H: BatchHandler> ConsumerLoop<H> {
             }
             timeout = Duration::ZERO;
         }
-        self.consumed.inc_by(self.batch.len() as u64);
         Ok(())
     }
 
     fn work(&mut self) -> Result<(), WorkerError> {
-        if self.context.commit == CommitTime::BeforeWork && !self.commit_first()? {
+        if self.context.modes.commit == CommitTime::BeforeWork && !self.commit_first()? {
             return Ok(());
         }
         let (stop, failpoint) = (self.context.stop.clone(), self.context.failpoint.clone());
@@ -241,7 +300,7 @@ impl<H: BatchHandler> ConsumerLoop<H> {
             Some(Ok(())) => {
                 self.finished(&self.offsets());
                 self.pause = pauses();
-                self.context.readiness.satisfied(WORK);
+                self.context.readiness.satisfied(self.conditions.work);
                 Ok(())
             }
             Some(Err(failure)) => self.retry(&failure),
@@ -273,7 +332,7 @@ impl<H: BatchHandler> ConsumerLoop<H> {
 
     /// The work before these offsets is done. Where they were committed before it, there is nothing left to commit.
     fn finished(&self, offsets: &Offsets) {
-        if self.context.commit == CommitTime::AfterWork {
+        if self.context.modes.commit == CommitTime::AfterWork {
             self.consumer.context().commits.finished(offsets);
         }
     }
@@ -283,7 +342,7 @@ impl<H: BatchHandler> ConsumerLoop<H> {
         let events = self.batch.len();
         warn!(error = %failure, events, ?pause, "failed to handle a batch, it is read again");
         self.context.metrics.batches_retried.inc();
-        self.context.readiness.wait_for(WORK, failure.to_string());
+        self.context.readiness.wait_for(self.conditions.work, failure.to_string());
         self.finished(&failure.finished);
         self.rewind(&failure.finished)?;
         self.context.stop.sleep(pause);
@@ -301,15 +360,15 @@ impl<H: BatchHandler> ConsumerLoop<H> {
                 positions.advance(&event.topic, event.partition, next);
             }
         }
-        let failed = |partition, offset, source| WorkerError::Rewind {
-            topic: self.topic.to_string(),
+        let failed = |topic: &str, partition, offset, source| WorkerError::Rewind {
+            topic: topic.to_owned(),
             partition,
             offset,
             source,
         };
         for (topic, partition, next) in positions.iter() {
             list.add_partition_offset(topic, partition, Offset::Offset(next))
-                .map_err(|source| failed(partition, next, source))?;
+                .map_err(|source| failed(topic, partition, next, source))?;
         }
         let list = self
             .consumer
@@ -319,7 +378,7 @@ impl<H: BatchHandler> ConsumerLoop<H> {
             let Some(element) = list.find_partition(topic, partition) else {
                 continue;
             };
-            element.error().map_err(|source| failed(partition, next, source))?;
+            element.error().map_err(|source| failed(topic, partition, next, source))?;
         }
         Ok(())
     }

@@ -20,9 +20,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
-/// The readiness condition of the group.
-pub(crate) const GROUP: &str = "group";
-
 /// How long giving up partitions may wait for their last commit. Well below the time that the group waits for its
 /// members (`max.poll.interval.ms`).
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -36,6 +33,8 @@ pub(crate) trait PositionSource: Send + Sync {
 
 /// The context of a group's member. Its callbacks run on the thread that polls, between batches.
 pub(crate) struct GroupContext {
+    /// The readiness condition of the group.
+    condition: &'static str,
     log: ClientLog,
     readiness: Readiness,
     positions: Option<Box<dyn PositionSource>>,
@@ -44,10 +43,15 @@ pub(crate) struct GroupContext {
 }
 
 impl GroupContext {
-    pub(crate) fn new(metrics: Metrics, readiness: Readiness, positions: Option<Box<dyn PositionSource>>) -> Self {
-        readiness.wait_for(GROUP, "not joined yet");
+    pub(crate) fn new(
+        condition: &'static str,
+        metrics: Metrics,
+        readiness: Readiness,
+        positions: Option<Box<dyn PositionSource>>,
+    ) -> Self {
+        readiness.wait_for(condition, "not joined yet");
         let commits = Arc::new(Commits::new(metrics.commits_failed.clone()));
-        Self { log: ClientLog::new(metrics), readiness, positions, commits, failure: Mutex::new(None) }
+        Self { condition, log: ClientLog::new(metrics), readiness, positions, commits, failure: Mutex::new(None) }
     }
 
     /// What made it impossible to go on, if anything did.
@@ -75,7 +79,7 @@ impl GroupContext {
         assigned.map_err(|source| WorkerError::Kafka { during: "take assigned partitions", source })?;
         let assigned = self.commits.assigned(keys(partitions));
         info!(partitions = ?assigned, "joined the group");
-        self.readiness.satisfied(GROUP);
+        self.readiness.satisfied(self.condition);
         Ok(())
     }
 
@@ -87,7 +91,7 @@ impl GroupContext {
             warn!("giving up partitions before their last commit was answered: some events may be handled again");
         }
         if self.commits.revoked(&keys(partitions)) {
-            self.readiness.wait_for(GROUP, "rebalancing");
+            self.readiness.wait_for(self.condition, "rebalancing");
         }
         let unassigned = match consumer.rebalance_protocol() {
             RebalanceProtocol::Cooperative => consumer.incremental_unassign(partitions),

@@ -10,13 +10,15 @@ mod client_log;
 mod commits;
 mod consumer;
 mod group;
+mod ordered;
 mod producer;
 mod settings;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub(crate) use batch::{BatchError, Event, Offsets, finished_offsets};
-pub(crate) use consumer::{BatchHandler, CommitTime, ConsumerSettings, spawn_consumer};
+pub(crate) use consumer::{BatchHandler, CommitTime, Conditions, ConsumerSettings, spawn_consumer, spawn_consumer_as};
 pub(crate) use group::PositionSource;
+pub(crate) use ordered::{ORDERED, OrderedProducer, Publication};
 pub(crate) use producer::{EventProducer, Outgoing, acknowledged, is_queue_full};
 pub(crate) use settings::KafkaSettings;

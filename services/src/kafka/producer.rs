@@ -1,6 +1,7 @@
 //! The producer: idempotent, acknowledged by every in-sync replica, partitioned by key as Java clients do.
 
 use super::client_log::ClientLog;
+use super::ordered::Publication;
 use super::settings::KafkaSettings;
 use crate::error::RunError;
 use crate::metrics::Metrics;
@@ -64,6 +65,13 @@ impl EventProducer {
         let trace = event.trace.header();
         let headers = OwnedHeaders::new_with_capacity(1).insert(Header { key: TRACEPARENT, value: Some(&trace) });
         let record = FutureRecord::to(event.topic).key(event.key).payload(event.payload).headers(headers);
+        self.client.send_result(record).map_err(|(failure, _)| failure)
+    }
+
+    /// As `send`, for an event that has its headers already, and perhaps no key or no payload.
+    pub(crate) fn send_as_it_is(&self, event: &Publication<'_>) -> KafkaResult<DeliveryFuture> {
+        let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(event.topic).headers(event.headers.clone());
+        (record.key, record.payload) = (event.key, event.payload);
         self.client.send_result(record).map_err(|(failure, _)| failure)
     }
 

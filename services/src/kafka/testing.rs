@@ -11,6 +11,7 @@ pub(crate) fn event(topic: &str, partition: i32, offset: i64, key: &str, payload
         offset,
         key: Some(key.as_bytes().to_vec()),
         payload: Some(payload.as_bytes().to_vec()),
+        headers: None,
         trace: None,
     }
 }

@@ -9,12 +9,12 @@ use crate::config::{ConfigError, Environment};
 use crate::error::RunError;
 use crate::kafka::{ConsumerSettings, spawn_consumer};
 use crate::service::{Context, Running};
-use axum::Router;
 use dispatch::Dispatch;
 use mailbox::Mailbox;
 use reqwest::Url;
 use std::time::Duration;
 use tracing::info;
+use utoipa_axum::router::OpenApiRouter;
 
 #[derive(Debug, Clone)]
 struct Settings {
@@ -31,11 +31,8 @@ struct Settings {
 
 impl Settings {
     fn read(environment: &Environment) -> Result<Self, ConfigError> {
-        let consumer = ConsumerSettings {
-            topic: environment.text("ORDER_PROCESSED_TOPIC", "order-processed"),
-            group: environment.text("GROUP_ID", "notification"),
-            batch_events_max: environment.parse("BATCH_EVENTS_MAX", 256, "1 to 50000", |n| (1..=50_000).contains(n))?,
-        };
+        let topics = vec![environment.text("ORDER_PROCESSED_TOPIC", "order-processed")];
+        let consumer = ConsumerSettings::read(environment, topics, "notification", 256)?;
         let concurrency = environment.parse("MAILBOX_CONCURRENCY", 32, "1 to 1024", |n| (1..=1024).contains(n))?;
         // Far below max.poll.interval.ms (5 minutes): within it the batch must come to an end.
         let retry_seconds = environment.parse("MAILBOX_RETRY_SECONDS", 20, "1 to 120", |n| (1..=120).contains(n))?;
@@ -78,7 +75,7 @@ pub(crate) fn start(environment: &Environment, context: &Context) -> Result<Runn
     };
     let handler = Dispatch::new(mailbox, settings.concurrency, context.metrics.clone());
     let worker = spawn_consumer(&settings.consumer, handler, None, context)?;
-    Ok(Running { routes: Router::new(), worker })
+    Ok(Running::with(OpenApiRouter::new(), worker))
 }
 
 #[cfg(test)]

@@ -17,12 +17,14 @@ use crate::service::{Context, Running};
 use crate::trace::ambient_seed;
 use crate::worker::Worker;
 use arrivals::Shape;
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
+use axum::extract::State;
 use publisher::Publisher;
-use stats::Stats;
+use stats::{Stats, Summary};
 use std::sync::Arc;
 use tracing::info;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// A rate beyond which the schedule would be finer than a microsecond.
 const RATE_MAX: f64 = 1_000_000.0;
@@ -72,8 +74,13 @@ pub(crate) fn start(environment: &Environment, context: &Context) -> Result<Runn
     let stats = Arc::new(Stats::new(settings.total));
     let publisher = Publisher::new(settings, producer, Arc::clone(&stats), context.clone());
     let worker = Worker::spawn("publisher", move || publisher.run())?;
-    let routes = Router::new().route("/stats", get(move || async move { Json(stats.summary()) }));
-    Ok(Running { routes, worker })
+    Ok(Running::with(OpenApiRouter::new().routes(routes!(summary)).with_state(stats), worker))
+}
+
+/// What became of the orders.
+#[utoipa::path(get, path = "/stats", responses((status = OK, body = Summary)))]
+async fn summary(State(stats): State<Arc<Stats>>) -> Json<Summary> {
+    Json(stats.summary())
 }
 
 #[cfg(test)]

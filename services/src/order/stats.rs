@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use utoipa::ToSchema;
 
 /// Counters that the publisher writes and requests read.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub(crate) struct Stats {
 }
 
 /// One reading of the counters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Summary {
     /// Orders that were made.
     pub(crate) accepted: u64,

@@ -1,4 +1,5 @@
-//! The tracker: keeps an audit trail of every event on `orders`, and answers what became of an order.
+//! The tracker: keeps an audit trail of every event on its topic, and answers what became of an order. So do the three
+//! domains of the platform, each on a topic and in a group of its own: none knows of the others.
 //!
 //! Map: `audit_trail` (the store: batched writes, reads by order and by position), `api` (the HTTP paths).
 
@@ -23,21 +24,38 @@ struct Settings {
     store: StoreSettings,
 }
 
+/// Whose events are tracked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Domain {
+    /// Of the store's file.
+    name: &'static str,
+    /// The variable that names the topic, and the topic.
+    topic: (&'static str, &'static str),
+    group: &'static str,
+}
+
+impl Domain {
+    pub(crate) const TRACKER: Self =
+        Self { name: "tracker", topic: ("ORDERS_TOPIC", "orders"), group: "order-tracker" };
+    pub(crate) const ORDERS: Self =
+        Self { name: "orders-service", topic: ("ORDERS_TOPIC", "orders"), group: "orders-service" };
+    pub(crate) const PAYMENTS: Self =
+        Self { name: "payments-service", topic: ("PAYMENTS_TOPIC", "payments"), group: "payments-service" };
+    pub(crate) const SHIPPING: Self =
+        Self { name: "shipping-service", topic: ("SHIPPING_TOPIC", "shipping"), group: "shipping-service" };
+}
+
 impl Settings {
-    fn read(environment: &Environment) -> Result<Self, ConfigError> {
-        let consumer = ConsumerSettings {
-            topic: environment.text("ORDERS_TOPIC", "orders"),
-            group: environment.text("GROUP_ID", "order-tracker"),
-            batch_events_max: environment
-                .parse("BATCH_EVENTS_MAX", 5000, "1 to 50000", |n| (1..=50_000).contains(n))?,
-        };
-        Ok(Self { consumer, store: StoreSettings::read("tracker", environment)? })
+    fn read(domain: Domain, environment: &Environment) -> Result<Self, ConfigError> {
+        let topics = vec![environment.text(domain.topic.0, domain.topic.1)];
+        let consumer = ConsumerSettings::read(environment, topics, domain.group, 5000)?;
+        Ok(Self { consumer, store: StoreSettings::read(domain.name, environment)? })
     }
 }
 
 /// Starts the service.
-pub(crate) async fn start(environment: &Environment, context: &Context) -> Result<Running, RunError> {
-    let settings = Settings::read(environment)?;
+pub(crate) async fn start(domain: Domain, environment: &Environment, context: &Context) -> Result<Running, RunError> {
+    let settings = Settings::read(domain, environment)?;
     let migrations = sqlx::migrate!("migrations/tracker");
     let trail = AuditTrail::new(settings.store.open(Durability::EveryTransaction, &migrations).await?);
     let handler = Tracking {
@@ -47,7 +65,7 @@ pub(crate) async fn start(environment: &Environment, context: &Context) -> Resul
         repeated: context.metrics.counter("orders_repeated", "Events that were in the audit trail already"),
     };
     let worker = spawn_consumer(&settings.consumer, handler, None, context)?;
-    Ok(Running { routes: api::routes(trail), worker })
+    Ok(Running::with(api::routes(trail), worker))
 }
 
 struct Tracking {

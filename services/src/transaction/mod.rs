@@ -7,32 +7,19 @@ use crate::config::{ConfigError, Environment};
 use crate::domain::{OrderDetails, OrderProcessed};
 use crate::error::RunError;
 use crate::kafka::{
-    BatchError, BatchHandler, ConsumerSettings, Event, EventProducer, Outgoing, acknowledged, finished_offsets,
-    is_queue_full, spawn_consumer,
+    BatchError, BatchHandler, ConsumerSettings, Event, EventProducer, ORDERED, Outgoing, acknowledged,
+    finished_offsets, is_queue_full, spawn_consumer,
 };
 use crate::malformed::Malformed;
 use crate::metrics::{Metrics, TopicLabel};
 use crate::service::{Context, Running};
 use crate::trace::TraceIds;
-use axum::Router;
 use prometheus_client::metrics::counter::Counter;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::future_producer::DeliveryFuture;
 use thiserror::Error;
 use tracing::{debug, info};
-
-const DEFAULTS: [(&str, &str); 4] = [
-    // The batch is complete when it is sent: waiting for company only adds latency.
-    ("linger.ms", "1"),
-    // Never give up on an order that the broker may still take: to send it again later would put it behind the
-    // user's next one. A stop ends the waiting.
-    ("message.timeout.ms", "0"),
-    // When the broker refuses an order for good, stop before the next one is sent: the client would go on behind the
-    // gap, and the order, tried again, would come after the user's next one. The producer is then replaced. What is
-    // already on its way cannot be stopped, hence one request at a time; a batch fills it.
-    ("enable.gapless.guarantee", "true"),
-    ("max.in.flight.requests.per.connection", "1"),
-];
+use utoipa_axum::router::OpenApiRouter;
 
 #[derive(Debug, Clone)]
 struct Settings {
@@ -42,12 +29,8 @@ struct Settings {
 
 impl Settings {
     fn read(environment: &Environment) -> Result<Self, ConfigError> {
-        let consumer = ConsumerSettings {
-            topic: environment.text("ORDER_DETAILS_TOPIC", "order-details"),
-            group: environment.text("GROUP_ID", "transaction"),
-            batch_events_max: environment
-                .parse("BATCH_EVENTS_MAX", 2000, "1 to 50000", |n| (1..=50_000).contains(n))?,
-        };
+        let topics = vec![environment.text("ORDER_DETAILS_TOPIC", "order-details")];
+        let consumer = ConsumerSettings::read(environment, topics, "transaction", 2000)?;
         Ok(Self { consumer, processed_topic: environment.text("ORDER_PROCESSED_TOPIC", "order-processed") })
     }
 }
@@ -56,7 +39,7 @@ impl Settings {
 pub(crate) fn start(environment: &Environment, context: &Context) -> Result<Running, RunError> {
     let settings = Settings::read(environment)?;
     let handler = Pricing {
-        producer: EventProducer::create(&context.kafka, &DEFAULTS, &context.metrics)?,
+        producer: EventProducer::create(&context.kafka, &ORDERED, &context.metrics)?,
         produced: context.metrics.produced.get_or_create(&TopicLabel::new(&settings.processed_topic)).clone(),
         failed: context.metrics.produce_failed.get_or_create(&TopicLabel::new(&settings.processed_topic)).clone(),
         topic: settings.processed_topic,
@@ -65,7 +48,7 @@ pub(crate) fn start(environment: &Environment, context: &Context) -> Result<Runn
         payload: Vec::with_capacity(256),
     };
     let worker = spawn_consumer(&settings.consumer, handler, None, context)?;
-    Ok(Running { routes: Router::new(), worker })
+    Ok(Running::with(OpenApiRouter::new(), worker))
 }
 
 struct Pricing {

@@ -26,6 +26,7 @@ pub(crate) struct Stored {
     pub(crate) key: String,
     pub(crate) payload: String,
     pub(crate) traceparent: Option<String>,
+    pub(crate) headers: BTreeMap<String, String>,
 }
 
 impl Stored {
@@ -117,6 +118,12 @@ impl Cluster {
                     traceparent: message.headers().and_then(|headers| {
                         headers.iter().find(|header| header.key == "traceparent").map(|header| text(header.value))
                     }),
+                    headers: message
+                        .headers()
+                        .map(|headers| {
+                            headers.iter().map(|header| (header.key.to_owned(), text(header.value))).collect()
+                        })
+                        .unwrap_or_default(),
                 }),
                 Err(KafkaError::PartitionEOF(_)) => at_end += 1,
                 Err(failure) => panic!("failed to read {topic}: {failure}"),

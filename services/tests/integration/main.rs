@@ -5,13 +5,23 @@
 
 mod cluster;
 mod mailbox;
+#[path = "../support/postgres.rs"]
+mod postgres;
 mod process;
+mod redis;
+mod shop;
+mod stand_in;
 
 mod analytics;
 mod billing;
+mod fanout;
 mod notification;
 mod order;
+mod platform;
 mod start;
+mod storefront;
+mod storefront_crashes;
+mod storefront_outages;
 mod tracker;
 mod transaction;
 
@@ -38,6 +48,11 @@ fn main() -> ExitCode {
         analytics::TESTS,
         tracker::TESTS,
         billing::TESTS,
+        fanout::TESTS,
+        platform::TESTS,
+        storefront::TESTS,
+        storefront_crashes::TESTS,
+        storefront_outages::TESTS,
     ];
     let trials = tests.concat().into_iter().map(|(name, test)| {
         Trial::test(name, move || {

@@ -97,10 +97,32 @@ impl Service {
         service
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     pub(crate) fn get(&self, path: &str) -> Answer {
+        self.send(&reqwest::Method::GET, path, &[], "")
+    }
+
+    /// Posts JSON; headers may say otherwise.
+    pub(crate) fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        self.send(&reqwest::Method::POST, path, headers, body)
+    }
+
+    /// Sends any request. What is posted is JSON unless a header says otherwise.
+    pub(crate) fn send(&self, method: &reqwest::Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let url = format!("http://{}{path}", self.address);
+        let mut request = reqwest::Client::new().request(method.clone(), &url).body(body.to_owned());
+        if !headers.iter().any(|(name, _)| *name == "content-type") {
+            request = request.header("content-type", "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         self.runtime.block_on(async {
-            let response = reqwest::get(&url).await.unwrap_or_else(|failure| panic!("GET {url}: {failure}"));
+            let response = request.send().await.unwrap_or_else(|failure| panic!("{method} {url}: {failure}"));
             let status = response.status().as_u16();
             let content_type = response
                 .headers()

@@ -17,7 +17,8 @@ fn an_unknown_service_is_refused() {
     assert_eq!(refusal.code, Some(2));
     assert_eq!(
         refusal.explanation,
-        "error: unknown service \"billing\"\n  allowed: analytics, notification, order, tracker, transaction\n"
+        "error: unknown service \"billing\"\n  allowed: analytics, inventory, notification, order, orders-service, payment, \
+         payments-service, shipping-service, tracker, transaction\n"
     );
 }
 
@@ -25,7 +26,16 @@ fn a_wrong_variable_is_refused() {
     for (service, variable, value, allowed) in [
         ("order", "ORDERS_PER_SECOND", "fast", "a number above 0, up to 1000000"),
         ("order", "LOG_LEVEL", "loud", "info, error, warn, debug, trace"),
-        ("tracker", "DATABASE_URL", "mysql://x", "sqlite://FILE or sqlite:///ABSOLUTE/FILE"),
+        (
+            "tracker",
+            "DATABASE_URL",
+            "mysql://x",
+            "sqlite://FILE, sqlite:///ABSOLUTE/FILE or \
+            postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE[?host=SOCKET_FOLDER]",
+        ),
+        ("payment", "PAYMENT_PROVIDER_URL", "bank", "http://HOST[:PORT][/PATH], or unset to let the log play it"),
+        ("inventory", "CATALOGUE", "tea", "PRODUCT_ID=STOCK,... with each id once and a stock from 0 to 1000000000000"),
+        ("payment", "SYSTEM", "billing", "fanout, storefront, where there is a service payment"),
         ("transaction", "HTTP_ADDR", "8080", "an address and a port, such as 127.0.0.1:8080; port 0 takes a free one"),
         ("notification", "KAFKA_GROUP_ID", "mine", "unset; GROUP_ID names the group"),
     ] {

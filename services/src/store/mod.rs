@@ -1,0 +1,227 @@
+//! The store of a service: a database of its own, opened and migrated before the service reads its first event.
+//!
+//! SQLite in a file by default, PostgreSQL when `DATABASE_URL` says so, with the same statements and the same migrations on
+//! both: parameters are `$1`, numbers `BIGINT`, and everything else `TEXT`. One writer at a time on both, so that what a
+//! transaction reads still holds when it writes, and positions are given out in the order of commits.
+//!
+//! Map: `rows` (many rows with few statements), `counters` (positions), `paging` (ledgers as NDJSON).
+
+mod counters;
+mod paging;
+mod rows;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub(crate) use counters::Positions;
+pub(crate) use paging::{Page, page_routes};
+pub(crate) use rows::{BulkInsert, select_in, texts};
+
+use crate::config::{ConfigError, Environment};
+use crate::error::RunError;
+use backon::{ExponentialBuilder, Retryable};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{Any, AnyPool, Transaction};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A transaction on either database.
+pub(crate) type StoreTransaction = Transaction<'static, Any>;
+
+/// One connection writes; the others answer requests beside it, which WAL and PostgreSQL allow.
+const CONNECTIONS_MAX: u32 = 4;
+
+/// How long a request or a batch waits for one of them before it fails, and is tried again.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The number of PostgreSQL's advisory lock that a writing transaction holds. Any will do: one service has one database.
+const WRITER_LOCK: i64 = 7_425;
+
+/// What every statement of a SQLite connection rests on. 64 MiB of pages (a negative size is in KiB): the indexes of a long
+/// run stay in memory. The busy time-out is for the lock of another process, such as a second instance on the same file.
+const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA cache_size = -65536";
+
+const ALLOWED: &str =
+    "sqlite://FILE, sqlite:///ABSOLUTE/FILE or postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE[?host=SOCKET_FOLDER]";
+
+/// How much a power failure may undo. PostgreSQL undoes nothing unless its administrator said so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// The last transactions. Enough where the store also holds the offsets to resume from: what is undone is redone.
+    Consistent,
+    /// Nothing. Needed where offsets are committed elsewhere, once the store has taken the events before them.
+    EveryTransaction,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Database {
+    Sqlite,
+    Postgres,
+}
+
+/// Where the store is.
+#[derive(Debug, Clone)]
+pub(crate) struct StoreSettings {
+    database: Database,
+    url: String,
+    options: AnyConnectOptions,
+}
+
+/// The store's connections; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    database: Database,
+    pool: AnyPool,
+}
+
+impl StoreSettings {
+    /// Reads `DATABASE_URL`; by default a file named after the service in the working directory.
+    pub(crate) fn read(service: &str, environment: &Environment) -> Result<Self, ConfigError> {
+        let url = environment.text("DATABASE_URL", &format!("sqlite://{service}.db"));
+        let refused =
+            || ConfigError { variable: "DATABASE_URL".to_owned(), value: url.clone(), allowed: ALLOWED.to_owned() };
+        let (scheme, place) = url.split_once("://").ok_or_else(refused)?;
+        // A database in memory would lose, with the process, what its group has already committed.
+        let in_memory = url.contains(":memory:") || url.contains("mode=memory");
+        let (database, address) = match scheme {
+            "sqlite" if !in_memory && !place.is_empty() => {
+                let separator = if place.contains('?') { '&' } else { '?' };
+                (Database::Sqlite, format!("{url}{separator}mode=rwc"))
+            }
+            "postgres" | "postgresql" => (Database::Postgres, url.clone()),
+            _ => return Err(refused()),
+        };
+        let options = AnyConnectOptions::from_str(&address).map_err(|_| refused())?;
+        Ok(Self { database, url, options })
+    }
+
+    /// Says that the store cannot be used.
+    pub(crate) fn failure(&self, source: sqlx::Error) -> RunError {
+        RunError::Store { url: without_password(&self.url), source }
+    }
+
+    /// Opens the store and brings its tables up to date.
+    pub(crate) async fn open(self, durability: Durability, migrations: &Migrator) -> Result<Store, RunError> {
+        let Self { database, url, options } = self;
+        sqlx::any::install_default_drivers();
+        let pool = AnyPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(ACQUIRE_TIMEOUT);
+        let pool = match database {
+            Database::Postgres => pool,
+            Database::Sqlite => pool.after_connect(move |connection, _| {
+                Box::pin(async move {
+                    sqlx::raw_sql(SQLITE_SETTINGS).execute(&mut *connection).await?;
+                    let synchronous = match durability {
+                        Durability::Consistent => "PRAGMA synchronous = NORMAL",
+                        Durability::EveryTransaction => "PRAGMA synchronous = FULL",
+                    };
+                    sqlx::raw_sql(synchronous).execute(&mut *connection).await?;
+                    Ok(())
+                })
+            }),
+        };
+        let pool = match pool.connect_with(options).await {
+            Ok(pool) => pool,
+            Err(source) => return Err(RunError::Store { url: without_password(&url), source }),
+        };
+        // Another instance may be migrating the same file this moment; then its tables are there at the next look.
+        let pauses =
+            ExponentialBuilder::new().with_min_delay(Duration::from_millis(20)).with_jitter().with_max_times(6);
+        let migrated = (|| migrations.run(&pool))
+            .retry(pauses)
+            .when(|failure| matches!(failure, MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)))
+            .await;
+        match migrated {
+            Ok(()) => Ok(Store { database, pool }),
+            Err(source) => Err(RunError::Migrate { url: without_password(&url), source }),
+        }
+    }
+}
+
+impl Store {
+    /// For statements that only read.
+    pub(crate) fn pool(&self) -> &AnyPool {
+        &self.pool
+    }
+
+    /// Begins a transaction that may write. It waits for the one before it, in this process or another, and does so before
+    /// it reads anything.
+    ///
+    /// # Cancel safety
+    /// A transaction that is dropped is rolled back.
+    pub(crate) async fn begin(&self) -> Result<StoreTransaction, sqlx::Error> {
+        match self.database {
+            Database::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await,
+            Database::Postgres => {
+                let mut transaction = self.pool.begin().await?;
+                // The function answers nothing, which the driver has no type for: hence the text.
+                sqlx::query("SELECT CAST(pg_advisory_xact_lock($1) AS TEXT)")
+                    .bind(WRITER_LOCK)
+                    .execute(&mut *transaction)
+                    .await?;
+                Ok(transaction)
+            }
+        }
+    }
+}
+
+/// The migrations of a service's own tables, behind those that every service with an outbox and an inbox has.
+pub(crate) fn with_shared(own: &Migrator) -> Migrator {
+    let shared = sqlx::migrate!("migrations/shared");
+    Migrator::with_migrations(shared.iter().chain(own.iter()).cloned().collect())
+}
+
+/// The URL as it may be shown.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    match authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')) {
+        Some((user, password)) => {
+            let after = &rest[user.len() + 1 + password.len()..];
+            format!("{scheme}://{user}:***{after}")
+        }
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_and_postgres_are_allowed() {
+        assert!(StoreSettings::read("tracker", &Environment::default()).is_ok());
+        assert!(StoreSettings::read("tracker", &Environment::from_iter([("DATABASE_URL", "postgres://h/d")])).is_ok());
+        for url in ["mysql://localhost/tracker", "sqlite::memory:", "sqlite://:memory:", "sqlite://", "tracker.db"] {
+            let error = StoreSettings::read("tracker", &Environment::from_iter([("DATABASE_URL", url)])).unwrap_err();
+            assert_eq!(error.value, url);
+            assert_eq!(error.allowed, ALLOWED);
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        for (url, shown) in [
+            ("postgres://ada:secret@host:5432/orders", "postgres://ada:***@host:5432/orders"),
+            ("postgres://ada@host/orders", "postgres://ada@host/orders"),
+            ("sqlite:///var/lib/a@b:c.db", "sqlite:///var/lib/a@b:c.db"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+    }
+
+    #[tokio::test]
+    async fn of_two_writers_one_waits_for_the_other() {
+        for place in testing::places() {
+            let store = place.open(&with_shared(&Migrator::with_migrations(Vec::new()))).await;
+            let mut first = store.begin().await.unwrap();
+            let other = store.clone();
+            let second = tokio::spawn(async move {
+                let mut second = other.begin().await.unwrap();
+                Positions::Outbox.take(&mut second, 1).await.unwrap()
+            });
+            let taken = Positions::Outbox.take(&mut first, 10).await.unwrap();
+            first.commit().await.unwrap();
+            assert_eq!((taken, second.await.unwrap()), (1, 11), "the second saw what the first committed");
+        }
+    }
+}
