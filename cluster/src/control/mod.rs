@@ -5,21 +5,26 @@
 
 mod disturbances;
 mod held;
+mod interventions;
 pub mod messages;
 mod routes;
 mod rules;
 
 use crate::handle::Cluster;
+use crate::interventions::Patience;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
-/// A server for one cluster. Dropping it stops it, and ends the rules that were made through it.
+/// A server for one cluster. Dropping it stops it, ends the rules that were made through it, and calls off what its clients
+/// are at.
 #[derive(Debug)]
 pub struct ControlServer {
     address: SocketAddr,
+    /// Of whatever is done to the cluster by a client.
+    patience: Patience,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -35,9 +40,11 @@ impl ControlServer {
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
+        let patience = Patience::at_most(interventions::PATIENCE);
+        let mine = patience.clone();
         let serve = async move {
             let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-            let serving = axum::serve(listener, routes::router(cluster));
+            let serving = axum::serve(listener, routes::router(cluster, mine));
             tokio::select! {
                 // It ends only with its listener.
                 _ = serving => {}
@@ -46,7 +53,7 @@ impl ControlServer {
         };
         let thread = std::thread::Builder::new().name("shakedown-control".to_owned());
         let thread = thread.spawn(move || runtime.block_on(serve))?;
-        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, patience, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Where it listens.
@@ -58,6 +65,7 @@ impl ControlServer {
 
 impl Drop for ControlServer {
     fn drop(&mut self) {
+        self.patience.call_off();
         if let Some(stop) = self.stop.take() {
             // The thread may be gone already, after a panic of its own.
             let _ = stop.send(());

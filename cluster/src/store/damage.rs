@@ -32,7 +32,31 @@ pub enum Damage {
     LostLog,
 }
 
+impl std::fmt::Display for Damage {
+    /// `flipped-bit 25`, `torn-tail 40`, `lost-segment 0 to 99`, `lost-log`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())?;
+        match self {
+            Self::FlippedBit { offset } => write!(f, " {offset}"),
+            Self::TornTail { bytes } => write!(f, " {bytes}"),
+            Self::LostBatches { from, below } => write!(f, " {from} to {}", below - 1),
+            Self::LostLog => Ok(()),
+        }
+    }
+}
+
 impl Damage {
+    /// The damage as scenarios call it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::FlippedBit { .. } => "flipped-bit",
+            Self::TornTail { .. } => "torn-tail",
+            Self::LostBatches { .. } => "lost-segment",
+            Self::LostLog => "lost-log",
+        }
+    }
+
     /// Whether it can be done under the feet of a node that runs. One that has opened a file keeps it, whatever becomes of
     /// its name.
     pub(crate) const fn needs_rest(self) -> bool {

@@ -2,8 +2,8 @@
 
 use super::contract::{Backend, BackendError, BrokerFaults, ClusterPlan, RunningCluster};
 use shakedown_cluster::{
-    Cluster, ClusterEvent, Condition, DiskFault, Disturbance, Fault, FaultError, NodeFault, Role, Rule, RuleGuard,
-    Strike, Watch,
+    Cluster, ClusterEvent, Condition, Damage, DiskFault, Disturbance, Fault, FaultError, NodeFault, Role, Rule,
+    RuleGuard, Strike, Watch,
 };
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -29,6 +29,10 @@ impl Backend for Embedded {
                 NodeFault::Disk(DiskFault::WriteErrors),
                 NodeFault::Disk(DiskFault::ReadErrors),
                 NodeFault::Disk(DiskFault::SlowSync { by: Duration::ZERO }),
+                NodeFault::Damage(Damage::FlippedBit { offset: 0 }),
+                NodeFault::Damage(Damage::TornTail { bytes: 0 }),
+                NodeFault::Damage(Damage::LostBatches { from: 0, below: 0 }),
+                NodeFault::Damage(Damage::LostLog),
             ],
             roles: &[
                 "broker(ID)",
@@ -37,6 +41,10 @@ impl Backend for Embedded {
                 "followers(TOPIC/PARTITION)",
                 "controller",
                 "group-coordinator(GROUP)",
+                "all",
+                "one",
+                "minority",
+                "majority",
             ],
             inside: true,
         }

@@ -3,10 +3,14 @@
 //! What a fault waits for is in [`super::pending`]. Brokers are hit by the back end, in the very step in which messages
 //! have been produced where that is what the fault waits for; services are hit from here.
 
+mod standing;
+
 use super::error::RunError;
 use super::fleet::{Fleet, Instance, Strike as Met};
+use super::intervening::Intervening;
 use super::pending::{Moment, Pending, waits_for};
 use super::readiness;
+use super::rolling::Rolling;
 use super::session::Session;
 use crate::backend::RunningCluster;
 use crate::scenario::deed::Deed;
@@ -53,6 +57,10 @@ enum Hit<'a> {
     Requests(RuleGuard),
     /// Links, connections or a clock, for as long as it is open.
     Disturbed(Fault),
+    /// Whatever a client of the cluster does until it is called off.
+    Intervening(Intervening),
+    /// Brokers, one after another.
+    Rolling(Rolling),
 }
 
 impl<'a> Nemesis<'a> {
@@ -112,6 +120,8 @@ impl<'a> Nemesis<'a> {
     pub fn advance(&mut self) -> Result<(), RunError> {
         self.count_first_hits();
         self.begin_late_rules();
+        self.hear_of_interventions()?;
+        self.roll_on()?;
         while let Some(index) = self.open.iter().position(|open| self.is_over(open)) {
             let open = self.open.remove(index);
             self.heal(open)?;
@@ -127,6 +137,8 @@ impl<'a> Nemesis<'a> {
                         index += 1;
                     }
                 }
+                // It is tried from here until there is something to hit.
+                Moment::Struck(Err(FaultError::NothingThere { .. })) => index += 1,
                 Moment::Struck(strike) => {
                     let pending = self.pending.remove(index);
                     let strike = strike.map_err(|source| broken(&pending.fault, source))?;
@@ -147,7 +159,9 @@ impl<'a> Nemesis<'a> {
         for open in std::mem::take(&mut self.open) {
             self.heal(open)?;
         }
-        let on_brokers = |fault: &FaultRule| matches!(&fault.deed, Deed::Hit { target: FaultTarget::Broker(_), .. });
+        let on_brokers = |fault: &FaultRule| {
+            matches!(&fault.deed, Deed::Hit { target: FaultTarget::Broker(_), .. } | Deed::RollingRestart(_))
+        };
         let brokers = self.session.plan.scenario.faults.iter().any(on_brokers);
         if brokers { self.settle() } else { Ok(()) }
     }
@@ -160,10 +174,16 @@ impl<'a> Nemesis<'a> {
 
     /// Whether its time to be healed has come.
     fn is_over(&self, open: &OpenFault<'_>) -> bool {
+        match &open.hit {
+            // What is over by itself excuses nothing any more.
+            Hit::Intervening(intervening) if intervening.is_over() => return true,
+            Hit::Rolling(rolling) if rolling.is_done() => return true,
+            _ => {}
+        }
         let Some(heal) = open.fault.heal else { return false };
         // A rule that holds requests is over so long after it hit the first of them.
         let from = match heal.then {
-            None if matches!(open.hit, Hit::Requests(_)) => self.struck[open.place],
+            None if matches!(open.hit, Hit::Requests(_) | Hit::Intervening(_)) => self.struck[open.place],
             None => Some(open.began),
             Some(fault) => self.struck.get(fault).copied().flatten(),
         };
@@ -195,6 +215,17 @@ impl<'a> Nemesis<'a> {
                 self.struck[place] = Some(Instant::now());
                 return Ok(true);
             }
+            Deed::Intervene(intervention) => {
+                let intervening = Intervening::start(intervention.clone(), self.bootstrap)
+                    .map_err(RunError::io("start the thread of an intervention"))?;
+                self.stand(place, fault, Hit::Intervening(intervening));
+                return Ok(true);
+            }
+            Deed::RollingRestart(role) => {
+                let rolling = Rolling::of(role, &self.session.plan.scenario);
+                self.stand(place, fault, Hit::Rolling(rolling));
+                return Ok(true);
+            }
         };
         match target {
             FaultTarget::Service { name, instance } => {
@@ -206,7 +237,7 @@ impl<'a> Nemesis<'a> {
                     self.has_struck(place, fault, strike);
                     Ok(true)
                 }
-                Err(FaultError::Nobody { .. }) => Ok(false),
+                Err(FaultError::Nobody { .. } | FaultError::NothingThere { .. }) => Ok(false),
                 Err(source) => Err(broken(&fault, source)),
             },
         }
@@ -321,13 +352,26 @@ impl<'a> Nemesis<'a> {
                 strike
             }
             // Validation leaves these to brokers: a process of ours has no disk and no links of its own.
-            FaultAction::PowerLoss | FaultAction::Isolate | FaultAction::Disk(_) => Met::Down,
+            FaultAction::PowerLoss | FaultAction::Isolate | FaultAction::Disk(_) | FaultAction::Damage(_) => Met::Down,
         }
     }
 
-    fn heal(&mut self, open: OpenFault<'_>) -> Result<(), RunError> {
+    fn heal(&mut self, mut open: OpenFault<'a>) -> Result<(), RunError> {
         let name = open.fault.to_string();
+        if let Hit::Intervening(intervening) = &mut open.hit {
+            intervening.end();
+            self.hear_of(&open)?;
+            self.session.journal.healed(&name, "over");
+            return Ok(());
+        }
         match open.hit {
+            Hit::Intervening(_) => {}
+            Hit::Rolling(rolling) => {
+                if let Some(id) = rolling.down() {
+                    self.cluster.undo(FaultAction::Kill, id).map_err(|source| broken(&open.fault, source))?;
+                }
+                self.session.journal.healed(&name, rolling.summary());
+            }
             Hit::Requests(guard) => {
                 self.count_first_hit(open.place, &open.fault, &guard);
                 let hits = guard.end();

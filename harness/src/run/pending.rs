@@ -33,6 +33,10 @@ pub(super) fn waits_for(fault: &FaultRule) -> Option<WatchFor> {
         Condition::Produced { topic, nth } => Some(Produced { topic, count: nth }.into()),
         Condition::Requested { selector, nth } => Some(WatchFor::Requested { selector, nth }),
         Condition::Struck { .. } => None,
+        Condition::Consumed { topic, group, nth } => Some(WatchFor::Consumed { topic, group, count: nth }),
+        Condition::InSync { topic, partition, at_most } => Some(WatchFor::InSync { topic, partition, at_most }),
+        Condition::Rebalancing { group } => Some(WatchFor::Rebalancing { group }),
+        Condition::Message(message) => Some(WatchFor::Message(message)),
     }
 }
 
@@ -65,7 +69,7 @@ impl Pending {
         let since = match trigger.when {
             None => return if late { Moment::Now } else { Moment::NotYet },
             Some(Condition::Struck { fault, .. }) => struck.get(fault).copied().flatten(),
-            Some(Condition::Produced { .. } | Condition::Requested { .. }) => match self.look(late) {
+            Some(_) => match self.look(late) {
                 Some(moment) => return moment,
                 None => self.happened,
             },

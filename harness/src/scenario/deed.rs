@@ -1,7 +1,7 @@
 //! What a fault does, and how that is called.
 
 use super::model::{FaultAction, FaultTarget};
-use shakedown_cluster::{Disturbance, Effect, Rule, Selector, error_name};
+use shakedown_cluster::{Disturbance, Effect, Intervention, Role, Rule, Selector, error_name};
 use std::fmt;
 use std::time::Duration;
 
@@ -21,6 +21,10 @@ pub enum Deed {
     Disturb(Disturbance),
     /// Every wall clock moves on, for good.
     AdvanceClock(Duration),
+    /// Something that only a client of the cluster can do: leaders move, members of groups come and go.
+    Intervene(Intervention),
+    /// Brokers die and start again, one after another.
+    RollingRestart(Role),
 }
 
 impl fmt::Display for Deed {
@@ -30,6 +34,8 @@ impl fmt::Display for Deed {
             Self::Hit { action, target } => write!(f, "{} {target}", action.word()),
             Self::Disturb(disturbance) => disturbance.fmt(f),
             Self::AdvanceClock(by) => write!(f, "advance the clock by {by:?}"),
+            Self::Intervene(intervention) => intervention.fmt(f),
+            Self::RollingRestart(role) => write!(f, "rolling restart of {role}"),
             Self::Requests(rule) => {
                 write!(f, "{} {}", Done(&rule.effect), Asked(&rule.selector))?;
                 match (rule.from, rule.times) {

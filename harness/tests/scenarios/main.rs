@@ -11,6 +11,7 @@ mod kcat;
 mod launch;
 mod misbehaviour;
 mod processes;
+mod reach;
 mod tool;
 mod watched;
 
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     trials.extend(launch::trials());
     trials.extend(deaths::trials());
     trials.extend(failover::trials());
+    trials.extend(reach::trials());
     trials.extend(tool::trials());
     trials.extend(kcat::trials());
     trials.extend(agreement::trials());

@@ -5,12 +5,12 @@
 use super::scenario::Capabilities;
 use super::scope::Scope;
 use super::triggers::{self, Names};
-use super::{disturbances, requests};
+use super::{disturbances, interventions, requests};
 use crate::language::document::{Place, Spanned};
 use crate::language::names;
 use crate::language::problem::Problems;
 use crate::language::quantity::Span;
-use crate::language::raw_faults::{RawClients, RawClock, RawFault, RawLinks, RawRequests};
+use crate::language::raw_faults::{RawAction, RawClients, RawClock, RawFault, RawLinks, RawRequests};
 use crate::language::reference::{RoleReference, TargetReference};
 use crate::scenario::deed::Deed;
 use crate::scenario::merge::Merged;
@@ -22,7 +22,24 @@ use std::time::Duration;
 const SERVICE_ACTIONS: [FaultAction; 3] = [FaultAction::Kill, FaultAction::Pause, FaultAction::Restart];
 
 /// What takes more than a role.
-const OTHERS: [&str; 7] = ["slow-sync", "cut", "delay", "clients", "clock", "advance-clock", "requests"];
+const OTHERS: [&str; 16] = [
+    "slow-sync",
+    "cut",
+    "delay",
+    "clients",
+    "clock",
+    "advance-clock",
+    "requests",
+    "damage",
+    "rolling-restart",
+    "move-leader",
+    "reassign",
+    "elect-unclean",
+    "move-coordinator",
+    "expel",
+    "clash",
+    "rebalance-storm",
+];
 
 /// Whom it does that to.
 const SERVICE_ROLES: [&str; 2] = ["service(NAME)", "instance(NAME, N)"];
@@ -37,6 +54,7 @@ pub(super) fn validate(
     let mut rules: Vec<(Place, FaultRule)> = Vec::new();
     for (index, fault) in merged.faults.iter().enumerate() {
         let trigger = triggers::trigger(merged, scope, &names, index, fault, problems);
+        let trigger = trigger.filter(|_| can_wait(fault, capabilities, problems));
         let heal = triggers::heal(&names, index, fault, problems);
         let Some(deed) = deed(fault, problems) else { continue };
         let (action, role) = match deed {
@@ -44,6 +62,11 @@ pub(super) fn validate(
             other => {
                 let place = fault.value.action.place;
                 let deed = other_deed(&other, place, scope, capabilities, problems);
+                if let (Some(Deed::Intervene(once)), Some(heal)) = (&deed, &fault.value.heal)
+                    && once.is_momentary()
+                {
+                    problems.add(heal.place, "this fault is over at once", "never used", "leave `heal` out");
+                }
                 if let (Some(trigger), Some(heal), Some(deed)) = (trigger, heal, deed) {
                     rules.push((place, FaultRule { trigger, deed, heal }));
                 }
@@ -79,8 +102,21 @@ fn quoted(rule: &FaultRule) -> String {
     match &rule.deed {
         Deed::Hit { target: FaultTarget::Service { name, .. }, .. } => format!("`{name}`"),
         Deed::Hit { target: FaultTarget::Broker(role), .. } => format!("`{role}`"),
-        Deed::Requests(_) | Deed::Disturb(_) | Deed::AdvanceClock(_) => rule.deed.to_string(),
+        _ => rule.deed.to_string(),
     }
+}
+
+/// Whether the back end sees what the fault waits for.
+fn can_wait(fault: &Spanned<RawFault>, capabilities: Capabilities<'_>, problems: &mut Problems<'_>) -> bool {
+    let Some(when) = &fault.value.when else { return true };
+    let has_key = when.value.produced.as_ref().is_some_and(|produced| produced.value.key.is_some());
+    let inner = [("key", has_key), ("consumed", when.value.consumed.is_some()), ("state", when.value.state.is_some())];
+    let waits = inner.into_iter().find(|(_, waits)| *waits && !capabilities.broker_faults.inside);
+    if let Some((word, _)) = waits {
+        let message = format!("the back end `{}` does not see `{word}`", capabilities.backend);
+        problems.add(when.place, message, "not possible here", "the back end `embedded` does");
+    }
+    waits.is_none()
 }
 
 /// A service that offers the load loses its place in it with its life.
@@ -128,6 +164,8 @@ enum RawDeed<'a> {
     Clients(&'a Spanned<RawClients>),
     Clock(&'a Spanned<RawClock>),
     AdvanceClock(&'a Spanned<Span>),
+    Intervene(interventions::Written<'a>),
+    Rolling(&'a Spanned<RoleReference>),
 }
 
 /// What is done neither to a service nor to a broker.
@@ -141,6 +179,16 @@ fn other_deed(
     if let RawDeed::Requests(requests) = deed {
         return requests::rule(requests, scope, capabilities, problems).map(Deed::Requests);
     }
+    if let RawDeed::Intervene(written) = deed {
+        return interventions::intervention(written, scope, problems).map(Deed::Intervene);
+    }
+    if let RawDeed::Rolling(role) = deed {
+        if !capabilities.broker_faults.can(FaultAction::Kill) {
+            refuse(FaultAction::Kill, role, capabilities, problems);
+            return None;
+        }
+        return interventions::rolling(role, scope, problems).map(Deed::RollingRestart);
+    }
     if !disturbances::possible("links, connections and clocks", place, capabilities, problems) {
         return None;
     }
@@ -149,8 +197,23 @@ fn other_deed(
         RawDeed::Clients(clients) => disturbances::clients(clients, scope, problems).map(Deed::Disturb),
         RawDeed::Clock(clock) => disturbances::clock(clock, scope, problems).map(Deed::Disturb),
         RawDeed::AdvanceClock(by) => Some(Deed::AdvanceClock(by.value.0)),
-        RawDeed::Hit(..) | RawDeed::Requests(_) => None,
+        RawDeed::Hit(..) | RawDeed::Requests(_) | RawDeed::Intervene(_) | RawDeed::Rolling(_) => None,
     }
+}
+
+/// What a client of the cluster is to do.
+fn written(raw: &RawAction) -> impl Iterator<Item = interventions::Written<'_>> {
+    use interventions::Written;
+    let all = [
+        raw.move_leader.as_ref().map(|raw| Written::MoveLeader(&raw.value)),
+        raw.reassign.as_ref().map(|raw| Written::Reassign(&raw.value)),
+        raw.elect_unclean.as_ref().map(|raw| Written::ElectUnclean(&raw.value)),
+        raw.move_coordinator.as_ref().map(|raw| Written::MoveCoordinator(&raw.value)),
+        raw.expel.as_ref().map(|raw| Written::Expel(&raw.value)),
+        raw.clash.as_ref().map(|raw| Written::Clash(&raw.value)),
+        raw.rebalance_storm.as_ref().map(|raw| Written::Storm(&raw.value)),
+    ];
+    all.into_iter().flatten()
 }
 
 fn deed<'a>(fault: &'a Spanned<RawFault>, problems: &mut Problems<'_>) -> Option<RawDeed<'a>> {
@@ -171,7 +234,14 @@ fn deed<'a>(fault: &'a Spanned<RawFault>, problems: &mut Problems<'_>) -> Option
         RawDeed::Hit(FaultAction::Disk(fault), &slow.value.of)
     });
     let hits = all.into_iter().filter_map(|(action, role)| role.as_ref().map(|role| RawDeed::Hit(action, role)));
-    let hits = hits.chain(slow_sync);
+    let damage = match &raw.damage {
+        Some(damage) => {
+            let damaged = interventions::damage(&damage.value, damage.place, problems)?;
+            Some(RawDeed::Hit(FaultAction::Damage(damaged), &damage.value.of))
+        }
+        None => None,
+    };
+    let hits = hits.chain(slow_sync).chain(damage);
     let links = |links, delayed| RawDeed::Links { links, delayed };
     let others = [
         raw.cut.as_ref().map(|cut| links(cut, false)),
@@ -180,8 +250,10 @@ fn deed<'a>(fault: &'a Spanned<RawFault>, problems: &mut Problems<'_>) -> Option
         raw.clock.as_ref().map(RawDeed::Clock),
         raw.advance_clock.as_ref().map(RawDeed::AdvanceClock),
         raw.requests.as_ref().map(RawDeed::Requests),
+        raw.rolling_restart.as_ref().map(RawDeed::Rolling),
     ];
-    let mut given = hits.chain(others.into_iter().flatten());
+    let interventions = written(raw).map(RawDeed::Intervene);
+    let mut given = hits.chain(others.into_iter().flatten()).chain(interventions);
     match (given.next(), given.next()) {
         (Some(only), None) => Some(only),
         (first, _) => {
@@ -247,7 +319,16 @@ fn instance(
 /// Whether somebody can ever play the role.
 pub(super) fn broker_exists(role: &Role, place: Place, scope: &Scope<'_>, problems: &mut Problems<'_>) -> bool {
     match role {
-        Role::Controller => true,
+        Role::Controller | Role::All => true,
+        Role::Drawn { share, .. } => {
+            let brokers = scope.brokers();
+            let exists = share.count(usize::try_from(brokers).unwrap_or(usize::MAX)) > 0;
+            if !exists {
+                let message = format!("a {} of {brokers} brokers is nobody", share.word());
+                problems.add(place, message, "no broker at all", "3 brokers and more have one");
+            }
+            exists
+        }
         Role::Broker(id) => {
             let known = i64::from(*id) <= i64::from(scope.brokers());
             if !known {
@@ -281,7 +362,13 @@ pub(super) fn broker_exists(role: &Role, place: Place, scope: &Scope<'_>, proble
     }
 }
 
-fn partition_exists(topic: &str, partition: i32, place: Place, scope: &Scope<'_>, problems: &mut Problems<'_>) -> bool {
+pub(super) fn partition_exists(
+    topic: &str,
+    partition: i32,
+    place: Place,
+    scope: &Scope<'_>,
+    problems: &mut Problems<'_>,
+) -> bool {
     if !scope.check_topic(topic, place, problems) {
         return false;
     }
