@@ -38,6 +38,12 @@ demo:
 kcat:
     cargo test --locked --package shakedown --test scenarios -- kcat
 
+# Apache Kafka itself: what this machine lacks for it, its nodes as processes, and scenarios on them.
+apache:
+    cargo run --release --locked -- doctor --fetch
+    cargo test --locked --package shakedown-cluster --features apache --test apache
+    cargo test --locked --package shakedown --test apache
+
 # A minute at 20,000 messages/s: the report against an independent reader, and memory flat.
 soak:
     SHAKEDOWN_SOAK=1 cargo test --release --locked --package shakedown --test scenarios -- agreement
@@ -53,6 +59,32 @@ failover RUNS="20":
 durable:
     SHAKEDOWN_SOAK=1 cargo test --release --locked --package shakedown-cluster --test clients -- durable
 
+# 10 GB produced and read back through three brokers within the default memory budget.
+long-log:
+    SHAKEDOWN_SOAK=1 cargo test --release --locked --package shakedown --test scenarios -- long_log --nocapture
+
+# Ten minutes of hostile input, or as many seconds as are said, to `frames`, `batches` or `scenarios`. The flags are those of
+# cargo-fuzz without a sanitizer; what they do works with a stable compiler.
+fuzz TARGET SECONDS="600":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    cd fuzz
+    export CARGO_TARGET_DIR=target
+    cargo run --quiet --locked --release --bin seeds
+    host=$(rustc -vV | sed -n 's/^host: //p')
+    flags="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"
+    flags="$flags -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table"
+    flags="$flags -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
+    RUSTFLAGS="$flags" cargo build --locked --release --target "$host" --bin {{ TARGET }} \
+        {{ if TARGET == "scenarios" { "--features shakedown" } else { "" } }}
+    mkdir -p corpus/{{ TARGET }} artifacts
+    "target/$host/release/{{ TARGET }}" corpus/{{ TARGET }} -max_total_time={{ SECONDS }} -max_len=8192 -timeout=20 \
+        -rss_limit_mb=2048 -artifact_prefix=artifacts/ -print_final_stats=1 -verbosity=1
+
+# The same requests to our cluster and to Apache Kafka 4.1.1, fixed and drawn, and every answer compared.
+conformance SEQUENCES="2000":
+    SHAKEDOWN_SEQUENCES={{ SEQUENCES }} cargo test --locked --package shakedown-cluster --features conformance --test conformance
+
 # Lifetimes of simulated clusters with fresh seeds, optimised: how many were lived, and the command that replays a failure.
 simulate SEEDS="2000":
     SHAKEDOWN_FRESH=1 SHAKEDOWN_SEEDS={{ SEEDS }} cargo test --release --locked --package shakedown-broker --test simulation -- random_lifetimes --nocapture
@@ -65,11 +97,11 @@ deny:
 bench:
     cargo bench --package shakedown-cluster --bench boot
 
-# kfake is there where Go is; SHAKEDOWN_FLOOR names the program that plays the floor, SHAKEDOWN_KAFKA_JARS the folder of
-# Apache Kafka's jars. `just peers --rounds 5 CPU` says how often, and picks rows by a part of their names.
+# kfake is there where Go is, Apache Kafka after `shakedown doctor --fetch`; SHAKEDOWN_FLOOR names the program that plays the
+# floor. `just peers --rounds 5 CPU` says how often, and picks rows by a part of their names.
 # Ours beside its peers, as ratios; fails where a target of ours is missed.
 peers *ARGS:
-    cargo bench --package shakedown-cluster --bench peers -- {{ARGS}}
+    cargo bench --package shakedown-cluster --features apache --bench peers -- {{ARGS}}
 
 # Everything that CI runs.
 ci: fmt-check lint deny test simulate examples any-language demo

@@ -23,6 +23,8 @@ pub struct FetchTarget {
     pub max_bytes: i32,
     /// The epoch that the client believes in, -1 for none.
     pub leader_epoch: i32,
+    /// The epoch of the last record that the client has, -1 for none.
+    pub last_epoch: i32,
 }
 
 impl FetchTarget {
@@ -141,7 +143,8 @@ mod tests {
 
     fn target(partition: i32, offset: i64) -> FetchTarget {
         let topic = StrBytes::from_static_str("orders");
-        FetchTarget { topic, topic_id: Uuid::from_u128(1), partition, offset, max_bytes: 100, leader_epoch: -1 }
+        let topic_id = Uuid::from_u128(1);
+        FetchTarget { topic, topic_id, partition, offset, max_bytes: 100, leader_epoch: -1, last_epoch: -1 }
     }
 
     #[test]

@@ -175,7 +175,6 @@ impl Node {
             self.start_lifecycle(now);
             self.start_housekeeping(now);
         }
-        self.watch_clock(now);
         match input {
             Input::Request { token, client_host, frame } => {
                 let (api, version) = (frame.reply.key, frame.reply.version);
@@ -188,7 +187,8 @@ impl Node {
             }
             Input::Disconnected(connection) => self.forget(connection),
             Input::Peer { from, message } => self.peer(now, from, message),
-            Input::Tick | Input::ClockMoved => {}
+            Input::Tick => {}
+            Input::ClockMoved => self.on_clock_moved(now),
         }
         while let Some(timer) = self.timers.pop_due(now.monotonic_ns) {
             self.fire(now, timer);

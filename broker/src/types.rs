@@ -46,10 +46,11 @@ number! {
 }
 
 impl Offset {
-    /// The offset `count` records further on.
+    /// The offset `count` records further on. It stops at the ends of all offsets: counts come from bytes that clients
+    /// and disks wrote, and may be anything.
     #[must_use]
     pub const fn plus(self, count: i64) -> Self {
-        Self(self.0 + count)
+        Self(self.0.saturating_add(count))
     }
 }
 
@@ -94,5 +95,17 @@ impl PartitionId {
     #[must_use]
     pub fn all_of(topic: uuid::Uuid) -> std::ops::RangeInclusive<Self> {
         Self { topic, index: 0 }..=Self { topic, index: i32::MAX }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_end_where_their_numbers_do() {
+        assert_eq!(Offset(7).plus(i64::MAX), Offset(i64::MAX));
+        assert_eq!(Offset(-7).plus(i64::MIN), Offset(i64::MIN));
+        assert_eq!(Offset(7).plus(-3), Offset(4));
     }
 }

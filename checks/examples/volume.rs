@@ -166,8 +166,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let budget = LatencyBudget { flow: Some(Flow { from: 0, to: 1 }), at_most };
     let expectations = Expectations {
         lost: Some(0),
-        duplicated: Some(record.copies()),
+        duplicated: Some(record.copies().into()),
         order_per_key: true,
+        reordered: None,
         conserved: vec![ConservationRule { name: "money".to_owned(), equal: terms.to_vec() }],
         latency: BTreeMap::from([("end-to-end".to_owned(), budget)]),
         unavailable: Some(1_000_000_000),
@@ -176,6 +177,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         offset_regressed: Some(Bounds::exactly(0)),
         inconsistent_offset: Some(Bounds::exactly(0)),
         stalled: Some(StandstillLimit::everywhere(1_000_000_000)),
+        unacknowledged: None,
         lag: Some(LagBudget { at_most: Some(1_000), drained_in: None }),
     };
     let started = Instant::now();

@@ -8,7 +8,9 @@
 //!   commit had been made by then, so what convicts is certain; a commit that was seen late may go free. Where a message was
 //!   processed, and which messages are a group's, is as in [`crate::skipped`].
 //! - A commit is too far, too, if the cluster once gave it out together with an end of the log before it: the commit is asked
-//!   for first, and logs do not shrink by themselves. That is how an unclean election leaves consumers behind.
+//!   for first, and logs do not shrink by themselves. That is how an unclean election leaves consumers behind. Looks count
+//!   while nothing is broken on purpose: a leader that was cut off answers with the end that it knew, while the group works
+//!   on at its successor.
 //!
 //! `found` counts commits: records of `__consumer_offsets`, and offsets of a partition that were found beyond its end. What
 //! somebody outside of the group commits is a reset, and promises nothing. Sixteen bytes for each message.
@@ -16,7 +18,7 @@
 use crate::evidence::{self, STORIES_MAX, Suspects};
 use crate::groups::{self, Extent, Hop};
 use crate::paged::Paged;
-use crate::tally::{self, Tally};
+use crate::tally::Tally;
 use shakedown_reports::expectation::Bounds;
 use shakedown_reports::identity::Identity;
 use shakedown_reports::numbers::grouped;
@@ -36,12 +38,7 @@ const NEVER: u64 = u64::MAX;
 /// # Errors
 /// When the record cannot be read to its end.
 pub fn check(record: &dyn Record, allowed: Bounds) -> Result<Vec<Finding>, RecordError> {
-    let hops = groups::hops(record);
-    if hops.is_empty() {
-        return Ok(vec![groups::no_hop(NAME)]);
-    }
-    let tallies: Result<Vec<Tally>, RecordError> = hops.iter().map(|hop| compare(record, hop)).collect();
-    Ok(tally::findings(NAME, allowed, tallies?))
+    groups::judge(NAME, record, allowed, compare)
 }
 
 fn compare(record: &dyn Record, hop: &Hop<'_>) -> Result<Tally, RecordError> {
@@ -191,8 +188,12 @@ struct Beyond {
 
 fn beyond_the_end(record: &dyn Record, hop: &Hop<'_>) -> Result<Beyond, RecordError> {
     let mut beyond = Beyond { compared: 0, offsets: BTreeSet::new(), stories: Vec::new() };
+    let course = record.course();
     record.readings(&mut |reading| {
         if reading.watch != hop.id || reading.committed < 0 {
+            return;
+        }
+        if course.sound_since(reading.asked_ns, reading.answered_ns) != Some(reading.asked_ns) {
             return;
         }
         beyond.compared += 1;

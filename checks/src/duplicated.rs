@@ -12,6 +12,7 @@
 use crate::evidence::{self, STORIES_MAX, Suspects};
 use crate::tally::{self, Tally};
 use roaring::RoaringTreemap;
+use shakedown_reports::expectation::Bounds;
 use shakedown_reports::record::{Delivery, Record, RecordError, StreamId, StreamKind};
 use shakedown_reports::verdict::{Finding, Story};
 
@@ -22,7 +23,7 @@ pub const NAME: &str = "duplicated";
 ///
 /// # Errors
 /// When the record cannot be read to its end.
-pub fn check(record: &dyn Record, allowed: u64) -> Result<Vec<Finding>, RecordError> {
+pub fn check(record: &dyn Record, allowed: impl Into<Bounds>) -> Result<Vec<Finding>, RecordError> {
     let tallies: Result<Vec<Tally>, RecordError> =
         evidence::sinks(record).into_iter().map(|sink| count(record, sink)).collect();
     Ok(tally::findings(NAME, allowed, tallies?))

@@ -2,7 +2,8 @@
 //! which, and how its commits are told.
 
 use crate::evidence;
-use crate::tally;
+use crate::tally::{self, Tally};
+use shakedown_reports::expectation::Bounds;
 use shakedown_reports::numbers::grouped;
 use shakedown_reports::record::{Delivery, Record, RecordError, StreamId, StreamKind};
 use shakedown_reports::verdict::{Finding, StoryEvent};
@@ -30,7 +31,7 @@ impl Hop<'_> {
 }
 
 /// Every hop of every watched group.
-pub(crate) fn hops(record: &dyn Record) -> Vec<Hop<'_>> {
+fn hops(record: &dyn Record) -> Vec<Hop<'_>> {
     let mut hops = Vec::new();
     for (id, watch) in groups(record) {
         if let Some(source) = watch.source {
@@ -45,10 +46,20 @@ pub(crate) fn groups(record: &dyn Record) -> Vec<(WatchId, &Watch)> {
     (0..).zip(record.watches()).filter(|(_, watch)| watch.group.is_some()).collect()
 }
 
-/// What a check over hops says of a run without any.
-pub(crate) fn no_hop(check: &str) -> Finding {
-    let detail = "the run watches no group whose work shows anywhere, so nothing was compared";
-    tally::without_data(check, "no group", detail)
+/// What a check says that looks at each hop by itself; a run without any has nothing to compare.
+pub(crate) fn judge(
+    check: &str,
+    record: &dyn Record,
+    allowed: Bounds,
+    compare: impl Fn(&dyn Record, &Hop<'_>) -> Result<Tally, RecordError>,
+) -> Result<Vec<Finding>, RecordError> {
+    let hops = hops(record);
+    if hops.is_empty() {
+        let detail = "the run watches no group whose work shows anywhere, so nothing was compared";
+        return Ok(vec![tally::without_data(check, "no group", detail)]);
+    }
+    let tallies: Result<Vec<Tally>, RecordError> = hops.iter().map(|hop| compare(record, hop)).collect();
+    Ok(tally::findings(check, allowed, tallies?))
 }
 
 /// What a check over groups says of a run that watches none.
@@ -107,10 +118,11 @@ impl Extent {
 /// When a message was certainly processed, seen from its delivery at a sink: not before this instant.
 ///
 /// A ledger says when it did what it did. A topic says when the message was handed to the producer, by Kafka's
-/// `CreateTime`; a tap reads it only later. Where the topic has no times, the tap's is all there is.
+/// `CreateTime`; a tap reads it only later. Where the topic has no times, the tap's is all there is; and where a clock is
+/// ahead, that of a producer or, by `LogAppendTime`, that of a broker, the message was there all the same when it was read.
 pub(crate) fn processed_ns(record: &dyn Record, sink: StreamId, delivery: &Delivery) -> u64 {
     match (evidence::kind(record, sink), u64::try_from(delivery.timestamp_ms)) {
-        (StreamKind::Topic, Ok(milliseconds)) => milliseconds.saturating_mul(1_000_000),
+        (StreamKind::Topic, Ok(milliseconds)) => milliseconds.saturating_mul(1_000_000).min(delivery.received_ns),
         _ => delivery.received_ns,
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::{
     committed_too_far, conserved, duplicated, inconsistent_offset, lag, latency, lost, offset_regressed, phantom,
-    reordered, skipped, stalled, unavailable,
+    reordered, skipped, stalled, unacknowledged, unavailable,
 };
-use shakedown_reports::expectation::Expectations;
+use shakedown_reports::expectation::{Bounds, Expectations};
 use shakedown_reports::record::{Record, RecordError};
 use shakedown_reports::verdict::{Finding, Outcome, Verdict};
 use std::time::Duration;
@@ -22,6 +22,9 @@ pub fn judge(record: &dyn Record, expectations: &Expectations) -> Result<Verdict
     if let Some(allowed) = expectations.lost {
         findings.extend(lost::check(record, allowed)?);
     }
+    if let Some(allowed) = expectations.unacknowledged {
+        findings.push(unacknowledged::check(record, allowed)?);
+    }
     if let Some(allowed) = expectations.duplicated {
         findings.extend(duplicated::check(record, allowed)?);
     }
@@ -31,8 +34,8 @@ pub fn judge(record: &dyn Record, expectations: &Expectations) -> Result<Verdict
     if let Some(allowed) = expectations.inconsistent_offset {
         findings.extend(inconsistent_offset::check(record, allowed)?);
     }
-    if expectations.order_per_key {
-        findings.extend(reordered::check(record)?);
+    if let Some(allowed) = expectations.reordered.or(expectations.order_per_key.then_some(Bounds::exactly(0))) {
+        findings.extend(reordered::check(record, allowed)?);
     }
     findings.extend(groups(record, expectations)?);
     findings.extend(conserved::check(record, &expectations.conserved)?);

@@ -8,7 +8,8 @@
 //! processed: that is what would have to be read again. A group that has committed nothing is behind by the whole log.
 //!
 //! Where nobody could look for a second or longer while the load lasted, the lag in between cannot have been higher than the
-//! end of the log after that time less the commits before it; if that is more than allowed, the check cannot pass.
+//! end of the log after that time less the commits before it; if that is more than allowed, the check cannot pass. Where
+//! nobody could look until the load was over, or ever again, there is no such bound.
 
 use crate::evidence::{self, milliseconds, seconds};
 use crate::groups;
@@ -48,6 +49,7 @@ pub fn check(record: &dyn Record, budget: &LagBudget) -> Result<Vec<Finding>, Re
     })?;
     for behind in courses.values_mut() {
         behind.look_is_complete(&course, budget);
+        behind.close(&course);
     }
     Ok(groups.iter().map(|(id, watch)| finding(watch, &courses[id], &course, budget)).collect())
 }
@@ -91,6 +93,8 @@ struct Behind {
     highest: Option<Look>,
     /// The most that may have gone unseen in a hole between two looks.
     unseen: u64,
+    /// For how long nobody looked any more until the load ended; 0 where that is no hole.
+    blind_ns: u64,
     /// The last look at which something was left.
     last_left: Option<Look>,
     /// When the first look after that had its answer.
@@ -113,7 +117,9 @@ impl Behind {
         self.compared += 1;
         let lag = look.lag();
         let ended_ns = course.load_ended_ns.unwrap_or(u64::MAX);
-        if look.asked_ns() <= ended_ns {
+        // Whoever looks before the load sees none of it.
+        let lasts = course.load_began_ns.is_none_or(|began_ns| look.asked_ns() >= began_ns);
+        if lasts && look.asked_ns() <= ended_ns {
             self.exceeding += u64::from(budget.at_most.is_some_and(|at_most| lag > at_most));
             if self.highest.as_ref().is_none_or(|highest| highest.lag() < lag) {
                 self.highest = Some(look.clone());
@@ -130,6 +136,13 @@ impl Behind {
             self.drained_ns = Some(look.answered_ns());
         }
         self.before = look;
+    }
+
+    /// There are no looks any more.
+    fn close(&mut self, course: &Course) {
+        let (began_ns, ended_ns) = (course.load_began_ns.unwrap_or(0), course.load_ended_ns.unwrap_or(0));
+        let blind_ns = ended_ns.saturating_sub(self.before.answered_ns().max(began_ns));
+        self.blind_ns = if blind_ns >= HOLE_NS { blind_ns } else { 0 };
     }
 }
 
@@ -164,7 +177,7 @@ fn drain(behind: &Behind, course: &Course, budget: &LagBudget) -> Drain {
 fn finding(watch: &Watch, behind: &Behind, course: &Course, budget: &LagBudget) -> Finding {
     let drain = drain(behind, course, budget);
     let late = matches!(drain, Drain::TooLate(..));
-    let unseen = budget.at_most.is_some_and(|at_most| behind.unseen > at_most);
+    let unseen = budget.at_most.is_some_and(|at_most| behind.unseen > at_most || behind.blind_ns > 0);
     let bounded = budget.at_most.is_none() || behind.highest.is_some();
     let outcome = match behind.compared {
         _ if behind.exceeding > 0 || late => Outcome::Fail,
@@ -200,6 +213,10 @@ fn detail(behind: &Behind, drain: &Drain, budget: &LagBudget) -> String {
             parts.push(format!("highest {} ({}{mark})", grouped(highest.lag()), grouped(at_most)));
             if behind.unseen > at_most {
                 parts.push(format!("up to {} while nobody looked", grouped(behind.unseen)));
+            }
+            if behind.blind_ns > 0 {
+                let blind = milliseconds(behind.blind_ns);
+                parts.push(format!("nobody looked for the last {blind} s of the load"));
             }
         }
         (None, Some(_)) => parts.push("nobody looked while the load lasted".to_owned()),

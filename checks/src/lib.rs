@@ -65,6 +65,7 @@ pub mod reordered;
 pub mod skipped;
 pub mod stalled;
 mod tally;
+pub mod unacknowledged;
 pub mod unavailable;
 
 pub use judge::judge;

@@ -10,12 +10,15 @@
 //! also one that arrives under no key at all, because Kafka then spreads it over partitions. A ledger may know no keys and
 //! says so with [`Key::ABSENT`].
 //!
+//! `order = "per-key"` allows no violation, `reordered = n` means exactly n over all flows.
+//!
 //! Eight bytes for each message (its key's group, its place there) and one bit, and 24 bytes for each key.
 
 use crate::evidence::{self, STORIES_MAX, Suspects};
 use crate::paged::Paged;
 use crate::tally;
 use roaring::RoaringTreemap;
+use shakedown_reports::expectation::Bounds;
 use shakedown_reports::identity::{Identity, Key};
 use shakedown_reports::numbers::grouped;
 use shakedown_reports::record::{Delivery, Flow, Record, RecordError, StreamId, StreamKind};
@@ -24,32 +27,44 @@ use shakedown_reports::verdict::{Finding, Outcome, Story, StoryEvent};
 /// The check's name in findings.
 pub const NAME: &str = "reordered";
 
-/// One finding for each flow.
+/// One finding for each flow, judged by the violations on all of them together.
 ///
 /// # Errors
 /// When the record cannot be read to its end.
-pub fn check(record: &dyn Record) -> Result<Vec<Finding>, RecordError> {
+pub fn check(record: &dyn Record, allowed: impl Into<Bounds>) -> Result<Vec<Finding>, RecordError> {
     if record.flows().is_empty() {
         return Ok(vec![tally::nothing_to_compare(NAME)]);
     }
-    record.flows().iter().map(|flow| compare(record, *flow)).collect()
+    let allowed = allowed.into();
+    let compared: Result<Vec<Finding>, RecordError> =
+        record.flows().iter().map(|flow| compare(record, *flow)).collect();
+    let mut findings = compared?;
+    let total = findings.iter().map(|finding| finding.found).sum();
+    for finding in &mut findings {
+        finding.outcome = tally::outcome(allowed, total, finding.compared, finding.found);
+        if finding.outcome != Outcome::Fail {
+            finding.evidence.clear();
+        }
+        if allowed != Bounds::exactly(0) && finding.outcome != Outcome::Inconclusive {
+            let none = format!("0 of {} behind a later one", grouped(finding.compared));
+            let counted = Some(&finding.detail).filter(|detail| !detail.is_empty()).unwrap_or(&none);
+            finding.detail = format!("{counted}, {allowed} expected over all");
+        }
+    }
+    Ok(findings)
 }
 
+/// What there is on one flow; not judged yet.
 fn compare(record: &dyn Record, flow: Flow) -> Result<Finding, RecordError> {
     let keys_matter = evidence::kind(record, flow.to) == StreamKind::Topic;
     let mut arrivals = Arrivals::new(source_order(record, flow.from)?, keys_matter);
     record.deliveries(flow.to, &mut |delivery| arrivals.see(delivery))?;
-    let found = arrivals.overtaken + arrivals.moved;
     Ok(Finding {
         check: NAME.to_owned(),
         subject: evidence::flow_label(record, flow),
-        outcome: match (found, arrivals.compared) {
-            (1.., _) => Outcome::Fail,
-            (0, 0) => Outcome::Inconclusive,
-            (0, _) => Outcome::Pass,
-        },
+        outcome: Outcome::Inconclusive,
         compared: arrivals.compared,
-        found,
+        found: arrivals.overtaken + arrivals.moved,
         detail: arrivals.detail(),
         evidence: tell(record, flow, &arrivals)?,
     })

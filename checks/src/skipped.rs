@@ -16,7 +16,7 @@
 use crate::evidence::{self, STORIES_MAX, Suspects};
 use crate::groups::{self, Extent, Hop};
 use crate::paged::Paged;
-use crate::tally::{self, Tally};
+use crate::tally::Tally;
 use roaring::RoaringTreemap;
 use shakedown_reports::expectation::Bounds;
 use shakedown_reports::record::{Delivery, Record, RecordError};
@@ -35,12 +35,7 @@ const NOBODY: u64 = u64::MAX;
 /// # Errors
 /// When the record cannot be read to its end.
 pub fn check(record: &dyn Record, allowed: Bounds) -> Result<Vec<Finding>, RecordError> {
-    let hops = groups::hops(record);
-    if hops.is_empty() {
-        return Ok(vec![groups::no_hop(NAME)]);
-    }
-    let tallies: Result<Vec<Tally>, RecordError> = hops.iter().map(|hop| compare(record, hop)).collect();
-    Ok(tally::findings(NAME, allowed, tallies?))
+    groups::judge(NAME, record, allowed, compare)
 }
 
 fn compare(record: &dyn Record, hop: &Hop<'_>) -> Result<Tally, RecordError> {

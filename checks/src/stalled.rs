@@ -12,7 +12,8 @@
 //! the last one, so that what convicts is certain. It counts only from the end of the last fault that touches it
 //! ([`Course`]): what stands still while something is broken on purpose is no finding, and what does not go on after it is
 //! healed is one. Recovery itself takes time, which the limit has to leave. Where nobody looked for longer than the limit
-//! though nothing was broken, a standstill may have been missed, and the check cannot pass.
+//! though nothing was broken, a standstill may have been missed, and the check cannot pass: neither where looks became
+//! possible again, nor where they did not until the end of the load, or of all looks.
 
 use crate::evidence::{self, STORIES_MAX, milliseconds, seconds};
 use crate::tally;
@@ -36,14 +37,17 @@ pub const NAME: &str = "stalled";
 /// When the record cannot be read to its end.
 pub fn check(record: &dyn Record, limit: &StandstillLimit) -> Result<Vec<Finding>, RecordError> {
     let course = record.course();
-    let mut subjects: BTreeMap<(WatchId, Line), Subject> = BTreeMap::new();
+    let mut subjects = subjects(record.watches());
+    let mut looked_until_ns = course.load_ended_ns.unwrap_or(0);
     record.readings(&mut |reading| {
+        looked_until_ns = reading.asked_ns.max(looked_until_ns);
         for line in lines(record.watches(), reading) {
             subjects.entry((reading.watch, line)).or_default().read(line, reading, &course);
         }
     })?;
+    subjects.values_mut().for_each(|subject| subject.close(looked_until_ns, &course));
     if subjects.is_empty() {
-        let detail = "nobody looked how far groups and logs were, so nothing was compared";
+        let detail = "the run watches no group and no log, so nothing was compared";
         return Ok(vec![tally::without_data(NAME, "no group", detail)]);
     }
     let total = subjects.values().map(|subject| subject.found(limit.at_most)).sum();
@@ -52,6 +56,22 @@ pub fn check(record: &dyn Record, limit: &StandstillLimit) -> Result<Vec<Finding
         finding(record, place, subject, limit, total)
     });
     findings.collect()
+}
+
+/// What has to be looked at: what nobody ever saw is no reason to pass. Whether a log with a group has a last stable offset is
+/// known from its readings alone.
+fn subjects(watches: &[Watch]) -> BTreeMap<(WatchId, Line), Subject> {
+    let subject = |(id, watch): (WatchId, &Watch)| match watch.group {
+        Some(_) => Some((id, Line::Commit)),
+        None => is_first_of_its_topic(watches, id).then_some((id, Line::StableOffset)),
+    };
+    (0..).zip(watches).filter_map(subject).map(|place| (place, Subject::default())).collect()
+}
+
+/// Several groups may read one topic: its log is looked at once.
+fn is_first_of_its_topic(watches: &[Watch], id: WatchId) -> bool {
+    let topic = watches.get(usize::from(id)).map(|watch| &watch.topic);
+    watches.iter().position(|other| Some(&other.topic) == topic) == Some(usize::from(id))
 }
 
 /// What a finding is about.
@@ -86,15 +106,14 @@ impl Line {
     }
 }
 
-/// What a reading says something about. Several groups may read one topic: its log is looked at once.
+/// What a reading says something about.
 fn lines(watches: &[Watch], reading: &Reading) -> Vec<Line> {
     let Some(watch) = watches.get(usize::from(reading.watch)) else { return Vec::new() };
-    let first_of_topic = watches.iter().position(|other| other.topic == watch.topic);
     let mut lines = Vec::new();
     if watch.group.is_some() {
         lines.push(Line::Commit);
     }
-    if reading.stable >= 0 && first_of_topic == Some(usize::from(reading.watch)) {
+    if reading.stable >= 0 && is_first_of_its_topic(watches, reading.watch) {
         lines.push(Line::StableOffset);
     }
     lines
@@ -135,7 +154,7 @@ impl Subject {
             let since_ns = course.sound_since(since_ns, reading.asked_ns);
             since_ns.map_or(0, |since_ns| reading.asked_ns.saturating_sub(since_ns))
         };
-        self.unseen_ns = sound_ns(before.answered_ns).max(self.unseen_ns);
+        self.unseen_ns = course.longest_sound(before.answered_ns, reading.asked_ns).max(self.unseen_ns);
         let moved = line.measure(&before).0 != line.measure(reading).0;
         let since = match standing.since {
             _ if !line.waits(reading) => {
@@ -152,6 +171,13 @@ impl Subject {
         if standing.longest.is_none_or(|longest| longest.length_ns < length_ns) {
             standing.longest = Some(Standstill { length_ns, since, until: *reading });
         }
+    }
+
+    /// What nobody saw until looks ended is unseen, as what nobody saw between two of them.
+    fn close(&mut self, looked_until_ns: u64, course: &Course) {
+        let last = self.partitions.values().map(|standing| standing.before.answered_ns);
+        let unseen = last.map(|answered_ns| course.longest_sound(answered_ns, looked_until_ns));
+        self.unseen_ns = unseen.max().unwrap_or(0).max(self.unseen_ns);
     }
 
     /// How many partitions stood still for longer than this.
@@ -178,6 +204,7 @@ fn finding(
     let (watch, longest, found) = (place.watch, subject.longest(), subject.found(limit.at_most));
     let guilty = found > 0 || total == 0;
     let outcome = match limit.partitions.allow(total) {
+        _ if subject.compared == 0 => Outcome::Inconclusive,
         false if guilty && (found > 0 || subject.unseen_ns <= limit.at_most) => Outcome::Fail,
         _ if found == 0 && subject.unseen_ns > limit.at_most => Outcome::Inconclusive,
         _ => Outcome::Pass,
@@ -203,6 +230,9 @@ fn finding(
 
 /// `longest 0.31 s (2)`; `longest 9.2 s (2!) at orders/3`.
 fn detail(watch: &Watch, subject: &Subject, longest: Option<&Standstill>, limit: &StandstillLimit) -> String {
+    if subject.compared == 0 {
+        return "nobody could look how far it was".to_owned();
+    }
     let (at_most_ns, allowed) = (limit.at_most, seconds(limit.at_most));
     let mut text = match longest {
         Some(longest) if longest.length_ns > at_most_ns => {

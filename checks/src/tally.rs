@@ -22,12 +22,6 @@ pub(crate) fn findings(check: &str, allowed: impl Into<Bounds>, tallies: Vec<Tal
         return vec![nothing_to_compare(check)];
     }
     let total: u64 = tallies.iter().map(|tally| tally.found).sum();
-    let judge = |tally: &Tally| match (tally.compared, tally.found) {
-        (0, 0) => Outcome::Inconclusive,
-        _ if allowed.allow(total) => Outcome::Pass,
-        (_, 0) if total > 0 => Outcome::Pass,
-        _ => Outcome::Fail,
-    };
     let nothing = allowed == Bounds::exactly(0);
     let detail = |tally: &Tally| match (tally.compared, tally.found) {
         (0, 0) => "nothing was compared".to_owned(),
@@ -38,7 +32,7 @@ pub(crate) fn findings(check: &str, allowed: impl Into<Bounds>, tallies: Vec<Tal
         }
     };
     let finding = |tally: Tally| {
-        let outcome = judge(&tally);
+        let outcome = outcome(allowed, total, tally.compared, tally.found);
         Finding {
             check: check.to_owned(),
             outcome,
@@ -50,6 +44,16 @@ pub(crate) fn findings(check: &str, allowed: impl Into<Bounds>, tallies: Vec<Tal
         }
     };
     tallies.into_iter().map(finding).collect()
+}
+
+/// What becomes of a share, by the total.
+pub(crate) fn outcome(allowed: Bounds, total: u64, compared: u64, found: u64) -> Outcome {
+    match (compared, found) {
+        (0, 0) => Outcome::Inconclusive,
+        _ if allowed.allow(total) => Outcome::Pass,
+        (_, 0) if total > 0 => Outcome::Pass,
+        _ => Outcome::Fail,
+    }
 }
 
 /// What a check over flows says of a run without any.

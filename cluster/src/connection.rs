@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use weathered::Weathered;
 
@@ -27,6 +27,9 @@ const FRAME_MAX: usize = 104_857_600;
 const READ_AT_LEAST: usize = 64 * 1024;
 /// How much a client may pipeline behind a request that waits, before it has to wait with sending, too.
 const PIPELINE_MAX: usize = 1024 * 1024;
+/// How often a connection that does not read looks whether its client has left: nothing else tells, as long as there are bytes
+/// that were sent before.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long a client may take for the last answers of a node that was killed: none at all, if it reads.
 const LAST_WORDS_MAX: Duration = Duration::from_millis(5);
 /// How long a client may take to notice that its node was killed, and close its end.
@@ -258,8 +261,10 @@ impl Connection {
             return Box::pin(self.wait_weathered()).await;
         }
         if self.input.len() >= PIPELINE_MAX {
-            self.mailbox.filled.notified().await;
-            return Ok(());
+            return tokio::select! {
+                () = self.mailbox.filled.notified() => Ok(()),
+                gone = Box::pin(left(&self.socket)) => gone.map_or_else(|error| Err(error.into()), |()| Err(self.end())),
+            };
         }
         self.input.reserve(READ_AT_LEAST);
         tokio::select! {
@@ -285,6 +290,14 @@ impl Connection {
         self.writing = false;
         Ok(())
     }
+}
+
+/// Ends when the client has closed its end, whatever it had sent before and nobody has read.
+async fn left(socket: &TcpStream) -> std::io::Result<()> {
+    while !socket.ready(Interest::READABLE).await?.is_read_closed() {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(())
 }
 
 /// Writes pieces of memory as they lie, many with one system call.

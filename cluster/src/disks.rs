@@ -12,11 +12,12 @@
 
 use crate::faults::FaultError;
 use crate::handle::Cluster;
+use crate::roles::find;
 use crate::shell::Shell;
 use crate::slot::Slot;
+use shakedown_broker::Event;
 use shakedown_broker::log::store::LogName;
 use shakedown_broker::types::PartitionId;
-use shakedown_broker::{Event, Input};
 use std::time::Duration;
 
 pub use crate::store::damage::Damage;
@@ -79,12 +80,31 @@ impl Shell {
     pub(crate) fn damage_under(&self, id: i32, place: (&str, i32), damage: Damage) -> Result<(), FaultError> {
         // Once the last node is down, nobody knows the topic by its name.
         let name = self.log_name(place.0, place.1);
-        let killed = damage.needs_rest() && self.kill(id).is_ok();
+        let killed = damage.needs_rest() && self.is_up(id);
+        if killed {
+            // Nobody dies for nothing, again and again where it is tried until there is something.
+            if !self.would_find(id, name, damage) {
+                return Err(FaultError::NothingThere { id, topic: place.0.to_owned(), partition: place.1 });
+            }
+            self.kill(id)?;
+        }
         let damaged = self.damage_log(id, place, name, damage);
         if killed && damaged.is_err() {
             self.start(id)?;
         }
         damaged
+    }
+
+    /// Whether a node that runs has something there that could be damaged so, as far as can be told while it does: one that has
+    /// just started may not have looked at its logs.
+    fn would_find(&self, id: i32, name: Option<LogName>, damage: Damage) -> bool {
+        let Some(name @ LogName::Partition(partition)) = name else { return false };
+        let slots = self.slots.borrow();
+        let Some(slot) = find(&slots, id).map(|at| &slots[at]) else { return false };
+        match slot.node().and_then(|node| node.replica(partition)) {
+            Some(replica) => damage.would_find(&(replica.log_start..replica.log_end)),
+            None => slot.disk.has(name),
+        }
     }
 
     /// What disks call a partition's log.
@@ -136,8 +156,7 @@ impl Shell {
             tokio::time::sleep(owed).await;
             let inbox = shell.slots.borrow_mut()[at].end_sync(sync);
             if let Some(inbox) = inbox {
-                // Without an input nobody would ask for what the node had to say.
-                shell.deliver_all(at, inbox.into_iter().chain([Input::Tick]));
+                shell.catch_up(at, inbox);
             }
         });
     }

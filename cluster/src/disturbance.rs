@@ -83,10 +83,12 @@ impl Cluster {
     /// As [`Self::inject`], on those who play the roles at the moment.
     ///
     /// # Errors
-    /// [`FaultError::Nobody`] when nobody plays one of them; it may be tried again.
+    /// [`FaultError::Nobody`] when nobody plays one of them; it may be tried again. Otherwise as [`Self::inject`].
     pub fn disturb(&self, disturbance: &Disturbance) -> Result<Fault, FaultError> {
-        let fault = disturbance.on(|role| self.players(role)).map_err(|role| FaultError::Nobody { role })?;
-        self.inject(fault)
+        match disturbance.on(|role| self.players(role)) {
+            Ok(fault) => self.inject(fault),
+            Err(role) => Err(self.thread.ask(|shell| shell.nobody(role)).unwrap_or(FaultError::Stopped)),
+        }
     }
 }
 
@@ -101,8 +103,13 @@ impl Links {
             Self::Between(first, second) => LinkSet::Between(one(first)?, one(second)?),
             Self::Around(role) => LinkSet::Around(one(role)?),
             Self::Groups(groups) => {
-                let ids = |group: &Vec<Role>| group.iter().flat_map(&players).collect();
-                LinkSet::Across(groups.iter().map(ids).collect())
+                // Without those whom it names, a group would be cut off from others than it says.
+                let all = |role: &Role| Some(players(role)).filter(|ids| !ids.is_empty()).ok_or_else(|| role.clone());
+                let ids = |group: &Vec<Role>| {
+                    let ids = group.iter().map(all).collect::<Result<Vec<_>, Role>>()?;
+                    Ok(ids.concat())
+                };
+                LinkSet::Across(groups.iter().map(ids).collect::<Result<_, Role>>()?)
             }
             Self::Bridge(role) => LinkSet::Bridge(one(role)?),
             Self::Ring => LinkSet::Ring,

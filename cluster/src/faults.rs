@@ -172,7 +172,7 @@ impl Shell {
     pub(crate) fn strike(&self, fault: NodeFault, role: &Role) -> Result<Strike, FaultError> {
         let nodes = self.players(role);
         if nodes.is_empty() {
-            return Err(FaultError::Nobody { role: role.clone() });
+            return Err(self.nobody(role.clone()));
         }
         let at = Instant::now();
         for id in &nodes {
@@ -192,6 +192,14 @@ impl Shell {
             nodes.iter().try_for_each(|id| self.start(*id))?;
         }
         Ok(Strike { at, nodes })
+    }
+
+    /// Why nobody plays a role: a node that does not exist never will.
+    pub(crate) fn nobody(&self, role: Role) -> FaultError {
+        match role {
+            Role::Broker(id) => self.place(id).err().unwrap_or(FaultError::Nobody { role }),
+            role => FaultError::Nobody { role },
+        }
     }
 
     /// Undoes a fault on a node: starts it, lets it go on, mends its links.
@@ -277,10 +285,26 @@ impl Shell {
         let at = self.up(id)?;
         let inbox = self.slots.borrow_mut()[at].resume();
         if let Some(inbox) = inbox {
-            // What is overdue is noticed even if nothing has arrived.
-            self.deliver_all(at, inbox.into_iter().chain([Input::Tick]));
+            self.catch_up(at, inbox);
         }
         Ok(())
+    }
+
+    /// Makes every disk work, lets every node go on that stands still and starts those that are down, dedicated controllers
+    /// among them: all that can be, whatever fails at others. The nodes that were down; if some still are, the first reason.
+    pub(crate) fn heal_nodes(&self) -> Result<Vec<i32>, FaultError> {
+        let mut failed = None;
+        let mut started = Vec::new();
+        for id in self.ids() {
+            let was_up = self.is_up(id);
+            let healed = self.mend_disk(id).and_then(|()| if was_up { self.resume(id) } else { self.start(id) });
+            match healed {
+                Ok(()) if was_up => {}
+                Ok(()) => started.push(id),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(started), Err)
     }
 
     /// Does something to links until they are mended.

@@ -161,10 +161,19 @@ impl Cluster {
         self.order(move |shell| shell.resume(id))
     }
 
+    /// Undoes what is done to nodes and their disks: mends every disk, lets every node go on that stands still, and starts
+    /// those that are down, dedicated controllers among them; which those were. The network is [`Self::heal`]'s business.
+    ///
+    /// # Errors
+    /// When a node cannot start: the first reason. Whatever else can be undone is undone all the same.
+    pub fn heal_nodes(&self) -> Result<Vec<i32>, FaultError> {
+        self.thread.ask(Shell::heal_nodes).unwrap_or(Err(FaultError::Stopped))
+    }
+
     /// Does something to whoever plays a role at this moment.
     ///
     /// # Errors
-    /// [`FaultError::Nobody`] when nobody does.
+    /// [`FaultError::Nobody`] when nobody does; [`FaultError::UnknownNode`] for a broker that there is not.
     pub fn strike(&self, fault: NodeFault, role: &Role) -> Result<Strike, FaultError> {
         let role = role.clone();
         self.thread.ask(move |shell| shell.strike(fault, &role)).unwrap_or(Err(FaultError::Stopped))

@@ -25,9 +25,12 @@
 //! - [`listener`], [`connection`], [`mailbox`]: sockets to frames and back.
 //! - [`settings`]: what may be configured; [`names`]: what Kafka calls its APIs and errors.
 //! - `control`: all of this over HTTP, for tests in other languages (feature `control`).
+//! - `apache`: Apache Kafka itself in place of all of this, as JVM processes (feature `apache`).
 //! - [`store`]: batches in memory up to a budget, then in a temporary file; or in files that stay, in a [`data_folder`].
 //!   What goes wrong with a node's disk is in [`disks`].
 
+#[cfg(feature = "apache")]
+pub mod apache;
 pub mod builder;
 mod chance;
 mod clock;

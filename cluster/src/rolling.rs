@@ -117,11 +117,13 @@ impl Cluster {
     /// ```
     ///
     /// # Errors
-    /// [`FaultError::Nobody`] when nobody plays the role, [`FaultError::NotBack`] when a step takes longer than `at_most`.
+    /// [`FaultError::Nobody`] when nobody plays the role, [`FaultError::UnknownNode`] for a broker that there is not,
+    /// [`FaultError::NotBack`] when a step takes longer than `at_most`.
     pub fn rolling_restart(&self, role: &Role, at_most: Duration) -> Result<Vec<i32>, FaultError> {
         let brokers = self.players(role);
         if brokers.is_empty() {
-            return Err(FaultError::Nobody { role: role.clone() });
+            let role = role.clone();
+            return Err(self.thread.ask(|shell| shell.nobody(role)).unwrap_or(FaultError::Stopped));
         }
         let mut rolling = RollingRestart::of(brokers.iter().copied());
         let mut since = Instant::now();

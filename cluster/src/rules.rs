@@ -7,12 +7,14 @@ use crate::faults::FaultError;
 use crate::handle::Cluster;
 use crate::mailbox::Delivery;
 use crate::shell::Shell;
+use crate::slot::Waiting;
 use crate::thread::{Call, ask};
 use crate::watch::Condition;
 use shakedown_broker::faults::{Admission, Departure, Interceptor, Released, Rule, RuleId};
 use shakedown_broker::wire::response::Response;
 use shakedown_broker::{BrokerId, ConnectionId, Input, RequestToken};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
@@ -25,15 +27,18 @@ pub struct RuleGuard {
     id: RuleId,
     calls: UnboundedSender<Call>,
     first_hit: Arc<OnceLock<Instant>>,
+    /// How many requests it had hit when it ended.
+    ended: Arc<OnceLock<u64>>,
     kept: bool,
 }
 
 impl RuleGuard {
-    /// How many requests it has hit so far; 0 for a cluster that has ended.
+    /// How many requests it has hit so far, or had when it ended; 0 for a cluster that has ended.
     #[must_use]
     pub fn hits(&self) -> u64 {
         let id = self.id;
-        ask(&self.calls, move |shell| shell.rules.interceptor.borrow().hits(id)).flatten().unwrap_or_default()
+        let hits = ask(&self.calls, move |shell| shell.rules.interceptor.borrow().hits(id)).flatten();
+        hits.or_else(|| self.ended.get().copied()).unwrap_or_default()
     }
 
     /// When it hit a request for the first time. Costs the cluster nothing, however often it is asked.
@@ -42,7 +47,8 @@ impl RuleGuard {
         self.first_hit.get().copied()
     }
 
-    /// Waits until it has hit so many requests; when it hit the last of them, or nothing if it did not in this time.
+    /// Waits until it has hit so many requests; when it hit the last of them, or nothing if it did not in this time or ended
+    /// before.
     #[must_use]
     pub fn wait(&self, hits: u64, at_most: Duration) -> Option<Instant> {
         let (told, hit) = mpsc::channel();
@@ -51,8 +57,12 @@ impl RuleGuard {
         let tell = Box::new(move |at| {
             let _ = told.send(at);
         });
-        ask(&self.calls, move |shell| shell.rules.tell_when(Awaited { id, hits, tell }));
-        hit.recv_timeout(at_most).ok()
+        let number = ask(&self.calls, move |shell| shell.rules.tell_when(id, hits, tell))?;
+        let hit = hit.recv_timeout(at_most).ok();
+        if hit.is_none() {
+            ask(&self.calls, move |shell| shell.rules.tell_nobody(number));
+        }
+        hit
     }
 
     /// Lets it begin, if it waits for something still.
@@ -72,21 +82,19 @@ impl RuleGuard {
         self.kept = true;
     }
 
-    /// Ends it; how many requests it hit.
-    #[must_use]
-    pub fn end(mut self) -> u64 {
-        self.kept = true;
-        let id = self.id;
-        ask(&self.calls, move |shell| shell.end_rule(id)).unwrap_or_default()
+    /// Ends it, whoever else has it: how many requests it hit. Nothing changes for one that has ended.
+    #[expect(clippy::must_use_candidate, reason = "called to end it; the number is there for those who want it")]
+    pub fn end(&self) -> u64 {
+        let (id, ended) = (self.id, Arc::clone(&self.ended));
+        ask(&self.calls, move |shell| shell.end_rule(id, &ended)).unwrap_or_default()
     }
 }
 
 impl Drop for RuleGuard {
     fn drop(&mut self) {
-        if !self.kept {
-            let id = self.id;
-            // A cluster that has ended has no rules any more.
-            ask(&self.calls, move |shell| shell.end_rule(id));
+        // A cluster that has ended has no rules any more.
+        if !self.kept && self.ended.get().is_none() {
+            self.end();
         }
     }
 }
@@ -134,16 +142,18 @@ impl Cluster {
         });
         let added = self.thread.ask(move |shell| {
             let id = add(&mut shell.rules.interceptor.borrow_mut());
-            shell.rules.tell_when(Awaited { id, hits: 1, tell });
+            shell.rules.tell_when(id, 1, tell);
             id
         });
         // Without a cluster there is nothing to hit, and no rule has this number.
-        RuleGuard { id: added.unwrap_or(RuleId(u64::MAX)), calls, first_hit, kept: false }
+        let id = added.unwrap_or(RuleId(u64::MAX));
+        RuleGuard { id, calls, first_hit, ended: Arc::default(), kept: false }
     }
 }
 
 /// Somebody waits for a rule to hit.
 struct Awaited {
+    number: u64,
     id: RuleId,
     hits: u64,
     tell: Box<dyn FnOnce(Instant) + Send>,
@@ -154,6 +164,8 @@ struct Awaited {
 pub(crate) struct RulesInForce {
     interceptor: RefCell<Interceptor>,
     awaited: RefCell<Vec<Awaited>>,
+    /// The number of the next of those.
+    next: Cell<u64>,
 }
 
 impl RulesInForce {
@@ -185,9 +197,17 @@ impl RulesInForce {
         self.interceptor.borrow_mut().killed(node);
     }
 
-    fn tell_when(&self, awaited: Awaited) {
-        self.awaited.borrow_mut().push(awaited);
+    /// From here on somebody waits; their number.
+    fn tell_when(&self, id: RuleId, hits: u64, tell: Box<dyn FnOnce(Instant) + Send>) -> u64 {
+        let number = self.next.replace(self.next.get() + 1);
+        self.awaited.borrow_mut().push(Awaited { number, id, hits, tell });
         self.tell();
+        number
+    }
+
+    /// They do not wait any more.
+    fn tell_nobody(&self, number: u64) {
+        self.awaited.borrow_mut().retain(|awaited| awaited.number != number);
     }
 
     fn tell(&self) {
@@ -208,6 +228,14 @@ impl Shell {
     /// A request comes in at a node.
     pub(crate) fn enter(&self, node: usize, token: RequestToken, input: Input) {
         self.notice(node, &input);
+        self.take(node, token, input);
+    }
+
+    /// A request that has come in is read, unless its node stands still.
+    fn take(&self, node: usize, token: RequestToken, input: Input) {
+        if let Some(slot) = self.slots.borrow_mut().get_mut(node).filter(|slot| slot.stands_still()) {
+            return slot.put_off(Waiting::Unread(token, input));
+        }
         if self.rules.is_idle() {
             return self.deliver(node, input);
         }
@@ -239,17 +267,26 @@ impl Shell {
             return self.mailboxes.post(connection, Delivery::Reply(response));
         }
         let now_ns = self.monotonic_ns(self.since_start());
-        match self.rules.interceptor.borrow_mut().reply(now_ns, token, response) {
-            Departure::Reply(response) => self.mailboxes.post(connection, Delivery::Reply(response)),
-            Departure::Nothing => {}
-            Departure::HangUp(reason) => self.mailboxes.post(connection, Delivery::HangUp(reason)),
-        }
+        let departure = self.rules.interceptor.borrow_mut().reply(now_ns, token, response);
+        self.depart(connection, departure);
     }
 
     /// A node is done with a request that has no reply.
     pub(crate) fn leave_without_reply(&self, token: RequestToken) {
-        if self.rules.is_idle() || self.rules.interceptor.borrow_mut().no_reply(token) {
-            self.mailboxes.post(token.connection, Delivery::NoReply);
+        if self.rules.is_idle() {
+            return self.mailboxes.post(token.connection, Delivery::NoReply);
+        }
+        let now_ns = self.monotonic_ns(self.since_start());
+        let departure = self.rules.interceptor.borrow_mut().no_reply(now_ns, token);
+        self.depart(token.connection, departure);
+    }
+
+    fn depart(&self, connection: ConnectionId, departure: Departure) {
+        match departure {
+            Departure::Reply { response, .. } => self.mailboxes.post(connection, Delivery::Reply(response)),
+            Departure::NoReply => self.mailboxes.post(connection, Delivery::NoReply),
+            Departure::Nothing => {}
+            Departure::HangUp(reason) => self.mailboxes.post(connection, Delivery::HangUp(reason)),
         }
     }
 
@@ -260,20 +297,70 @@ impl Shell {
                 Released::Request { node, input, judged } => {
                     let Ok(at) = usize::try_from(node.0 - 1) else { continue };
                     match &input {
-                        Input::Request { token, .. } if !judged => self.enter(at, *token, input),
+                        // It was noticed when it came in.
+                        Input::Request { token, .. } if !judged => self.take(at, *token, input),
                         _ => self.deliver(at, input),
                     }
                 }
-                Released::Reply { token, response } => self.mailboxes.post(token.connection, Delivery::Reply(response)),
+                Released::Reply { node, token, response } => {
+                    let Ok(at) = usize::try_from(node.0 - 1) else { continue };
+                    self.let_out(at, token, response);
+                }
             }
         }
     }
 
-    fn end_rule(&self, id: RuleId) -> u64 {
+    /// A reply that a rule held leaves, as soon as its node runs. With a node that is down it has gone.
+    fn let_out(&self, at: usize, token: RequestToken, response: Response) {
+        match self.slots.borrow_mut().get_mut(at).filter(|slot| slot.node().is_some()) {
+            Some(slot) if slot.stands_still() => slot.put_off(Waiting::Reply(token, response)),
+            Some(_) => self.mailboxes.post(token.connection, Delivery::Reply(response)),
+            None => {}
+        }
+    }
+
+    /// A node that stood still goes on, with what has waited for it.
+    pub(crate) fn catch_up(&self, at: usize, inbox: VecDeque<Waiting>) {
+        for waiting in inbox {
+            match waiting {
+                Waiting::Input(input) => {
+                    if let Input::Disconnected(connection) = &input {
+                        // Rules may have met its last requests only now.
+                        self.rules.disconnected(*connection);
+                    }
+                    self.deliver(at, input);
+                }
+                Waiting::Unread(token, input) => self.take(at, token, input),
+                Waiting::Reply(token, response) => self.let_out(at, token, response),
+            }
+        }
+        // What is overdue, and what the node had to say before it stood still, comes even if nothing has waited.
+        self.deliver(at, Input::Tick);
+    }
+
+    fn end_rule(&self, id: RuleId, ended: &OnceLock<u64>) -> u64 {
         let (hits, released) = self.rules.interceptor.borrow_mut().remove(id);
+        // Before those who wait for its hits learn of its end: they ask how many there were.
+        let hits = *ended.get_or_init(|| hits.unwrap_or_default());
         self.watches.forget_rule(id);
         self.rules.tell();
         self.go_on(released);
-        hits.unwrap_or_default()
+        hits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shakedown_broker::faults::{Effect, Selector};
+
+    #[test]
+    fn whoever_waited_in_vain_is_forgotten() {
+        let cluster = Cluster::builder().brokers(1).start().expect("a cluster");
+        let rule = cluster.rule(Rule::new(Selector::default(), Effect::Duplicate));
+        let awaited = || cluster.thread.ask(|shell| shell.rules.awaited.borrow().len());
+        let before = awaited();
+        assert_eq!(rule.wait(1, Duration::ZERO), None);
+        assert_eq!(awaited(), before);
     }
 }

@@ -235,6 +235,7 @@ impl Shell {
 mod tests {
     use super::*;
     use crate::links::{Delay, LinkFault, LinkSet};
+    use crate::slot::Waiting;
     use crate::store::disk::Disk;
     use crate::wall::{ClockEffect, ClockFault, TimeShift};
     use shakedown_broker::{BrokerId, MemoryStore, NodeConfig};
@@ -279,7 +280,7 @@ mod tests {
         shell.advance_clock(Duration::from_secs(1));
         shell.set_clock_right(|_| true);
         let inbox = shell.slots.borrow_mut()[1].resume().expect("it stood still");
-        let told = inbox.iter().filter(|input| matches!(input, Input::ClockMoved)).count();
+        let told = inbox.iter().filter(|waiting| matches!(waiting, Waiting::Input(Input::ClockMoved))).count();
         assert_eq!(told, 3, "wrong, right, moved on");
     }
 

@@ -5,8 +5,20 @@
 use crate::listener::Door;
 use crate::store::disk::Disk;
 use shakedown_broker::node::Unreadable;
-use shakedown_broker::{BrokerId, Input, Node, NodeConfig, Output};
+use shakedown_broker::wire::response::Response;
+use shakedown_broker::{BrokerId, Input, Node, NodeConfig, Output, RequestToken};
 use std::collections::VecDeque;
+
+/// What waits for a node that stands still.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    /// Something that reached it.
+    Input(Input),
+    /// A request that lies in its sockets still: rules decide about it when the node goes on.
+    Unread(RequestToken, Input),
+    /// A reply that a rule held, and that the node must be running to send.
+    Reply(RequestToken, Response),
+}
 
 /// The place of one node.
 pub(crate) struct Slot {
@@ -25,8 +37,8 @@ pub(crate) struct Slot {
     /// Which of its syncs it is in, by number.
     syncing: Option<u64>,
     syncs: u64,
-    /// What reached it while it stood still, in order.
-    inbox: VecDeque<Input>,
+    /// What has come up while it stood still, in order.
+    inbox: VecDeque<Waiting>,
 }
 
 impl Slot {
@@ -86,8 +98,8 @@ impl Slot {
         self.paused = self.node.is_some();
     }
 
-    /// Goes on, with what has reached it meanwhile; `None` if it was not paused.
-    pub(crate) fn resume(&mut self) -> Option<VecDeque<Input>> {
+    /// Goes on, with what has come up meanwhile; `None` if it was not paused.
+    pub(crate) fn resume(&mut self) -> Option<VecDeque<Waiting>> {
         std::mem::take(&mut self.paused).then(|| std::mem::take(&mut self.inbox))
     }
 
@@ -99,7 +111,7 @@ impl Slot {
     }
 
     /// Goes on behind this sync; `None` if the node was killed in it.
-    pub(crate) fn end_sync(&mut self, sync: u64) -> Option<VecDeque<Input>> {
+    pub(crate) fn end_sync(&mut self, sync: u64) -> Option<VecDeque<Waiting>> {
         let is_over = self.syncing == Some(sync);
         is_over.then(|| {
             self.syncing = None;
@@ -107,8 +119,14 @@ impl Slot {
         })
     }
 
-    fn stands_still(&self) -> bool {
+    /// Whether it is up, and does nothing.
+    pub(crate) fn stands_still(&self) -> bool {
         self.paused || self.syncing.is_some()
+    }
+
+    /// Keeps something until it goes on.
+    pub(crate) fn put_off(&mut self, waiting: Waiting) {
+        self.inbox.push_back(waiting);
     }
 
     /// What the node has to say next. Nothing while it syncs: nobody may hear of what is not synced yet.
@@ -118,14 +136,14 @@ impl Slot {
 
     /// Forgets what a node that was killed had sent and this one has not taken: it goes with their connection.
     pub(crate) fn forget_from(&mut self, dead: BrokerId) {
-        self.inbox.retain(|input| !matches!(input, Input::Peer { from, .. } if *from == dead));
+        self.inbox.retain(|waiting| !matches!(waiting, Waiting::Input(Input::Peer { from, .. }) if *from == dead));
     }
 
     /// The node if it can take an input now. One that stands still keeps the input for later; one that is down never
     /// sees it.
     pub(crate) fn admit(&mut self, input: Input) -> Option<(&mut Node, Input)> {
         if self.stands_still() {
-            self.inbox.push_back(input);
+            self.put_off(Waiting::Input(input));
             return None;
         }
         self.node.as_mut().map(|node| (node, input))

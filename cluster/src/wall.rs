@@ -50,7 +50,7 @@ pub enum ClockEffect {
     /// It jumps by so much, from wherever it is. Several add up.
     Jump(TimeShift),
     /// It runs at this factor from here on: 2 is twice as fast, 0.5 half as fast, 0 stands still. Of several, the first that
-    /// stands counts.
+    /// stands counts. What goes by it is looked at when this begins and ends, and otherwise no more often than ever.
     Rate(f64),
 }
 

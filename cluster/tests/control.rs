@@ -10,6 +10,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value as Json, json};
 use shakedown_cluster::Cluster;
 use shakedown_cluster::control::ControlServer;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -26,7 +28,11 @@ struct Controlled {
 
 impl Controlled {
     fn new() -> Self {
-        let cluster = Arc::new(Cluster::builder().brokers(3).start().expect("a cluster"));
+        Self::of(Cluster::builder().brokers(3).start().expect("a cluster"))
+    }
+
+    fn of(cluster: Cluster) -> Self {
+        let cluster = Arc::new(cluster);
         let address = "127.0.0.1:0".parse().expect("an address");
         let server = ControlServer::start(Arc::clone(&cluster), address).expect("a server");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -65,6 +71,16 @@ impl Controlled {
         let (status, body) = self.ask(Method::GET, path, None);
         assert_eq!(status, StatusCode::OK, "{path}: {body}");
         body
+    }
+
+    /// Asks, and does not wait for the answer. What is asked afterwards is served later.
+    fn begin(&self, path: &str) -> TcpStream {
+        let mut socket = TcpStream::connect(self.server.address()).expect("it listens");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).expect("there is room for it");
+        self.get("/v1/cluster");
+        socket
     }
 
     fn post(&self, path: &str, body: &Json) -> (StatusCode, Json) {
@@ -126,6 +142,74 @@ fn rules_are_made_counted_released_and_ended_over_http() {
     let (status, gone) = controlled.ask(Method::GET, &path, None);
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(gone["error"].as_str().is_some_and(|error| error.starts_with("there is no rule 1")), "{gone}");
+}
+
+#[test]
+fn a_rule_ends_at_once_even_if_somebody_waits_for_its_hits() {
+    let controlled = Controlled::new();
+    controlled.produce();
+    let order = json!({ "api": "Produce", "effect": { "hold": { "applied": false } } });
+    for heal in [false, true] {
+        let path = format!("/v1/rules/{}", controlled.post("/v1/rules", &order).1["id"]);
+        let mut waiting = controlled.begin(&format!("{path}?hits=1&wait_ms=60000"));
+        let (status, ended) = match heal {
+            false => controlled.ask(Method::DELETE, &path, None),
+            true => controlled.ask(Method::POST, "/v1/heal", None),
+        };
+        assert_eq!(status, StatusCode::OK, "{ended}");
+        // It would be held.
+        controlled.produce();
+        let mut answer = String::new();
+        waiting.read_to_string(&mut answer).expect("there is nothing left to wait for");
+        assert!(answer.ends_with("\"hits\":0}"), "{answer}");
+    }
+}
+
+#[test]
+fn the_server_stops_at_once_even_if_somebody_waits() {
+    let controlled = Controlled::new();
+    let order = json!({ "api": "Produce", "effect": { "hold": { "applied": false } } });
+    assert_eq!(controlled.post("/v1/rules", &order).0, StatusCode::CREATED);
+    let _waiting = controlled.begin("/v1/rules/1?hits=1&wait_ms=60000");
+    let Controlled { cluster, server, .. } = controlled;
+    let begin = Instant::now();
+    drop(server);
+    assert!(begin.elapsed() < PATIENCE, "it took {:?}", begin.elapsed());
+    assert_eq!(Arc::strong_count(&cluster), 1, "nothing is left of it");
+}
+
+#[test]
+fn disks_are_mended_over_http() {
+    let controlled = Controlled::new();
+    for heal in [false, true] {
+        controlled.produce();
+        let leader = controlled.get("/v1/topics/orders/partitions/0")["leader"].clone();
+        // Behind the first error it is down, and behind the second it cannot start.
+        for fault in ["write-errors", "read-errors"] {
+            let (status, struck) =
+                controlled.post("/v1/faults", &json!({ "fault": fault, "role": format!("broker({leader})") }));
+            assert_eq!(status, StatusCode::OK, "{struck}");
+        }
+        controlled.produce();
+        let path = format!("/v1/nodes/{leader}");
+        let (status, broken) = controlled.ask(Method::POST, &format!("{path}/restart"), None);
+        assert_eq!(status, StatusCode::CONFLICT, "{broken}");
+        let mend = if heal { "/v1/heal".to_owned() } else { format!("{path}/mend-disk") };
+        let (status, mended) = controlled.ask(Method::POST, &mend, None);
+        assert_eq!((status, &mended["nodes"]), (StatusCode::OK, &json!([leader])), "{mended}");
+        let (status, up) = controlled.ask(Method::POST, &format!("{path}/resume"), None);
+        assert_eq!(status, StatusCode::OK, "{up}");
+    }
+}
+
+#[test]
+fn dedicated_controllers_are_healed_over_http() {
+    let controlled = Controlled::of(Cluster::builder().brokers(1).controllers(1).start().expect("a cluster"));
+    let (status, struck) = controlled.post("/v1/faults", &json!({ "fault": "kill", "role": "controller" }));
+    assert_eq!((status, &struck["nodes"]), (StatusCode::OK, &json!([2])));
+    let (status, healed) = controlled.ask(Method::POST, "/v1/heal", None);
+    assert_eq!((status, &healed["nodes"]), (StatusCode::OK, &json!([2])));
+    controlled.produce();
 }
 
 #[test]
@@ -263,6 +347,7 @@ fn what_cannot_be_done_is_refused_with_what_can() {
         ("/v1/faults", json!({ "fault": "kill", "role": "controller", "ms": 5 }), 400, "`ms` says nothing to `kill`"),
         ("/v1/faults", json!({ "fault": "lost-log", "role": "controller" }), 400, "controller names no partition"),
         ("/v1/rolling-restart", json!({ "role": "king" }), 400, "`king` is no role"),
+        ("/v1/rolling-restart", json!({ "role": "broker(9)" }), 404, "there is no node 9"),
         (
             "/v1/interventions",
             json!({ "reassign": { "topic": "absent", "partition": 0, "replicas": [1] } }),
@@ -271,11 +356,23 @@ fn what_cannot_be_done_is_refused_with_what_can() {
         ),
         ("/v1/interventions", json!({ "crown": {} }), 422, "unknown variant `crown`"),
         ("/v1/rules", json!({ "partition": 1, "effect": { "duplicate": {} } }), 400, "without `topic`"),
+        ("/v1/rules", json!({ "nth": 0, "effect": { "duplicate": {} } }), 400, "`nth` is 0"),
+        ("/v1/rules", json!({ "times": 0, "effect": { "duplicate": {} } }), 400, "`times` is 0"),
+        ("/v1/rules", json!({ "node": 9, "effect": { "duplicate": {} } }), 404, "there is no node 9"),
+        ("/v1/faults", json!({ "fault": "kill", "role": "broker(9)" }), 404, "there is no node 9: nodes are 1, 2, 3"),
+        ("/v1/disturbances", json!({ "cut": { "around": "broker(9)" } }), 404, "there is no node 9"),
+        ("/v1/disturbances", json!({ "clients": { "effect": { "cut": {} }, "times": 0 } }), 400, "`times` is 0"),
+        ("/v1/nodes/one/kill", json!(null), 400, "`one`"),
+        ("/v1/storms", json!({}), 404, "GET /openapi.json"),
+        ("/v1/cluster", json!({}), 405, "GET /openapi.json"),
     ] {
         let (got, answer) = controlled.post(path, &body);
         assert_eq!(got.as_u16(), status, "{path} {body}: {answer}");
-        assert!(answer.to_string().contains(told), "{path} {body}: {answer}");
+        assert!(answer["error"].as_str().is_some_and(|error| error.contains(told)), "{path} {body}: {answer}");
     }
+    let (status, answer) = controlled.ask(Method::POST, "/v1/faults", None);
+    assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert!(answer["error"].as_str().is_some_and(|error| error.contains("application/json")), "{answer}");
 }
 
 /// The table of all faults.
@@ -315,9 +412,28 @@ fn the_document_describes_every_path() {
         "/v1/rules/{id}",
         "/v1/rules/{id}/release",
         "/v1/interventions",
+        "/v1/rolling-restart",
     ] {
         assert!(paths.iter().any(|known| *known == path), "{path} in {paths:?}");
     }
     assert_eq!(paths.len(), 15, "{paths:?}");
-    assert!(document["components"]["schemas"]["RuleOrder"]["properties"]["effect"].is_object());
+    let order = &document["components"]["schemas"]["RuleOrder"]["properties"];
+    assert!(order["effect"].is_object());
+    assert_eq!((&order["nth"]["minimum"], &order["times"]["minimum"]), (&json!(1), &json!(1)));
+    for (path, statuses) in [
+        ("/v1/rules", &["201", "400", "404", "413", "415", "422"][..]),
+        ("/v1/disturbances", &["201", "400", "404", "409", "413", "415", "422"]),
+        ("/v1/faults", &["200", "400", "404", "409", "413", "415", "422"]),
+        ("/v1/rolling-restart", &["200", "400", "404", "409", "413", "415", "422"]),
+        ("/v1/interventions", &["200", "400", "409", "413", "415", "422"]),
+        ("/v1/nodes/{id}/{action}", &["200", "400", "404", "409"]),
+        ("/v1/heal", &["200", "409"]),
+    ] {
+        let responses = document["paths"][path]["post"]["responses"].as_object().expect("responses");
+        assert_eq!(responses.keys().collect::<Vec<_>>(), statuses, "{path}");
+        for refusal in statuses.iter().filter(|status| status.starts_with('4')) {
+            let schema = &responses[*refusal]["content"]["application/json"]["schema"];
+            assert_eq!(schema["$ref"], "#/components/schemas/Problem", "{path} {refusal}");
+        }
+    }
 }

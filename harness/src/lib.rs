@@ -4,10 +4,12 @@
 //! folder. The tool of the same name is [`cli`].
 //!
 //! Reading order, which is that of the data: [`language`] (what a file may say), [`scenario`] (what it means), [`plan`]
-//! (what its seed decides), [`backend`] (what plays the cluster), [`run`](mod@run) (the phases), [`report`].
+//! (what its seed decides), [`backend`] (what plays the cluster), [`run`](mod@run) (the phases), [`report`]. Beside it,
+//! [`doctor`] says what a machine lacks.
 
 pub mod backend;
 pub mod cli;
+pub mod doctor;
 pub mod exit;
 pub mod language;
 pub mod plan;

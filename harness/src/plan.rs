@@ -187,6 +187,7 @@ fn expectations(scenario: &Scenario, find: &impl Fn(&StreamReference) -> Option<
         lost: scenario.expect.lost,
         duplicated: scenario.expect.duplicated,
         order_per_key: scenario.expect.order_per_key,
+        reordered: scenario.expect.reordered,
         conserved,
         latency,
         unavailable,
@@ -196,6 +197,7 @@ fn expectations(scenario: &Scenario, find: &impl Fn(&StreamReference) -> Option<
         inconsistent_offset: scenario.expect.inconsistent_offset,
         stalled: stalled
             .map(|rule| StandstillLimit { at_most: nanoseconds(&rule.at_most), partitions: rule.partitions }),
+        unacknowledged: scenario.expect.unacknowledged,
         lag: lag.map(|lag| LagBudget { at_most: lag.at_most, drained_in: lag.drained_in.as_ref().map(nanoseconds) }),
     }
 }

@@ -1,8 +1,9 @@
 //! The library's front door: a scenario file in, a report out.
 
-use crate::backend::{Backend, Embedded};
+use crate::backend::{Apache, Backend, Embedded};
 use crate::language::document::Spanned;
 use crate::language::names;
+use crate::language::raw::BackendChoice;
 use crate::language::setting::Whole;
 use crate::plan::Plan;
 use crate::report::Report;
@@ -16,7 +17,7 @@ use shakedown_loadgen::StopFlag;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Runs the scenario of this file, with the embedded cluster and everything else as the file says.
+/// Runs the scenario of this file, with everything as the file says.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), shakedown::RunError> {
@@ -44,6 +45,13 @@ impl Runner {
     #[must_use]
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self { path: path.as_ref().to_owned(), options: RunOptions::default() }
+    }
+
+    /// On this back end instead of the one that the file names.
+    #[must_use]
+    pub fn backend(mut self, backend: impl Backend + 'static) -> Self {
+        self.options.backend = Some(Arc::new(backend));
+        self
     }
 
     /// With this seed instead of the file's.
@@ -108,19 +116,7 @@ impl Runner {
     /// # Errors
     /// When the scenario is wrong.
     pub fn plan(&self) -> Result<Plan, RunError> {
-        let backend = Embedded;
-        let mut files = files::read(&self.path)?;
-        replace_commands(&mut files, &self.options)?;
-        if let Some(seed) = self.options.seed {
-            let place = files.merged.seed.as_ref().map_or_else(Default::default, |spanned| spanned.place);
-            files.merged.seed = Some(Spanned { value: Whole(seed), place });
-        }
-        let capabilities = Capabilities {
-            backend: backend.name(),
-            broker_faults: backend.broker_faults(),
-            built_in: shakedown_services::NAMES,
-        };
-        Ok(Plan::new(scenario(&files, capabilities)?)?)
+        Ok(self.prepare()?.0)
     }
 
     /// Runs it.
@@ -128,14 +124,31 @@ impl Runner {
     /// # Errors
     /// When the scenario is wrong, or the harness or what it needs broke.
     pub fn run(&self) -> Result<Report, RunError> {
-        let plan = self.plan()?;
+        let (plan, backend) = self.prepare()?;
         let options = self.options.clone();
         // On a thread of its own, so that it may be called from within anybody's asynchronous runtime.
         let thread = std::thread::Builder::new()
             .name("shakedown-run".to_owned())
-            .spawn(move || conductor::run(plan, &Embedded, options))
+            .spawn(move || conductor::run(plan, &*backend, options))
             .map_err(RunError::io("start the thread of the run"))?;
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// The plan, and what is to play the cluster in it.
+    fn prepare(&self) -> Result<(Plan, Arc<dyn Backend>), RunError> {
+        let mut files = files::read(&self.path)?;
+        replace_commands(&mut files, &self.options)?;
+        if let Some(seed) = self.options.seed {
+            let place = files.merged.seed.as_ref().map_or_else(Default::default, |spanned| spanned.place);
+            files.merged.seed = Some(Spanned { value: Whole(seed), place });
+        }
+        let named = files.merged.cluster.backend.as_ref().map(|named| named.value);
+        let backend = self.options.backend.clone().unwrap_or_else(|| match named {
+            Some(BackendChoice::Apache) => Arc::new(Apache),
+            Some(BackendChoice::Embedded) | None => Arc::new(Embedded),
+        });
+        let capabilities = Capabilities::of(&*backend, shakedown_services::NAMES);
+        Ok((Plan::new(scenario(&files, capabilities)?)?, backend))
     }
 }
 

@@ -64,6 +64,17 @@ impl Course {
         }
         Some(sound_ns)
     }
+
+    /// The longest time between these instants in which nothing was broken.
+    #[must_use]
+    pub fn longest_sound(&self, from_ns: u64, to_ns: u64) -> u64 {
+        let (mut sound_ns, mut longest_ns) = (from_ns, 0);
+        for trouble in self.troubles.iter().filter(|trouble| trouble.since_ns < to_ns) {
+            longest_ns = trouble.since_ns.saturating_sub(sound_ns).max(longest_ns);
+            sound_ns = sound_ns.max(trouble.until_ns);
+        }
+        to_ns.saturating_sub(sound_ns).max(longest_ns)
+    }
 }
 
 /// A trouble whose end may not be known yet.
@@ -124,6 +135,17 @@ mod tests {
         assert_eq!(course.sound_since(5, 34), None);
         assert_eq!(course.sound_since(5, 35), Some(34));
         assert_eq!(course.sound_since(40, 50), Some(40));
+    }
+
+    #[test]
+    fn the_longest_sound_time_may_lie_before_between_and_behind_troubles() {
+        let course =
+            Course { troubles: vec![trouble(20, 34), trouble(25, 30), trouble(50, u64::MAX)], ..Course::default() };
+        assert_eq!(course.longest_sound(0, 45), 20);
+        assert_eq!(course.longest_sound(10, 45), 11, "behind the one that lasted longest");
+        assert_eq!(course.longest_sound(10, 90), 16);
+        assert_eq!((course.longest_sound(21, 33), course.longest_sound(60, 90)), (0, 0));
+        assert_eq!(Course::default().longest_sound(5, 9), 4);
     }
 
     #[test]

@@ -10,11 +10,14 @@ use std::collections::BTreeMap;
 pub struct Expectations {
     /// Exactly how many acknowledged messages may be missing, over all flows.
     pub lost: Option<u64>,
-    /// Exactly how many surplus copies there may be, over all sinks: copies belong to a sink, and one at the end of two
-    /// flows counts them once.
-    pub duplicated: Option<u64>,
+    /// How many surplus copies there may be, over all sinks: copies belong to a sink, and one at the end of two flows
+    /// counts them once.
+    pub duplicated: Option<Bounds>,
     /// Whether each key's messages must arrive in the order of the source.
     pub order_per_key: bool,
+    /// How many messages may arrive out of their key's order, over all flows; instead of `order_per_key`, which means none.
+    #[serde(default)]
+    pub reordered: Option<Bounds>,
     /// Rules of conservation.
     pub conserved: Vec<ConservationRule>,
     /// Latency budgets by the metric's name.
@@ -40,6 +43,18 @@ pub struct Expectations {
     /// How far groups may be behind, and for how long after the load.
     #[serde(default)]
     pub lag: Option<LagBudget>,
+    /// How many messages of the load may be left without an acknowledgement.
+    #[serde(default)]
+    pub unacknowledged: Option<Bounds>,
+}
+
+impl Expectations {
+    /// Whether some count may differ from run to run, and with it what there was to compare.
+    #[must_use]
+    pub fn leaves_room(&self) -> bool {
+        let counts = [self.duplicated, self.reordered, self.unacknowledged, self.skipped];
+        counts.into_iter().flatten().any(Bounds::is_range)
+    }
 }
 
 /// How many there may be: from so many to so many.
@@ -56,6 +71,12 @@ impl Bounds {
     #[must_use]
     pub const fn exactly(number: u64) -> Self {
         Self { at_least: number, at_most: number }
+    }
+
+    /// Whether more than one number is allowed.
+    #[must_use]
+    pub const fn is_range(self) -> bool {
+        self.at_least < self.at_most
     }
 
     /// Whether so many are allowed.

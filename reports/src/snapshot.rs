@@ -1,8 +1,10 @@
 //! The normalised report: what a scenario's seed fixes, and nothing else. It is committed and reviewed like code.
 //!
 //! Times, offsets, node numbers, percentiles and evidence vary from run to run; they are left out because nothing here
-//! writes them, not because something removes them.
+//! writes them, not because something removes them. Where a scenario allows a range, its own words take the number's place,
+//! and how many were compared is left out, too: what was lost or doubled was or was not there to be compared.
 
+use crate::expectation::{Bounds, Expectations};
 use crate::info::RunInfo;
 use crate::numbers::{duration, grouped};
 use crate::summary::Summary;
@@ -15,7 +17,11 @@ pub fn normalise(info: &RunInfo, summary: &Summary, verdict: &Verdict) -> String
     if !summary.totals.is_empty() {
         out.push_str("\ntotals\n");
         for (name, total) in &summary.totals {
-            out.push_str(&format!("  {name}: {}\n", grouped(*total)));
+            // How many were acknowledged is one of the counts that may leave room.
+            match info.expectations.unacknowledged.filter(|bounds| bounds.is_range()) {
+                Some(_) if name == "messages acknowledged" => {}
+                _ => out.push_str(&format!("  {name}: {}\n", grouped(*total))),
+            }
         }
     }
     if !summary.faults_fired.is_empty() {
@@ -50,10 +56,29 @@ fn judgement(info: &RunInfo, finding: &Finding) -> String {
         };
         return format!("{held} ({})", bounds.join(", "));
     }
-    if COMPARED_IN_TIME.contains(&finding.check.as_str()) {
+    // A range was expected because the number differs from run to run.
+    if let Some(bounds) = counted(&info.expectations, &finding.check).filter(|bounds| bounds.is_range()) {
+        let within = if finding.outcome == Outcome::Pass { bounds.to_string() } else { grouped(finding.found) };
+        return format!("{}, {within} found", word(finding.outcome));
+    }
+    if info.expectations.leaves_room() || COMPARED_IN_TIME.contains(&finding.check.as_str()) {
         return format!("{}, {} found", word(finding.outcome), grouped(finding.found));
     }
     format!("{}, {} compared, {} found", word(finding.outcome), grouped(finding.compared), grouped(finding.found))
+}
+
+/// How many findings of a check are expected, where it counts any.
+fn counted(expectations: &Expectations, check: &str) -> Option<Bounds> {
+    match check {
+        "duplicated" => expectations.duplicated,
+        "reordered" => expectations.reordered,
+        "unacknowledged" => expectations.unacknowledged,
+        "skipped" => expectations.skipped,
+        "committed-too-far" => expectations.committed_too_far,
+        "offset-regressed" => expectations.offset_regressed,
+        "inconsistent-offset" => expectations.inconsistent_offset,
+        _ => None,
+    }
 }
 
 fn word(outcome: Outcome) -> &'static str {

@@ -17,7 +17,7 @@ pub enum Outcome {
 /// What one check says of one subject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// The check's name: `lost`, `duplicated`, `phantom`, `inconsistent-offset`, `reordered`, `skipped`,
+    /// The check's name: `lost`, `unacknowledged`, `duplicated`, `phantom`, `inconsistent-offset`, `reordered`, `skipped`,
     /// `committed-too-far`, `offset-regressed`, `stalled`, `lag`, `conserved`, `latency`, `unavailable`.
     pub check: String,
     /// What it looked at: a flow (`load -> topic orders`), a sink (`topic orders`), a group (`group tracker on orders`), a

@@ -4,14 +4,16 @@
 //! [`run`] starts one by name and blocks until it is told to stop.
 //!
 //! Reading order: `run` (the life of a process), `service` (which services there are), `config` (the environment),
-//! `kafka` (the consumer loop and the producer that all share), then one folder per service: `order`, `transaction`,
-//! `notification`, `analytics`, `tracker`. `README.md` beside this crate lists every variable and every path.
+//! `kafka` (the consumer loop and the producer that all share), `failpoint` (where tests stop a process), then one folder
+//! per service: `order`, `transaction`, `notification`, `analytics`, `tracker`. `README.md` beside this crate lists every
+//! variable and every path.
 
 mod analytics;
 mod clock;
 mod config;
 mod domain;
 mod error;
+mod failpoint;
 mod http;
 mod kafka;
 mod malformed;

@@ -2,8 +2,9 @@
 
 use crate::config::Environment;
 use crate::error::RunError;
+use crate::failpoint::Failpoint;
 use crate::http;
-use crate::kafka::KafkaSettings;
+use crate::kafka::{CommitTime, KafkaSettings};
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::service::{Context, Running, Service};
@@ -53,6 +54,8 @@ fn run_until_stopped(name: &str, environment: &Environment) -> Result<(), RunErr
         .map_err(RunError::Runtime)?;
     let context = Context {
         kafka,
+        commit: CommitTime::read(environment)?,
+        failpoint: Failpoint::read(environment)?,
         metrics: Metrics::new(),
         readiness: Readiness::default(),
         stop: Stop::new(),

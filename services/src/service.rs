@@ -2,7 +2,8 @@
 
 use crate::config::Environment;
 use crate::error::RunError;
-use crate::kafka::KafkaSettings;
+use crate::failpoint::Failpoint;
+use crate::kafka::{CommitTime, KafkaSettings};
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::stop::Stop;
@@ -27,6 +28,8 @@ pub(crate) enum Service {
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) kafka: KafkaSettings,
+    pub(crate) commit: CommitTime,
+    pub(crate) failpoint: Failpoint,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
     pub(crate) stop: Stop,

@@ -1,7 +1,7 @@
 //! `AlterConfigs` 0–2, on the controller: what a topic sets is replaced as a whole. Kafka keeps it for clients from before
 //! `IncrementalAlterConfigs`.
 
-use super::incremental_alter_configs::{Refused, check_resource, check_unique, not_unique, repeated};
+use super::incremental_alter_configs::{Refused, check_resource, check_unique, existing, not_unique, repeated};
 use crate::config::topic;
 use crate::controller::Controller;
 use crate::metadata::record::{ConfigResource, MetadataRecord};
@@ -42,10 +42,11 @@ pub(super) fn apply(
 }
 
 fn changes(controller: &Controller, resource: &AlterConfigsResource) -> Result<Vec<MetadataRecord>, Refused> {
-    let name = check_resource(controller, resource.resource_type, &resource.resource_name)?;
+    let asked = &resource.resource_name;
+    check_resource(resource.resource_type, asked)?;
     check_unique(resource.configs.iter().map(|config| &config.name))?;
     let mut wanted: BTreeMap<String, Option<String>> = BTreeMap::new();
-    for before in controller.image.topic_settings(&name).into_iter().flat_map(BTreeMap::keys) {
+    for before in controller.image.topic_settings(asked).into_iter().flat_map(BTreeMap::keys) {
         wanted.insert(before.clone(), None);
     }
     for config in &resource.configs {
@@ -56,7 +57,7 @@ fn changes(controller: &Controller, resource: &AlterConfigsResource) -> Result<V
         topic::validate(&config.name, value).map_err(|error| (ResponseError::InvalidConfig, error.to_string()))?;
         wanted.insert(config.name.to_string(), Some(value.to_string()));
     }
-    let resource = ConfigResource::Topic(name);
+    let resource = ConfigResource::Topic(existing(controller, asked)?);
     let record = |(name, value)| MetadataRecord::Config { resource: resource.clone(), name, value };
     Ok(wanted.into_iter().map(record).collect())
 }

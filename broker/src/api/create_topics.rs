@@ -23,6 +23,8 @@ pub const PARTITIONS_MAX: i32 = 100_000;
 /// exhaust memory.
 const NEW_PARTITIONS_MAX: u64 = 10_000;
 const NAME_MAX: usize = 249;
+/// `Topic.CLUSTER_METADATA_TOPIC_NAME`: the quorum's log, which is no topic.
+const METADATA: &str = "__cluster_metadata";
 const DEFAULT_CONFIG: i8 = 5;
 const DYNAMIC_TOPIC_CONFIG: i8 = 1;
 
@@ -162,6 +164,9 @@ fn check_name(controller: &Controller, name: &StrBytes) -> Result<(), Refused> {
             &**name
         );
         return Err((ResponseError::InvalidTopicException, message));
+    }
+    if &**name == METADATA {
+        return Err((ResponseError::InvalidRequest, format!("Creation of internal topic {METADATA} is prohibited.")));
     }
     if controller.image.topics.contains_key(name) {
         return Err((ResponseError::TopicAlreadyExists, format!("Topic '{name}' already exists.")));

@@ -114,7 +114,10 @@ fn broker_setting(setting: &CurrentSetting, synonyms: bool) -> DescribeConfigsRe
     if synonyms {
         let own = (source == STATIC_BROKER).then(|| synonym(setting.name, &setting.value, STATIC_BROKER));
         chain.extend(own);
-        chain.push(synonym(setting.name, setting.default, DEFAULT));
+        chain.extend((!setting.default.is_empty()).then(|| synonym(setting.name, setting.default, DEFAULT)));
     }
-    described(setting.name, &setting.value, source, setting.kind).with_read_only(true).with_synonyms(chain)
+    let described = described(setting.name, &setting.value, source, setting.kind);
+    // What has no default and is not set is null.
+    let value = described.value.clone().filter(|value| !value.is_empty());
+    described.with_value(value).with_read_only(true).with_synonyms(chain)
 }

@@ -1,5 +1,6 @@
 //! `DescribeProducers` 0 (KIP-664): the idempotent producers that a partition remembers.
 
+use super::create_topics::is_valid_name;
 use super::{Call, Effect};
 use crate::log::partition::PartitionId;
 use crate::node::Node;
@@ -27,6 +28,9 @@ pub(super) fn handle(node: &mut Node, _call: &Call, request: DescribeProducersRe
 }
 
 fn describe(node: &Node, topic: &TopicName, index: i32) -> Result<Vec<ProducerState>, ResponseError> {
+    if !is_valid_name(topic) {
+        return Err(ResponseError::InvalidTopicException);
+    }
     let id = node.image.topics.get(&topic.0).map(|topic| PartitionId { topic: topic.id, index });
     let Some(partition) = id.and_then(|id| node.led(&id)) else {
         let known = node.image.partition(topic, index).is_some();

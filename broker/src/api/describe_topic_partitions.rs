@@ -9,7 +9,9 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::describe_topic_partitions_response::{
     Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
 };
-use kafka_protocol::messages::{BrokerId, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse};
+use kafka_protocol::messages::{
+    BrokerId, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, describe_topic_partitions_request,
+};
 use kafka_protocol::protocol::StrBytes;
 use std::collections::BTreeSet;
 
@@ -18,7 +20,11 @@ const PARTITIONS_MAX: usize = 2000;
 
 pub(super) fn handle(node: &mut Node, _call: &Call, request: DescribeTopicPartitionsRequest) -> Effect {
     let cursor = request.cursor.as_ref();
-    if cursor.is_some_and(|cursor| cursor.partition_index < 0) {
+    // A cursor stands in one of the topics that are asked for.
+    let is_elsewhere = |cursor: &describe_topic_partitions_request::Cursor| {
+        !request.topics.is_empty() && request.topics.iter().all(|topic| topic.name != cursor.topic_name)
+    };
+    if cursor.is_some_and(|cursor| cursor.partition_index < 0 || is_elsewhere(cursor)) {
         let topics = request.topics.into_iter().map(|topic| failed(topic.name.0, ResponseError::InvalidRequest));
         return DescribeTopicPartitionsResponse::default().with_topics(topics.collect()).into();
     }
@@ -35,14 +41,14 @@ pub(super) fn handle(node: &mut Node, _call: &Call, request: DescribeTopicPartit
     for name in names.into_iter().filter(|name| *name >= from) {
         let resumed = cursor.filter(|cursor| cursor.topic_name.0 == name);
         let first = resumed.map_or(0, |cursor| usize::try_from(cursor.partition_index).unwrap_or(0));
-        let Some(topic) = image.topics.get(&name) else {
-            response.topics.push(unknown(name));
-            continue;
-        };
         if left == 0 {
             response.next_cursor = Some(Cursor::default().with_topic_name(name.into()));
             break;
         }
+        let Some(topic) = image.topics.get(&name) else {
+            response.topics.push(unknown(name));
+            continue;
+        };
         let described = describe(image, &name, topic, first, left);
         let end = first + described.partitions.len();
         left -= described.partitions.len();

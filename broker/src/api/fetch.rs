@@ -24,6 +24,9 @@ use uuid::Uuid;
 /// The first version in which a consumer may be served by a follower.
 const FOLLOWERS_FROM: i16 = 11;
 
+/// The first version in which a client that asks the wrong node is told of the right one.
+const LEADERS_FROM: i16 = 16;
+
 /// A fetch that waits for more bytes.
 #[derive(Debug)]
 pub struct WaitingFetch {
@@ -32,6 +35,7 @@ pub struct WaitingFetch {
     version: i16,
     session_id: i32,
     incremental: bool,
+    reads_committed: bool,
     targets: Vec<FetchTarget>,
     /// Where the consumer stands (`client.rack`).
     rack: StrBytes,
@@ -73,6 +77,7 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: FetchRequest) -> Eff
                 offset: 0,
                 max_bytes: 0,
                 leader_epoch: -1,
+                last_epoch: -1,
             })
         })
         .collect();
@@ -86,6 +91,7 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: FetchRequest) -> Eff
         version: call.version,
         session_id: resolved.session_id,
         incremental: resolved.incremental,
+        reads_committed: request.isolation_level == 1,
         targets: resolved.targets,
         // A copy of its own: the request's would keep the whole frame in memory.
         rack: StrBytes::from_string(request.rack_id.to_string()),
@@ -142,6 +148,7 @@ fn targets(node: &Node, version: i16, topic: FetchTopic) -> impl Iterator<Item =
         offset: partition.fetch_offset,
         max_bytes: partition.partition_max_bytes,
         leader_epoch: partition.current_leader_epoch,
+        last_epoch: partition.last_fetched_epoch,
     })
 }
 
@@ -151,7 +158,8 @@ fn collect(node: &mut Node, fetch: &WaitingFetch) -> Collected {
         let left = fetch.max_bytes.saturating_sub(collected.bytes);
         let partition = read(node, fetch, target, left, collected.bytes == 0);
         collected.bytes += partition.size();
-        collected.urgent |= partition.error != 0 || partition.preferred_read_replica.is_some();
+        collected.urgent |=
+            partition.error != 0 || partition.preferred_read_replica.is_some() || partition.diverging.is_some();
         collected.partitions.push(partition);
     }
     collected
@@ -181,11 +189,23 @@ fn read(
     let Some(partition) = readable else {
         return absent(node, version, target);
     };
-    let fail = |error: ResponseError| FetchedPartition::failed(target.partition, error.code());
+    let fail = |error: ResponseError| FetchedPartition {
+        aborted_transactions: None,
+        ..FetchedPartition::failed(target.partition, error.code())
+    };
     if let Err(error) = check_epoch(target.leader_epoch, partition.leader_epoch().0) {
-        return fail(error);
+        let is_fenced = error == ResponseError::FencedLeaderEpoch;
+        let current_leader = if is_fenced { leader_of(node, version, target) } else { None };
+        return FetchedPartition { current_leader, ..fail(error) };
     }
-    if !partition.contains(Offset(target.offset)) {
+    let last_epoch = (target.last_epoch >= 0).then_some(target.last_epoch);
+    let diverging = match last_epoch.map(|asked| (asked, partition.end_of_epoch(asked))) {
+        // An epoch that this log knows nothing of says nothing of where the two part.
+        Some((_, (-1, _))) => return fail(ResponseError::OffsetOutOfRange),
+        Some((asked, (epoch, end))) if epoch < asked || end.0 < target.offset => Some((epoch, end.0)),
+        _ => None,
+    };
+    if diverging.is_none() && !partition.contains(Offset(target.offset)) {
         // Also of a follower that is behind: the consumer then asks the leader.
         return fail(ResponseError::OffsetOutOfRange);
     }
@@ -195,10 +215,16 @@ fn read(
         high_watermark: partition.high_watermark().0,
         last_stable_offset: partition.high_watermark().0,
         log_start_offset: partition.log_start().0,
+        diverging,
         current_leader: None,
+        // No transaction is ever aborted here, which is told to those who ask.
+        aborted_transactions: (fetch.reads_committed && diverging.is_none()).then_some(()),
         preferred_read_replica: preferred.map(|id| id.0),
         records,
     };
+    if diverging.is_some() {
+        return found(Vec::new(), None);
+    }
     if node.config.rack_aware_reads
         && let Some(leadership) = partition.leadership()
         && let Some(nearer) =
@@ -219,12 +245,18 @@ fn absent(node: &Node, version: i16, target: &FetchTarget) -> FetchedPartition {
     if version >= 13 && known.is_none() {
         return FetchedPartition::failed(target.partition, ResponseError::UnknownTopicId.code());
     }
-    let Some(state) = node.image.partition(&target.topic, target.partition) else {
+    if node.image.partition(&target.topic, target.partition).is_none() {
         return FetchedPartition::failed(target.partition, ResponseError::UnknownTopicOrPartition.code());
-    };
-    let current_leader = state.leader.map(|leader| (leader.0, state.leader_epoch.0));
+    }
+    let current_leader = leader_of(node, version, target);
     let failed = FetchedPartition::failed(target.partition, ResponseError::NotLeaderOrFollower.code());
-    FetchedPartition { current_leader, ..failed }
+    FetchedPartition { current_leader, aborted_transactions: None, ..failed }
+}
+
+/// Whom the client should ask instead, for those that learn where that is, too (KIP-951).
+fn leader_of(node: &Node, version: i16, target: &FetchTarget) -> Option<(i32, i32)> {
+    let state = node.image.partition(&target.topic, target.partition).filter(|_| version >= LEADERS_FROM)?;
+    state.leader.map(|leader| (leader.0, state.leader_epoch.0))
 }
 
 fn respond(node: &mut Node, fetch: &WaitingFetch, collected: Collected) -> FetchResponse {
@@ -233,7 +265,8 @@ fn respond(node: &mut Node, fetch: &WaitingFetch, collected: Collected) -> Fetch
     for (nth, (target, partition)) in fetch.targets.iter().zip(collected.partitions).enumerate() {
         let told = Told { high_watermark: partition.high_watermark, log_start_offset: partition.log_start_offset };
         let news = fetch.session_id == 0 || node.sessions.is_news(fetch.session_id, nth, told);
-        let empty = partition.records.is_empty() && partition.preferred_read_replica.is_none();
+        let empty =
+            partition.size() == 0 && partition.preferred_read_replica.is_none() && partition.diverging.is_none();
         if fetch.incremental && !news && partition.error == 0 && empty {
             continue;
         }

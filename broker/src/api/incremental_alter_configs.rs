@@ -1,6 +1,7 @@
 //! `IncrementalAlterConfigs` 0–1 (KIP-339), on the controller: a topic's settings are set, deleted, and, where they are
 //! lists, appended to and subtracted from.
 
+use super::create_topics::is_valid_name;
 use super::describe_configs::TOPIC;
 use crate::config::topic::{self, ConfigType};
 use crate::controller::Controller;
@@ -49,21 +50,22 @@ pub(super) fn apply(
 }
 
 fn changes(controller: &Controller, resource: &AlterConfigsResource) -> Result<Vec<MetadataRecord>, Refused> {
-    let name = check_resource(controller, resource.resource_type, &resource.resource_name)?;
+    let asked = &resource.resource_name;
+    check_resource(resource.resource_type, asked)?;
     check_unique(resource.configs.iter().map(|config| &config.name))?;
+    let own = controller.image.topic_settings(asked);
     let change = |config: &AlterableConfig| {
-        let before = controller.image.topic_settings(&name).and_then(|own| own.get(&*config.name));
-        Ok(MetadataRecord::Config {
-            resource: ConfigResource::Topic(name.clone()),
-            name: config.name.to_string(),
-            value: changed(config, before)?,
-        })
+        let before = own.and_then(|own| own.get(&*config.name));
+        Ok((config.name.to_string(), changed(config, before)?))
     };
-    resource.configs.iter().map(change).collect()
+    let changes = resource.configs.iter().map(change).collect::<Result<Vec<_>, Refused>>()?;
+    let resource = ConfigResource::Topic(existing(controller, asked)?);
+    let record = |(name, value)| MetadataRecord::Config { resource: resource.clone(), name, value };
+    Ok(changes.into_iter().map(record).collect())
 }
 
-/// The topic whose settings are to change.
-pub(super) fn check_resource(controller: &Controller, kind: i8, name: &StrBytes) -> Result<StrBytes, Refused> {
+/// Whether this names a topic, be it there or not.
+pub(super) fn check_resource(kind: i8, name: &StrBytes) -> Result<(), Refused> {
     if kind != TOPIC {
         let message = format!("only topics (2) can be altered here, not resource type {kind}");
         return Err((ResponseError::InvalidRequest, message));
@@ -72,6 +74,14 @@ pub(super) fn check_resource(controller: &Controller, kind: i8, name: &StrBytes)
         let message = String::from("Default topic resources are not allowed.");
         return Err((ResponseError::InvalidRequest, message));
     }
+    if !is_valid_name(name) {
+        return Err((ResponseError::InvalidTopicException, format!("Topic name is invalid: {:?}", &**name)));
+    }
+    Ok(())
+}
+
+/// The topic's own name, which is looked for once everything else is in order.
+pub(super) fn existing(controller: &Controller, name: &StrBytes) -> Result<StrBytes, Refused> {
     let known = controller.image.topics.get_key_value(name).map(|(name, _)| name.clone());
     known.ok_or_else(|| {
         let message = format!("The topic '{}' does not exist.", &**name);
@@ -133,7 +143,8 @@ fn changed(config: &AlterableConfig, before: Option<&String>) -> Result<Option<S
             return Err((ResponseError::InvalidRequest, message));
         }
         (other, _) => {
-            return Err((ResponseError::InvalidRequest, format!("unknown config operation {other}")));
+            // Kafka's parser stumbles over it, which is all that clients are told.
+            return Err((ResponseError::UnknownServerError, format!("unknown config operation {other}")));
         }
     };
     topic::validate(setting.name, &value).map_err(|error| invalid(error.to_string()))?;

@@ -23,6 +23,10 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: InitProducerIdReques
         node.unsupported("a transactional producer");
         return failed(ResponseError::TransactionalIdAuthorizationFailed).into();
     }
+    // A producer that has an id has an epoch, too; what it had is of no use to one without transactions.
+    if (request.producer_id.0 == -1) != (request.producer_epoch == -1) {
+        return failed(ResponseError::InvalidRequest).into();
+    }
     if let Some(response) = assign(node, call.now) {
         return response.into();
     }

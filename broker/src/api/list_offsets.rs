@@ -38,22 +38,27 @@ fn look_up(
     let index = asked.partition_index;
     let response = ListOffsetsPartitionResponse::default().with_partition_index(index);
     let failed = |error: ResponseError| response.clone().with_error_code(error.code());
+    if !is_understood(version, asked.timestamp) {
+        return failed(ResponseError::UnsupportedVersion);
+    }
     let id = node.image.topics.get(&topic.0).map(|topic| PartitionId { topic: topic.id, index });
-    let Some(partition) = id.and_then(|id| node.partitions.get(&id)).filter(|partition| partition.leads()) else {
+    let replica = id.and_then(|id| node.partitions.get(&id));
+    // A follower, too, knows whether an epoch is the current one.
+    if let Some(Err(error)) = replica.map(|found| check_epoch(asked.current_leader_epoch, found.leader_epoch().0)) {
+        return failed(error);
+    }
+    let Some(partition) = replica.filter(|partition| partition.leads()) else {
         let known = node.image.partition(topic, index).is_some();
         let error = if known { ResponseError::NotLeaderOrFollower } else { ResponseError::UnknownTopicOrPartition };
         return failed(error);
     };
-    if let Err(error) = check_epoch(asked.current_leader_epoch, partition.leader_epoch().0) {
-        return failed(error);
-    }
     // A new leader may know of fewer committed records than the last one showed: it must not answer with less (KIP-207).
     let uncertain = !partition.knows_high_watermark();
     let unavailable = if version >= 5 { ResponseError::OffsetNotAvailable } else { ResponseError::LeaderNotAvailable };
     if uncertain && asked.timestamp == LATEST {
         return failed(unavailable);
     }
-    match find(partition, &mut *node.store, version, asked.timestamp) {
+    match find(partition, &mut *node.store, asked.timestamp) {
         Ok(TimestampOffset::NONE) if uncertain && matches!(asked.timestamp, MAX_TIMESTAMP | 0..) => failed(unavailable),
         Ok(found) => {
             // The field is there from version 4 on, and the codec refuses to leave a value out.
@@ -70,20 +75,27 @@ fn look_up(
     }
 }
 
-fn find(
-    partition: &Partition,
-    store: &mut dyn LogStore,
-    version: i16,
-    timestamp: i64,
-) -> Result<TimestampOffset, ResponseError> {
+/// Whether a version knows what a timestamp below zero stands for.
+fn is_understood(version: i16, timestamp: i64) -> bool {
+    let from = match timestamp {
+        LATEST | EARLIEST | 0.. => 0,
+        MAX_TIMESTAMP => 7,
+        EARLIEST_LOCAL => 8,
+        LATEST_TIERED => 9,
+        _ => return false,
+    };
+    version >= from
+}
+
+fn find(partition: &Partition, store: &mut dyn LogStore, timestamp: i64) -> Result<TimestampOffset, ResponseError> {
     let at = |offset| Ok(TimestampOffset { timestamp_ms: -1, offset });
     let storage = |_| ResponseError::KafkaStorageError;
     match timestamp {
         LATEST => at(partition.high_watermark()),
         EARLIEST => at(partition.log_start()),
-        MAX_TIMESTAMP if version >= 7 => partition.offset_of_max_timestamp(store).map_err(storage),
-        EARLIEST_LOCAL if version >= 8 => at(partition.log_start()),
-        LATEST_TIERED if version >= 9 => Ok(TimestampOffset::NONE),
+        MAX_TIMESTAMP => partition.offset_of_max_timestamp(store).map_err(storage),
+        EARLIEST_LOCAL => at(partition.log_start()),
+        LATEST_TIERED => Ok(TimestampOffset::NONE),
         ..0 => Err(ResponseError::UnsupportedVersion),
         _ => partition.offset_for_timestamp(store, timestamp).map_err(storage),
     }

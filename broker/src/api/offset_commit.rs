@@ -16,6 +16,9 @@ use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponseParti
 use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse, ResponseKind};
 use kafka_protocol::protocol::StrBytes;
 
+/// `OffsetCommitRequest.DEFAULT_RETENTION_TIME`: the coordinator's setting counts.
+const RETENTION_UNSAID: i64 = -1;
+
 pub(super) fn handle(node: &mut Node, call: &Call, request: OffsetCommitRequest) -> Effect {
     let name = request.group_id.0.clone();
     let committer = Committer {
@@ -29,13 +32,20 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: OffsetCommitRequest)
     });
     let id = match id {
         Ok(id) => id,
-        Err(error) => return answer(&request, |_, _| Err(error)).into(),
+        // Of what nobody has the group is not even asked.
+        Err(error) => {
+            let refused = |topic: &OffsetCommitRequestTopic, partition: &OffsetCommitRequestPartition| {
+                let known = node.image.partition(&topic.name, partition.partition_index);
+                Err(if known.is_some() { error } else { ResponseError::UnknownTopicOrPartition })
+            };
+            return answer(&request, refused).into();
+        }
     };
     let mut changes = Vec::new();
     for topic in &request.topics {
         for partition in &topic.partitions {
             if check(node, topic, partition).is_ok() {
-                let (partition, committed) = committed(node, call, topic, partition);
+                let (partition, committed) = committed(node, call, request.retention_time_ms, (topic, partition));
                 changes.push(Change::Offset { group: name.clone(), partition, committed: Some(committed) });
             }
         }
@@ -73,8 +83,8 @@ fn check(
 fn committed(
     node: &Node,
     call: &Call,
-    topic: &OffsetCommitRequestTopic,
-    partition: &OffsetCommitRequestPartition,
+    retention_ms: i64,
+    (topic, partition): (&OffsetCommitRequestTopic, &OffsetCommitRequestPartition),
 ) -> (TopicPartition, Committed) {
     let known = node.image.topics.get_key_value(&topic.name.0);
     let name = known.map_or_else(|| topic.name.0.clone(), |(name, _)| name.clone());
@@ -84,6 +94,7 @@ fn committed(
         leader_epoch: partition.committed_leader_epoch,
         metadata: note.unwrap_or_default(),
         committed_ms: call.now.wall_ms,
+        expires_ms: (retention_ms != RETENTION_UNSAID).then(|| call.now.wall_ms.saturating_add(retention_ms)),
     };
     (TopicPartition { topic: name, partition: partition.partition_index }, committed)
 }

@@ -3,7 +3,7 @@
 use super::{Call, Effect};
 use crate::group::changes::Change;
 use crate::group::state::{Group, GroupState};
-use crate::group::{offsets, own, pending};
+use crate::group::{offsets, own_members, pending};
 use crate::node::Node;
 use crate::types::{PartitionId, TopicPartition};
 use kafka_protocol::error::ResponseError;
@@ -21,7 +21,8 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: OffsetDeleteRequest)
     let mut forgotten = Vec::new();
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
-        let subscribed = group.subscribes_to(&topic.name);
+        // Members that say what nobody can read may have subscribed to anything.
+        let subscribed = group.subscribes_to(&topic.name) || group.has_unreadable_subscriptions();
         let partitions = topic.partitions.iter().map(|partition| {
             let index = partition.partition_index;
             let code = if subscribed {
@@ -46,7 +47,7 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: OffsetDeleteRequest)
 /// The group, if its offsets may be deleted. Whether members of other than consumer groups subscribe to a topic cannot be
 /// told, so those have to be empty.
 fn group<'a>(node: &'a Node, name: &str) -> Result<(PartitionId, &'a Group), ResponseError> {
-    let id = own(node, name)?;
+    let id = own_members(node, name)?;
     let group = node.groups.groups.get(name.as_bytes()).ok_or(ResponseError::GroupIdNotFound)?;
     let is_consumer = group.protocol_type.as_deref() == Some("consumer");
     if group.state == GroupState::Empty || is_consumer { Ok((id, group)) } else { Err(ResponseError::NonEmptyGroup) }

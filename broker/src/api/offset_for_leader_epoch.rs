@@ -20,14 +20,16 @@ fn look_up(node: &Node, topic: &TopicName, asked: &OffsetForLeaderPartition) -> 
     let index = asked.partition;
     let response = EpochEndOffset::default().with_partition(index).with_leader_epoch(-1).with_end_offset(-1);
     let id = node.image.topics.get(&topic.0).map(|topic| PartitionId { topic: topic.id, index });
+    // A follower, too, knows whether an epoch is the current one.
+    let replica = id.and_then(|id| node.partitions.get(&id));
+    if let Some(Err(error)) = replica.map(|found| check_epoch(asked.current_leader_epoch, found.leader_epoch().0)) {
+        return response.with_error_code(error.code());
+    }
     let Some(partition) = id.and_then(|id| node.led(&id)) else {
         let known = node.image.partition(topic, index).is_some();
         let error = if known { ResponseError::NotLeaderOrFollower } else { ResponseError::UnknownTopicOrPartition };
         return response.with_error_code(error.code());
     };
-    if let Err(error) = check_epoch(asked.current_leader_epoch, partition.leader_epoch().0) {
-        return response.with_error_code(error.code());
-    }
     let (epoch, end) = partition.end_of_epoch(asked.leader_epoch);
     response.with_leader_epoch(epoch).with_end_offset(end.0)
 }

@@ -9,7 +9,7 @@
 
 use super::{Call, Effect};
 use crate::batch::header::{BatchHeader, Compression};
-use crate::batch::validate::Refusal;
+use crate::batch::validate::{Refusal, one_batch};
 use crate::config::Defect;
 use crate::io::RequestToken;
 use crate::log::partition::{Appended, PartitionId};
@@ -24,6 +24,9 @@ use kafka_protocol::messages::produce_response::{
 };
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::StrBytes;
+
+/// What stands for the beginning of a log that is not told.
+const NO_LOG_START: Offset = Offset(-1);
 
 /// The first version whose clients all read zstd (KIP-110).
 const ZSTD_FROM: i16 = 7;
@@ -50,20 +53,12 @@ pub struct Required {
 
 pub(super) fn handle(node: &mut Node, call: &Call, request: ProduceRequest) -> Effect {
     let acks = request.acks;
-    let refused = if !(-1..=1).contains(&acks) {
-        Some((ResponseError::InvalidRequiredAcks, format!("acks must be -1, 0 or 1, not {acks}")))
-    } else {
-        None
-    };
     let mut required = Vec::new();
     let mut response = ProduceResponse::default();
     response.responses.reserve(request.topic_data.len());
-    for topic in request.topic_data {
-        let done = match &refused {
-            Some((error, message)) => refuse_topic(topic, *error, message),
-            None => append_topic(node, call, acks, topic, &mut required),
-        };
-        response.responses.push(done);
+    // A topic without partitions is not answered.
+    for topic in request.topic_data.into_iter().filter(|topic| !topic.partition_data.is_empty()) {
+        response.responses.push(append_topic(node, call, acks, topic, &mut required));
     }
     node.moved.extend(required.iter().map(|(id, _)| *id));
     if acks == 0 {
@@ -142,21 +137,6 @@ pub(crate) fn complete(node: &mut Node, _: Now, id: WaitId, wake: Wake) {
     node.reply(token, kafka_protocol::messages::ResponseKind::from(response));
 }
 
-fn refuse_topic(topic: TopicProduceData, error: ResponseError, message: &str) -> TopicProduceResponse {
-    let refuse = |partition: &PartitionProduceData| {
-        PartitionProduceResponse::default()
-            .with_index(partition.index)
-            .with_error_code(error.code())
-            .with_base_offset(-1)
-            .with_error_message(Some(StrBytes::from_string(message.to_owned())))
-    };
-    let partitions = topic.partition_data.iter().map(refuse).collect();
-    TopicProduceResponse::default()
-        .with_name(topic.name)
-        .with_topic_id(topic.topic_id)
-        .with_partition_responses(partitions)
-}
-
 fn append_topic(
     node: &mut Node,
     call: &Call,
@@ -173,7 +153,7 @@ fn append_topic(
         let index = data.index;
         let appended = match (&name, id) {
             (Some(name), Some(topic)) => append(node, call, acks, PartitionId { topic, index }, name, data),
-            _ => Err(Refusal { error: unknown, message: String::from("there is no such topic") }),
+            _ => Err((Refusal { error: unknown, message: String::from("there is no such topic") }, NO_LOG_START)),
         };
         partitions.push(match appended {
             Ok((appended, log_start)) => {
@@ -188,7 +168,9 @@ fn append_topic(
                     .with_log_append_time_ms(appended.log_append_time_ms)
                     .with_log_start_offset(log_start.0)
             }
-            Err(refusal) => failed(node, call.version, name.as_ref(), index, refusal),
+            Err((refusal, log_start)) => {
+                failed(node, call.version, name.as_ref(), index, refusal).with_log_start_offset(log_start.0)
+            }
         });
     }
     TopicProduceResponse::default()
@@ -204,33 +186,52 @@ fn append(
     id: PartitionId,
     name: &StrBytes,
     data: PartitionProduceData,
-) -> Result<(Appended, Offset), Refusal> {
-    if node.image.partition(name, id.index).is_none() {
-        let message = format!("there is no partition {} in {name}", id.index);
-        return Err(Refusal { error: ResponseError::UnknownTopicOrPartition, message });
-    }
-    if crate::metadata::is_internal(name) && call.client_id.as_deref() != Some("__admin_client") {
-        let message = format!("clients may not write to the internal topic {name}");
-        return Err(Refusal { error: ResponseError::InvalidTopicException, message });
-    }
+) -> Result<(Appended, Offset), (Refusal, Offset)> {
     let records = data.records.unwrap_or_default();
-    if call.version < ZSTD_FROM && uses_zstd(&records) {
-        let message = format!("zstd needs Produce version {ZSTD_FROM}, the request has {}", call.version);
-        return Err(Refusal { error: ResponseError::UnsupportedCompressionType, message });
+    may_append(node, call, id, name, &records).map_err(|refusal| (refusal, NO_LOG_START))?;
+    if !(-1..=1).contains(&acks) {
+        let message = format!("acks must be -1, 0 or 1, not {acks}");
+        return Err((Refusal { error: ResponseError::InvalidRequiredAcks, message }, NO_LOG_START));
     }
     let overrules = node.config.has(Defect::HighWatermarkIsLogEnd);
     let Some(partition) = node.partitions.get_mut(&id).filter(|partition| partition.leads()) else {
         let message = String::from("this node does not lead the partition");
-        return Err(Refusal { error: ResponseError::NotLeaderOrFollower, message });
+        return Err((Refusal { error: ResponseError::NotLeaderOrFollower, message }, NO_LOG_START));
     };
-    if acks == -1 {
-        partition.check_min_isr()?;
-    }
-    let appended = partition.append(&mut *node.store, &records, call.now)?;
+    let log_start = partition.log_start();
+    let enough = if acks == -1 { partition.check_min_isr() } else { Ok(()) };
+    let appended = enough.and_then(|()| partition.append(&mut *node.store, &records, call.now)).map_err(|refusal| {
+        let log_start = if hides_log_start(refusal.error) { NO_LOG_START } else { log_start };
+        (refusal, log_start)
+    })?;
     if overrules {
         partition.overrule_high_watermark(&mut *node.store);
     }
     Ok((appended, partition.log_start()))
+}
+
+/// What is wrong with a request before it reaches a log.
+fn may_append(node: &Node, call: &Call, id: PartitionId, name: &StrBytes, records: &[u8]) -> Result<(), Refusal> {
+    if node.image.partition(name, id.index).is_none() {
+        let message = format!("there is no partition {} in {name}", id.index);
+        return Err(Refusal { error: ResponseError::UnknownTopicOrPartition, message });
+    }
+    if call.version < ZSTD_FROM && uses_zstd(records) {
+        let message = format!("zstd needs Produce version {ZSTD_FROM}, the request has {}", call.version);
+        return Err(Refusal { error: ResponseError::UnsupportedCompressionType, message });
+    }
+    one_batch(records)?;
+    if crate::metadata::is_internal(name) && call.client_id.as_deref() != Some("__admin_client") {
+        let message = format!("clients may not write to the internal topic {name}");
+        return Err(Refusal { error: ResponseError::InvalidTopicException, message });
+    }
+    Ok(())
+}
+
+/// Errors of an append that are told without where the log begins (`ReplicaManager.appendRecordsToLeader`).
+fn hides_log_start(error: ResponseError) -> bool {
+    use ResponseError::{CorruptMessage, KafkaStorageError, MessageTooLarge};
+    matches!(error, MessageTooLarge | CorruptMessage | KafkaStorageError)
 }
 
 fn uses_zstd(records: &[u8]) -> bool {

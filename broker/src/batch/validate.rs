@@ -1,7 +1,8 @@
 //! May this batch be appended? Kafka's rules for what producers send (`LogValidator`, `ProduceRequest.validateRecords`).
 //!
-//! Difference from Kafka: the records of a compressed batch are not decompressed here, so a batch whose compressed
-//! body lies is only found by its readers; its header, length and checksum are checked like any other.
+//! Difference from Kafka: the records of a compressed batch are not decompressed here unless the log is compacted, so a
+//! batch whose compressed body lies is only found by its readers; its header, length and checksum are checked like any
+//! other. Where Kafka decompresses it gives records with wrong offsets the right ones; here they are refused.
 
 use super::header::{BatchHeader, HEADER_SIZE, LENGTH_PREFIX, MAGIC, MAGIC_AT, checksum_holds};
 use super::records::{self, Records};
@@ -41,11 +42,12 @@ fn refuse<T>(error: ResponseError, message: impl Into<String>) -> Result<T, Refu
     Err(Refusal { error, message: message.into() })
 }
 
-/// Checks the records of one partition in a Produce request: exactly one sound batch of magic 2.
+/// The records of one partition in a Produce request, which are exactly one batch of magic 2: what Kafka looks at before
+/// it looks for the partition.
 ///
 /// # Errors
 /// Kafka's error for the first rule that is broken.
-pub fn batch(records: &[u8], limits: Limits, now: Now) -> Result<BatchHeader, Refusal> {
+pub fn one_batch(records: &[u8]) -> Result<&[u8], Refusal> {
     let Some(size) = first_size(records)? else {
         return refuse(
             ResponseError::InvalidRecord,
@@ -67,6 +69,16 @@ pub fn batch(records: &[u8], limits: Limits, now: Now) -> Result<BatchHeader, Re
             format!("record batches of magic {magic} are not accepted, only magic {MAGIC} is"),
         );
     }
+    Ok(records)
+}
+
+/// Checks the records of one partition in a Produce request: exactly one sound batch of magic 2.
+///
+/// # Errors
+/// Kafka's error for the first rule that is broken.
+pub fn batch(records: &[u8], limits: Limits, now: Now) -> Result<BatchHeader, Refusal> {
+    let records = one_batch(records)?;
+    let size = records.len();
     let Some(header) = BatchHeader::read(records) else {
         return refuse(
             ResponseError::CorruptMessage,
@@ -118,19 +130,23 @@ fn fields(header: &BatchHeader, records: &[u8], limits: Limits, now: Now) -> Res
             format!("the batch claims {count} records and a last offset delta of {delta}"),
         );
     }
+    if header.base_offset.0 != 0 {
+        let base = header.base_offset.0;
+        return refuse(
+            ResponseError::InvalidRecord,
+            format!("the base offset of the batch should be 0, but it is {base}"),
+        );
+    }
     if header.is_transactional() {
         return refuse(ResponseError::TransactionalIdAuthorizationFailed, "transactions are not supported");
     }
     if header.is_control() {
         return refuse(ResponseError::InvalidRecord, "clients may not write control records");
     }
-    if header.has_producer() && (header.producer_epoch < 0 || header.base_sequence < 0) {
+    if header.has_producer() && header.base_sequence < 0 {
         return refuse(
             ResponseError::InvalidRecord,
-            format!(
-                "a batch of producer {} needs an epoch and a sequence from 0, not {} and {}",
-                header.producer_id, header.producer_epoch, header.base_sequence
-            ),
+            format!("a batch of producer {} needs a sequence from 0, not {}", header.producer_id, header.base_sequence),
         );
     }
     let Some(compression) = header.compression() else {
@@ -183,6 +199,10 @@ fn check_keys(header: &BatchHeader, batch: &[u8]) -> Result<(), Refusal> {
     let Some(body) = records::decompressed(header, batch) else {
         return refuse(ResponseError::CorruptMessage, "the records of the batch cannot be decompressed");
     };
+    // Cleaning goes by their offsets. Others were walked through before.
+    if header.compression() != Some(Compression::None) {
+        walk(header, &body)?;
+    }
     let has_keys = Records::new(&body).map_while(Result::ok).all(|record| record.key.is_some());
     if has_keys {
         return Ok(());
@@ -222,6 +242,7 @@ fn walk(header: &BatchHeader, body: &[u8]) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use super::super::build::BatchBuilder;
+    use super::super::filter::recoded;
     use super::super::header::seal;
     use super::*;
     use bytes::BytesMut;
@@ -284,6 +305,21 @@ mod tests {
         assert_eq!(error(brokers_clock, &claims), Some(ResponseError::InvalidTimestamp));
         assert_eq!(error(LIMITS, &claims), None);
         assert_eq!(error(Limits { timestamp_before_max_ms: 0, ..brokers_clock }, &old), None);
+    }
+
+    #[test]
+    fn a_compacted_log_needs_the_offsets_that_a_compressed_batch_claims() {
+        let mut lies = sound();
+        // The second record's offset delta: behind a record of nine bytes, a length, attributes and a timestamp.
+        let delta = HEADER_SIZE + 9 + 3;
+        assert_eq!(lies[delta], 2, "1 as a zigzag varint");
+        lies[delta] = 4;
+        let lies = recoded(&lies, Compression::Gzip);
+        assert!(batch(&lies, LIMITS, NOW).is_ok(), "nobody looks");
+        let compacted = Limits { compacted: true, ..LIMITS };
+        let refusal = batch(&lies, compacted, NOW).expect_err("it has the offsets 0 and 2");
+        assert_eq!(refusal.error, ResponseError::InvalidRecord);
+        assert!(batch(&recoded(&sound(), Compression::Gzip), compacted, NOW).is_ok());
     }
 
     #[test]

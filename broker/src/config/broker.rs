@@ -53,17 +53,20 @@ pub struct NodeConfig {
     pub fetch_sessions_max: usize,
     /// `delete.topic.enable`, Kafka's default: true.
     pub delete_topics: bool,
-    /// `log.retention.check.interval.ms`, Kafka's default: 300000. A clock that jumps does not wait for it, and messages
+    /// `log.retention.check.interval.ms`, Kafka's default: 300000. A clock that is moved does not wait for it, and messages
     /// whose timestamps are a test's inventions of 1970 are not gone a second later.
     pub retention_check_interval_ms: i64,
     /// `log.cleaner.backoff.ms`: how long after nothing was dirty the cleaner looks again, Kafka's default: 15000; 1000 here.
     pub cleaner_backoff_ms: i64,
     /// `offsets.retention.minutes`, Kafka's default: 10080, which is a week.
     pub offsets_retention_minutes: i32,
-    /// `offsets.retention.check.interval.ms`, Kafka's default: 600000. A clock that jumps does not wait for it.
+    /// `offsets.retention.check.interval.ms`, Kafka's default: 600000. A clock that is moved does not wait for it.
     pub offsets_retention_check_interval_ms: i64,
     /// `offsets.topic.segment.bytes`, Kafka's default: 104857600.
     pub offsets_segment_bytes: i32,
+    /// `producer.id.expiration.ms`: how long an idempotent producer is remembered behind its last batch, by that one's
+    /// timestamp; Kafka's default: 86400000, which is a day.
+    pub producer_id_expiration_ms: i64,
     /// `metadata.log.max.record.bytes.between.snapshots`, Kafka's default: 20 MiB; 1 MiB here, since these logs are in memory.
     pub snapshot_record_bytes_max: usize,
 }
@@ -360,6 +363,14 @@ const ENTRIES: &[Entry] = &[
         get: |config| config.offsets_segment_bytes.to_string(),
     },
     Entry {
+        name: "producer.id.expiration.ms",
+        default: "86400000",
+        kind: ConfigType::Int,
+        allowed: POSITIVE,
+        set: |config, value| positive(value).map(|value| config.producer_id_expiration_ms = value.into()),
+        get: |config| config.producer_id_expiration_ms.to_string(),
+    },
+    Entry {
         name: "replica.fetch.wait.max.ms",
         default: "500",
         kind: ConfigType::Int,
@@ -370,7 +381,7 @@ const ENTRIES: &[Entry] = &[
     Entry {
         name: "replica.lag.time.max.ms",
         default: "30000",
-        kind: ConfigType::Int,
+        kind: ConfigType::Long,
         allowed: POSITIVE,
         set: |config, value| positive(value).map(|value| config.timing.replica_lag_max_ms = value.into()),
         get: |config| config.timing.replica_lag_max_ms.to_string(),
@@ -429,6 +440,7 @@ impl NodeConfig {
             offsets_retention_minutes: 10_080,
             offsets_retention_check_interval_ms: 600_000,
             offsets_segment_bytes: 100 << 20,
+            producer_id_expiration_ms: 86_400_000,
             snapshot_record_bytes_max: 1 << 20,
         }
     }

@@ -152,7 +152,11 @@ pub fn validate(name: &str, value: &str) -> Result<(), ConfigError> {
         ),
         ConfigType::Text | ConfigType::List => {
             let known = |word: &str| setting.allowed.is_empty() || setting.allowed.contains(&word.trim());
-            let fits = if setting.kind == ConfigType::List { value.split(',').all(known) } else { known(value) };
+            // A list may be empty, as in Kafka since 4.1: such a topic keeps everything.
+            let fits = match setting.kind {
+                ConfigType::List => value.is_empty() || value.split(',').all(known),
+                _ => known(value),
+            };
             (fits, format!("one of {}", setting.allowed.join(", ")))
         }
     };

@@ -4,7 +4,7 @@
 //! and whoever drives the nodes carries out what is decided here.
 
 use super::refusal;
-use super::rule::{Effect, Rule, RuleId};
+use super::rule::{Effect, Rule, RuleId, expects_reply};
 use super::rules::Rules;
 use super::throttle;
 use crate::io::{Input, RequestToken};
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Set in the number of the second copy of a request, which must differ from that of any request that comes in.
-const GHOST: u64 = 1 << 63;
+const SECOND: u64 = 1 << 63;
 
 /// What becomes of a request on its way in.
 #[derive(Debug)]
@@ -42,7 +42,14 @@ pub enum Admission {
 #[expect(clippy::large_enum_variant, reason = "moved once for each reply and never kept")]
 pub enum Departure {
     /// The client gets this.
-    Reply(Response),
+    Reply {
+        /// To the request that it has sent; never to the second copy of one, even if that was answered first.
+        token: RequestToken,
+        /// The reply.
+        response: Response,
+    },
+    /// It is done, and its client expects no reply (acks=0).
+    NoReply,
     /// The client gets nothing: not yet, or never.
     Nothing,
     /// Close the connection, for this reason.
@@ -63,6 +70,8 @@ pub enum Released {
     },
     /// A reply.
     Reply {
+        /// The node that replied.
+        node: BrokerId,
         /// To which request.
         token: RequestToken,
         /// The reply.
@@ -87,8 +96,19 @@ enum Fate {
         rule: RuleId,
         lasts: Duration,
     },
-    /// The request was the second copy of another: nobody gets its reply.
+    /// The request is one of two copies, and neither has been answered. Which of them will be is the node's business: of a
+    /// member that joins or syncs twice Kafka remembers only the later request.
+    Twin,
+    /// The other copy was answered first: nobody gets this reply.
     Ghost,
+}
+
+/// A connection whose next request waits.
+#[derive(Debug)]
+struct Muted {
+    rule: RuleId,
+    node: BrokerId,
+    until_ns: u64,
 }
 
 #[derive(Debug)]
@@ -107,8 +127,7 @@ pub struct Interceptor {
     fates: BTreeMap<RequestToken, (BrokerId, Fate)>,
     /// In the order in which it came.
     held: Vec<Held>,
-    /// Connections whose next request waits, by which rule and until when.
-    muted: BTreeMap<ConnectionId, (RuleId, u64)>,
+    muted: BTreeMap<ConnectionId, Muted>,
 }
 
 impl Interceptor {
@@ -146,9 +165,10 @@ impl Interceptor {
 
     /// Lets go on what a rule holds, in the order in which it came.
     pub fn release(&mut self, id: RuleId) -> Vec<Released> {
-        self.muted.retain(|_, (rule, _)| *rule != id);
+        self.muted.retain(|_, muted| muted.rule != id);
+        // Replies that are not ready yet go out as soon as they are, and nobody waits behind them: the rule may be gone by then.
+        self.fates.retain(|_, (_, fate)| !matches!(fate, Fate::Throttle { rule, .. } if *rule == id));
         for (_, fate) in self.fates.values_mut() {
-            // A reply that was to be held is not ready yet, and goes out as soon as it is.
             if let Fate::Hold { rule, lasts } = fate
                 && *rule == id
             {
@@ -166,7 +186,7 @@ impl Interceptor {
 
     /// What has been held long enough, in the order in which it came.
     pub fn due(&mut self, now_ns: u64) -> Vec<Released> {
-        self.muted.retain(|_, (_, until_ns)| *until_ns > now_ns);
+        self.muted.retain(|_, muted| muted.until_ns > now_ns);
         self.take_held(|held| held.until_ns.is_some_and(|until_ns| until_ns <= now_ns))
     }
 
@@ -181,8 +201,9 @@ impl Interceptor {
         self.held.retain(|held| !matches!(&held.what, Released::Reply { token, .. } if token.connection == connection));
     }
 
-    /// A node was killed, and what was held there is gone with it.
+    /// A node was killed, and what was held there is gone with it, as are its connections.
     pub fn killed(&mut self, node: BrokerId) {
+        self.muted.retain(|_, muted| muted.node != node);
         self.fates.retain(|_, (at, _)| *at != node);
         self.held.retain(|held| held.node != node);
     }
@@ -190,7 +211,7 @@ impl Interceptor {
     /// A request comes in at a node.
     pub fn request(&mut self, now_ns: u64, node: &Node, input: Input) -> Admission {
         let Input::Request { token, client_host, frame } = input else { return Admission::Serve(input) };
-        if let Some((rule, until_ns)) = self.muted.get(&token.connection).copied()
+        if let Some(&Muted { rule, until_ns, .. }) = self.muted.get(&token.connection)
             && until_ns > now_ns
         {
             let input = Input::Request { token, client_host, frame };
@@ -201,11 +222,13 @@ impl Interceptor {
             return Admission::Serve(Input::Request { token, client_host, frame });
         };
         let fate = match effect {
+            // Whoever expects no reply goes on without one.
+            Effect::Silence { applied: false } if !expects_reply(&frame) => return Admission::NoReply,
             Effect::Silence { applied: false } => return Admission::Nothing,
             Effect::HangUp { applied: false } => return Admission::HangUp(reason(&frame)),
             Effect::Error { error, applied: false } if !answers_with_the_cluster(&frame) => {
                 let refusal = refusal::of(node, &frame.request, frame.reply.version, error.code());
-                return refusal.map_or(Admission::NoReply, Admission::Reply);
+                return refusal.map_or_else(|| Admission::HangUp(reason(&frame)), Admission::Reply);
             }
             Effect::Hold { applied: false, lasts } => {
                 let until_ns = lasts.map(|lasts| after(now_ns, lasts));
@@ -214,11 +237,13 @@ impl Interceptor {
                 return Admission::Nothing;
             }
             Effect::Duplicate => {
-                let ghost = RequestToken { number: token.number | GHOST, ..token };
-                self.fates.insert(ghost, (node.id(), Fate::Ghost));
-                let twice = Input::Request { token: ghost, client_host: client_host.clone(), frame: frame.clone() };
+                let second = twin_of(token);
+                self.fates.extend([token, second].map(|copy| (copy, (node.id(), Fate::Twin))));
+                let twice = Input::Request { token: second, client_host: client_host.clone(), frame: frame.clone() };
                 return Admission::ServeTwice(Input::Request { token, client_host, frame }, twice);
             }
+            // An error in no reply can only be told by closing the connection, as a broker does.
+            Effect::Error { .. } if !expects_reply(&frame) => Fate::HangUp,
             Effect::Error { error, .. } => {
                 let code = error.code();
                 let instead = refusal::of(node, &frame.request, frame.reply.version, code);
@@ -235,37 +260,71 @@ impl Interceptor {
 
     /// A node replies.
     pub fn reply(&mut self, now_ns: u64, token: RequestToken, mut response: Response) -> Departure {
-        let Some((node, fate)) = self.fates.remove(&token) else { return Departure::Reply(response) };
+        let Some((node, fate)) = self.fates.remove(&token) else { return Departure::Reply { token, response } };
         match fate {
             Fate::Silence | Fate::Ghost => Departure::Nothing,
-            Fate::HangUp => Departure::HangUp("a rule: the reply is lost with its connection".to_owned()),
+            Fate::Twin => Departure::Reply { token: self.first_of(token), response },
+            Fate::HangUp => lost(),
             Fate::Error { instead, code } => {
                 if refusal::spoil(&mut response, code) {
-                    return Departure::Reply(response);
+                    return Departure::Reply { token, response };
                 }
-                Departure::Reply(instead.map_or(response, |instead| *instead))
+                Departure::Reply { token, response: instead.map_or(response, |instead| *instead) }
             }
-            Fate::Hold { lasts: Some(Duration::ZERO), .. } => Departure::Reply(response),
+            Fate::Hold { lasts: Some(Duration::ZERO), .. } => Departure::Reply { token, response },
             Fate::Hold { rule, lasts } => {
-                self.hold(rule, lasts.map(|lasts| after(now_ns, lasts)), Released::Reply { token, response }, node);
+                let until_ns = lasts.map(|lasts| after(now_ns, lasts));
+                self.hold(rule, until_ns, Released::Reply { node, token, response }, node);
                 Departure::Nothing
             }
             Fate::Throttle { rule, lasts } => {
                 throttle::set(&mut response, i32::try_from(lasts.as_millis()).unwrap_or(i32::MAX));
-                self.muted.insert(token.connection, (rule, after(now_ns, lasts)));
-                Departure::Reply(response)
+                self.mute(now_ns, token, rule, node, lasts);
+                Departure::Reply { token, response }
             }
         }
     }
 
-    /// A node is done with a request that has no reply; whether its connection learns of it.
-    pub fn no_reply(&mut self, token: RequestToken) -> bool {
-        !matches!(self.fates.remove(&token), Some((_, Fate::Ghost)))
+    /// A node is done with a request that has no reply.
+    pub fn no_reply(&mut self, now_ns: u64, token: RequestToken) -> Departure {
+        let Some((node, fate)) = self.fates.remove(&token) else { return Departure::NoReply };
+        match fate {
+            Fate::Ghost => return Departure::Nothing,
+            Fate::HangUp => return lost(),
+            Fate::Twin => drop(self.first_of(token)),
+            // As in Kafka, which cannot tell such a client to wait, but lets it.
+            Fate::Throttle { rule, lasts } => self.mute(now_ns, token, rule, node, lasts),
+            // These are about replies, and hit no request that has none.
+            Fate::Error { .. } | Fate::Silence | Fate::Hold { .. } => {}
+        }
+        Departure::NoReply
+    }
+
+    /// One of two copies was answered, and the other will not be: the token that the client knows.
+    fn first_of(&mut self, token: RequestToken) -> RequestToken {
+        if let Some((_, fate)) = self.fates.get_mut(&twin_of(token)) {
+            *fate = Fate::Ghost;
+        }
+        RequestToken { number: token.number & !SECOND, ..token }
+    }
+
+    fn mute(&mut self, now_ns: u64, token: RequestToken, rule: RuleId, node: BrokerId, lasts: Duration) {
+        self.muted.insert(token.connection, Muted { rule, node, until_ns: after(now_ns, lasts) });
     }
 
     fn hold(&mut self, rule: RuleId, until_ns: Option<u64>, what: Released, node: BrokerId) {
         self.held.push(Held { rule, until_ns, node, what });
     }
+}
+
+/// The other copy of a request.
+fn twin_of(token: RequestToken) -> RequestToken {
+    RequestToken { number: token.number ^ SECOND, ..token }
+}
+
+/// The reply is lost with its connection.
+fn lost() -> Departure {
+    Departure::HangUp("a rule: the reply is lost with its connection".to_owned())
 }
 
 /// Whether the reply tells where the cluster is: an error in it must leave that as it is.
@@ -279,4 +338,20 @@ fn reason(frame: &Frame) -> String {
 
 fn after(now_ns: u64, lasts: Duration) -> u64 {
     now_ns.saturating_add(u64::try_from(lasts.as_nanos()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_throttle_goes_with_the_node_whose_connection_it_was_on() {
+        let mut interceptor = Interceptor::default();
+        let token = RequestToken { connection: ConnectionId(1), number: 0 };
+        interceptor.mute(0, token, RuleId(0), BrokerId(1), Duration::from_secs(30));
+        interceptor.killed(BrokerId(2));
+        assert!(!interceptor.is_idle(), "that was another node");
+        interceptor.killed(BrokerId(1));
+        assert!(interceptor.is_idle());
+    }
 }

@@ -5,7 +5,7 @@ use crate::node::Node;
 use crate::types::BrokerId;
 use crate::wire::request::Frame;
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::ApiKey;
+use kafka_protocol::messages::{ApiKey, RequestKind};
 use std::cell::OnceCell;
 use std::time::Duration;
 
@@ -35,9 +35,13 @@ pub struct Selector {
 
 /// What becomes of a request that a rule hits. `applied` tells the two halves of every lost answer apart: whether the
 /// broker did what it was asked before things went wrong.
+///
+/// A producer with acks=0 gets no reply: what happens to replies alone (a hold or silence behind the broker) is not about its
+/// requests, and does not count them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// The client gets this error, for every topic, partition or group that it named.
+    /// The client gets this error, for every topic, partition or group that it named; with acks=0 its connection closes, as
+    /// Kafka does then.
     Error {
         /// Which.
         error: ResponseError,
@@ -65,7 +69,8 @@ pub enum Effect {
     },
     /// It is carried out twice, as if a network had delivered it twice; the client gets the first reply.
     Duplicate,
-    /// The reply tells the client to wait this long, and its next request waits as long at the broker (KIP-219).
+    /// The reply tells the client to wait this long, and its next request waits as long at the broker (KIP-219); the end of
+    /// the rule ends that, too.
     Throttle {
         /// How long; whole milliseconds count.
         lasts: Duration,
@@ -108,6 +113,18 @@ impl Rule {
     pub(super) fn hits(&self, nth: u64) -> bool {
         nth >= self.from && self.times.is_none_or(|times| nth - self.from < times)
     }
+}
+
+impl Effect {
+    /// Whether it can happen to a request: not where all of it happens to a reply, and there is none.
+    pub(super) fn concerns(&self, frame: &Frame) -> bool {
+        !matches!(self, Self::Silence { applied: true } | Self::Hold { applied: true, .. }) || expects_reply(frame)
+    }
+}
+
+/// Whether the client expects a reply: all do but producers with acks=0.
+pub(super) fn expects_reply(frame: &Frame) -> bool {
+    !matches!(&frame.request, RequestKind::Produce(produce) if produce.acks == 0)
 }
 
 impl Selector {

@@ -63,7 +63,7 @@ impl Rules {
         let mut decided = None;
         for in_force in self.list.iter_mut().filter(|in_force| !in_force.asleep) {
             let about = || about.get_or_init(|| About::read(node, &frame.request));
-            if !in_force.rule.selector.fits(node.id(), frame, about) {
+            if !in_force.rule.selector.fits(node.id(), frame, about) || !in_force.rule.effect.concerns(frame) {
                 continue;
             }
             in_force.met += 1;

@@ -148,7 +148,13 @@ mod tests {
         Change::Offset {
             group: StrBytes::from_static_str("billing"),
             partition: TopicPartition { topic: StrBytes::from_static_str("orders"), partition },
-            committed: offset.map(|offset| Committed { offset, leader_epoch: -1, metadata: note, committed_ms: 99 }),
+            committed: offset.map(|offset| Committed {
+                offset,
+                leader_epoch: -1,
+                metadata: note,
+                committed_ms: 99,
+                expires_ms: None,
+            }),
         }
     }
 

@@ -4,6 +4,8 @@
 //! - Consumers that only commit, without ever joining, keep each offset for as long from its commit on.
 //! - A stable group of consumers keeps the offsets of topics that a member subscribes to for ever, others for as long
 //!   from their commit on. A group that rebalances keeps everything.
+//! - An old client that says how long its offset is to be kept is believed, wherever the offset may go at all
+//!   (`OffsetExpirationConditionImpl`).
 //!
 //! Whatever goes goes by tombstones in `__consumer_offsets`, so that every later coordinator agrees. What has a write
 //! under way is left alone until the next look (`GroupCoordinatorShard.cleanupExpiredOffsets`).
@@ -49,7 +51,10 @@ fn expired_in(node: &Node, now: Now, id: PartitionId) -> Vec<Vec<Change>> {
 /// The tombstones of a group's expired offsets; of the group, too, where nothing is left of it.
 fn forget(name: &StrBytes, group: &Group, retention_ms: i64, now: Now) -> Vec<Change> {
     let is_expired = |(partition, committed): &(&TopicPartition, &Committed)| {
-        kept_since(group, partition, committed).is_some_and(|since| now.wall_ms.saturating_sub(since) >= retention_ms)
+        kept_since(group, partition, committed).is_some_and(|since| match committed.expires_ms {
+            Some(at) => now.wall_ms >= at,
+            None => now.wall_ms.saturating_sub(since) >= retention_ms,
+        })
     };
     let expired = group.offsets.iter().filter(is_expired);
     let tombstone = |(partition, _): (&TopicPartition, &Committed)| Change::Offset {
@@ -94,7 +99,8 @@ mod tests {
     /// Offsets of two topics, committed at 500 and at 900.
     fn group(state: GroupState, protocol_type: Option<&'static str>) -> Group {
         let offset = |topic, committed_ms| {
-            let committed = Committed { offset: 7, leader_epoch: -1, metadata: StrBytes::default(), committed_ms };
+            let metadata = StrBytes::default();
+            let committed = Committed { offset: 7, leader_epoch: -1, metadata, committed_ms, expires_ms: None };
             (TopicPartition { topic: text(topic), partition: 0 }, committed)
         };
         let offsets = BTreeMap::from([offset("orders", 500), offset("payments", 900)]);
@@ -169,6 +175,23 @@ mod tests {
             let rebalancing = Group { state, ..stable("consumer", subscription("orders")) };
             assert_eq!(forgotten(&rebalancing, i64::MAX), (vec![], false));
         }
+    }
+
+    #[test]
+    fn an_offset_that_came_with_a_time_goes_by_that_alone() {
+        let mut simple = group(GroupState::Empty, None);
+        simple.offsets.values_mut().for_each(|committed| committed.expires_ms = Some(committed.committed_ms + 10));
+        assert_eq!(forgotten(&simple, 509), (vec![], false));
+        assert_eq!(forgotten(&simple, 510), (vec![String::from("orders")], false));
+        simple.offsets.values_mut().for_each(|committed| committed.expires_ms = Some(committed.committed_ms + 5000));
+        assert_eq!(forgotten(&simple, 5499), (vec![], false), "longer than others are kept");
+        let offsets = simple.offsets;
+        let consumers = Group { offsets, ..stable("consumer", subscription("orders")) };
+        assert_eq!(
+            forgotten(&consumers, i64::MAX),
+            (vec![String::from("payments")], false),
+            "orders are subscribed to"
+        );
     }
 
     #[test]

@@ -176,6 +176,7 @@ mod tests {
                 leader_epoch: -1,
                 metadata: StrBytes::default(),
                 committed_ms: 99,
+                expires_ms: None,
             }),
         };
         let generation = |generation| {

@@ -1,5 +1,6 @@
-//! The records of `__consumer_offsets` for committed offsets, in Kafka's formats: `OffsetCommitKey` version 1 and
-//! `OffsetCommitValue` version 3, so that Kafka's own tools can read what is kept here.
+//! The records of `__consumer_offsets` for committed offsets, in Kafka's formats, so that Kafka's own tools can read what is
+//! kept here: `OffsetCommitKey` version 1 and `OffsetCommitValue` version 3, or 1 where the client said when the offset
+//! expires. Only that version has a place for it, and none for the leader's epoch, which such a client does not know.
 
 use super::state::Committed;
 use crate::types::TopicPartition;
@@ -8,6 +9,9 @@ use kafka_protocol::protocol::StrBytes;
 
 const KEY_VERSION: i16 = 1;
 const VALUE_VERSION: i16 = 3;
+const VALUE_VERSION_EXPIRING: i16 = 1;
+/// What `expireTimestamp` is where nobody said it.
+const UNSAID: i64 = -1;
 
 /// The key: group, topic, partition.
 #[must_use]
@@ -24,11 +28,16 @@ pub fn offset_key(group: &str, partition: &TopicPartition) -> Bytes {
 #[must_use]
 pub fn offset_value(committed: &Committed) -> Bytes {
     let mut value = BytesMut::new();
-    value.put_i16(VALUE_VERSION);
+    value.put_i16(if committed.expires_ms.is_some() { VALUE_VERSION_EXPIRING } else { VALUE_VERSION });
     value.put_i64(committed.offset);
-    value.put_i32(committed.leader_epoch);
+    if committed.expires_ms.is_none() {
+        value.put_i32(committed.leader_epoch);
+    }
     put_text(&mut value, &committed.metadata);
     value.put_i64(committed.committed_ms);
+    if let Some(at) = committed.expires_ms {
+        value.put_i64(at);
+    }
     value.freeze()
 }
 
@@ -47,14 +56,20 @@ pub fn read_offset_key(mut key: &[u8]) -> Option<(StrBytes, TopicPartition)> {
 /// Reads a value back; `None` for other versions.
 #[must_use]
 pub fn read_offset_value(mut value: &[u8]) -> Option<Committed> {
-    if i16::from_be_bytes(take(&mut value)?) != VALUE_VERSION {
+    let version = i16::from_be_bytes(take(&mut value)?);
+    if ![VALUE_VERSION, VALUE_VERSION_EXPIRING].contains(&version) {
         return None;
     }
     let offset = i64::from_be_bytes(take(&mut value)?);
-    let leader_epoch = i32::from_be_bytes(take(&mut value)?);
+    let leader_epoch = if version == VALUE_VERSION { i32::from_be_bytes(take(&mut value)?) } else { -1 };
     let metadata = text(&mut value)?;
     let committed_ms = i64::from_be_bytes(take(&mut value)?);
-    Some(Committed { offset, leader_epoch, metadata, committed_ms })
+    let expires_ms = if version == VALUE_VERSION {
+        None
+    } else {
+        Some(i64::from_be_bytes(take(&mut value)?)).filter(|at| *at != UNSAID)
+    };
+    Some(Committed { offset, leader_epoch, metadata, committed_ms, expires_ms })
 }
 
 pub(super) fn put_text(buffer: &mut BytesMut, text: &str) {
@@ -86,9 +101,14 @@ mod tests {
         assert_eq!(&key[..2], [0, 1]);
         assert_eq!(read_offset_key(&key), Some((StrBytes::from_static_str("order-tracker"), partition)));
         let metadata = StrBytes::from_static_str("note");
-        let committed = Committed { offset: 42, leader_epoch: 3, metadata, committed_ms: 99 };
+        let committed = Committed { offset: 42, leader_epoch: 3, metadata, committed_ms: 99, expires_ms: None };
         let value = offset_value(&committed);
-        assert_eq!(read_offset_value(&value), Some(committed));
-        assert_eq!(value.len(), 2 + 8 + 4 + 2 + 4 + 8);
+        assert_eq!(read_offset_value(&value).as_ref(), Some(&committed));
+        assert_eq!((&value[..2], value.len()), (&[0, 3][..], 2 + 8 + 4 + 2 + 4 + 8));
+        let expiring = Committed { leader_epoch: -1, expires_ms: Some(199), ..committed };
+        let value = offset_value(&expiring);
+        assert_eq!(read_offset_value(&value), Some(expiring));
+        assert_eq!((&value[..2], value.len()), (&[0, 1][..], 2 + 8 + 2 + 4 + 8 + 8));
+        assert_eq!(read_offset_value(&value[..value.len() - 1]), None);
     }
 }

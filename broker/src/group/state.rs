@@ -108,6 +108,8 @@ pub struct Committed {
     pub metadata: StrBytes,
     /// When, by the coordinator's wall clock.
     pub committed_ms: i64,
+    /// When it expires, by the same clock, where the client said so: OffsetCommit up to version 4 could.
+    pub expires_ms: Option<i64>,
 }
 
 /// A group. Its members are what this coordinator knows of them at the moment; its offsets and its stored generation are
@@ -258,6 +260,12 @@ impl Group {
         let protocol = self.protocol.clone().unwrap_or_default();
         let names = |member: &Member| subscription_names(&member.metadata(&protocol), topic).unwrap_or(false);
         self.protocol_type.as_deref() == Some("consumer") && self.members.values().any(names)
+    }
+
+    /// Whether there are consumers of which nobody can tell to which topics they subscribe.
+    #[must_use]
+    pub fn has_unreadable_subscriptions(&self) -> bool {
+        self.protocol_type.as_deref() == Some("consumer") && !self.members.is_empty() && !self.knows_subscriptions()
     }
 
     /// Whether it is known to which topics the members subscribe: they are consumers, and what they sent can be read.

@@ -24,6 +24,8 @@ pub struct Partition {
     pub(super) own: BrokerId,
     pub(super) log: ReplicatedLog,
     leader_epoch: LeaderEpoch,
+    /// Whether this node is in the ISR, as far as it knows.
+    pub(super) in_sync: bool,
     /// The epoch in which this node last became leader: it can lead on in a new one, and has lost nothing then.
     leads_since: LeaderEpoch,
     partition_epoch: i32,
@@ -120,6 +122,7 @@ impl Partition {
             own,
             log: ReplicatedLog::open(store, LogName::Partition(id), trust, segments)?,
             leader_epoch: LeaderEpoch(-1),
+            in_sync: false,
             leads_since: LeaderEpoch(-1),
             partition_epoch: -1,
             role: Role::Follower(None),
@@ -140,6 +143,7 @@ impl Partition {
         self.partition_epoch = state.partition_epoch;
         let new_epoch = state.leader_epoch > self.leader_epoch;
         self.leader_epoch = state.leader_epoch;
+        self.in_sync = state.isr.contains(&self.own);
         if state.leader != Some(self.own) {
             let led = self.leads();
             let before = self.leader();
@@ -172,6 +176,11 @@ impl Partition {
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
         self.log.segments_mut().limits = policy.segment_limits();
+    }
+
+    /// What time it is for batches that come next and do not say.
+    pub fn note_time(&mut self, now: Now) {
+        self.log.segments_mut().clock_ms = now.wall_ms;
     }
 
     /// Gives the log's space back.
@@ -330,6 +339,7 @@ impl Partition {
         now: Now,
     ) -> Result<Appended, Refusal> {
         let before = self.log.end();
+        self.note_time(now);
         let time = self.limits.log_append_time.then_some(now.wall_ms);
         let base = self
             .log
@@ -458,129 +468,4 @@ impl Partition {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::cleaning::random::POLICY;
-    use super::super::store::MemoryStore;
-    use super::*;
-    use crate::batch::build::BatchBuilder;
-
-    const NOW: Now = Now { monotonic_ns: 0, wall_ms: 50_000 };
-    const LIMITS: Limits = Limits {
-        max_message_bytes: 1 << 20,
-        timestamp_before_max_ms: i64::MAX,
-        timestamp_after_max_ms: 3_600_000,
-        log_append_time: false,
-        compacted: false,
-    };
-
-    /// The only replica of a partition.
-    fn leader(store: &mut MemoryStore, epoch: i32) -> Partition {
-        let id = PartitionId { topic: uuid::Uuid::nil(), index: 0 };
-        let mut partition = Partition::open(store, BrokerId(1), id, (LIMITS, POLICY), false, NOW).expect("memory");
-        let only = vec![BrokerId(1)];
-        let state = PartitionState {
-            replicas: only.clone(),
-            isr: only,
-            leader: Some(BrokerId(1)),
-            leader_epoch: LeaderEpoch(epoch),
-            ..PartitionState::default()
-        };
-        assert_eq!(partition.assume(store, &state, NOW), RoleChange::Leads { before: None });
-        partition
-    }
-
-    #[test]
-    fn an_epoch_that_left_nothing_ended_where_the_first_one_began() {
-        let mut store = MemoryStore::default();
-        let mut partition = leader(&mut store, 4);
-        partition.append(&mut store, &two_records(10), NOW).expect("a sound batch");
-        let end_of = |epoch| partition.end_of_epoch(epoch);
-        assert_eq!((end_of(0), end_of(3)), ((0, Offset(0)), (3, Offset(0))));
-        assert_eq!((end_of(4), end_of(5), end_of(-1)), ((4, Offset(2)), (-1, Offset(-1)), (-1, Offset(-1))));
-    }
-
-    #[test]
-    fn a_leader_that_leads_on_in_a_new_epoch_has_lost_nothing_and_one_that_followed_may_have() {
-        let mut store = MemoryStore::default();
-        let mut partition = leader(&mut store, 4);
-        let mut assume = |leader, epoch, partition_epoch| {
-            let all = vec![BrokerId(1), BrokerId(2)];
-            let state = PartitionState {
-                replicas: all.clone(),
-                isr: all,
-                leader: Some(BrokerId(leader)),
-                leader_epoch: LeaderEpoch(epoch),
-                partition_epoch,
-                ..PartitionState::default()
-            };
-            partition.assume(&mut store, &state, NOW);
-            (partition.leads_since(LeaderEpoch(4)), partition.leads_since(LeaderEpoch(epoch)))
-        };
-        assert_eq!(assume(1, 5, 1), (true, true));
-        assert_eq!(assume(2, 6, 2), (false, false));
-        assert_eq!(assume(1, 7, 3), (false, true));
-    }
-
-    fn two_records(timestamp_ms: i64) -> Bytes {
-        BatchBuilder::new(timestamp_ms).record(b"k", b"v").record(b"k", b"w").finish().freeze()
-    }
-
-    #[test]
-    fn offsets_count_up_and_the_epoch_is_written() {
-        let mut store = MemoryStore::default();
-        let mut partition = leader(&mut store, 4);
-        for expected in [0, 2, 4] {
-            let appended = partition.append(&mut store, &two_records(10), NOW).expect("a sound batch");
-            assert_eq!(appended.base, Offset(expected));
-        }
-        let batches = partition.read(&mut store, Offset(3), 1 << 20, true).expect("memory");
-        let headers: Vec<_> = batches.iter().filter_map(|batch| BatchHeader::read(batch)).collect();
-        assert_eq!(headers.iter().map(|header| header.base_offset.0).collect::<Vec<_>>(), [2, 4]);
-        assert!(headers.iter().all(|header| header.leader_epoch == LeaderEpoch(4)));
-        assert_eq!((partition.log_end(), partition.high_watermark()), (Offset(6), Offset(6)));
-    }
-
-    #[test]
-    fn timestamps_lead_to_the_first_record_at_or_after_them() {
-        let mut store = MemoryStore::default();
-        let mut partition = leader(&mut store, 0);
-        for timestamp in [100, 300, 200] {
-            partition.append(&mut store, &two_records(timestamp), NOW).expect("a sound batch");
-        }
-        let mut at = |timestamp| partition.offset_for_timestamp(&mut store, timestamp).expect("memory").offset.0;
-        assert_eq!([at(0), at(101), at(200), at(300), at(301)], [0, 2, 2, 2, -1]);
-        let latest = partition.offset_of_max_timestamp(&mut store).expect("memory");
-        assert_eq!(latest, TimestampOffset { timestamp_ms: 300, offset: Offset(2) });
-    }
-
-    #[test]
-    fn deleted_records_are_out_of_reach_even_within_a_batch() {
-        let mut store = MemoryStore::default();
-        let mut partition = leader(&mut store, 0);
-        for timestamp in [100, 300, 200] {
-            partition.append(&mut store, &two_records(timestamp), NOW).expect("a sound batch");
-        }
-        let before = partition.size(&store);
-        assert_eq!(partition.delete_before(&mut store, Offset(7)), Err(ResponseError::OffsetOutOfRange));
-        assert_eq!(partition.delete_before(&mut store, Offset(3)), Ok(Offset(3)));
-        assert_eq!(partition.delete_before(&mut store, Offset(1)), Ok(Offset(3)), "the log never begins earlier again");
-        assert!(!partition.contains(Offset(2)) && partition.contains(Offset(3)));
-        assert_eq!(partition.size(&store), before / 3 * 2);
-        let mut at = |timestamp| partition.offset_for_timestamp(&mut store, timestamp).expect("memory").offset.0;
-        assert_eq!([at(0), at(300), at(301)], [3, 3, -1]);
-        assert_eq!(partition.delete_before(&mut store, Offset(6)), Ok(Offset(6)));
-        assert_eq!(partition.offset_for_timestamp(&mut store, 0).expect("memory"), TimestampOffset::NONE);
-        assert_eq!(partition.size(&store), 0);
-    }
-
-    #[test]
-    fn log_append_time_overrides_the_clients_clock() {
-        let mut store = MemoryStore::default();
-        let mut partition = leader(&mut store, 0);
-        partition.limits.log_append_time = true;
-        let appended = partition.append(&mut store, &two_records(i64::MAX), NOW).expect("its clock does not matter");
-        assert_eq!(appended.log_append_time_ms, NOW.wall_ms);
-        let found = partition.offset_for_timestamp(&mut store, 49_000).expect("memory");
-        assert_eq!(found, TimestampOffset { timestamp_ms: NOW.wall_ms, offset: Offset(0) });
-    }
-}
+mod tests;

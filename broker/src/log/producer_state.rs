@@ -88,6 +88,14 @@ impl ProducerStates {
         header.has_producer() && last.is_some_and(|last| last.base == header.base_offset)
     }
 
+    /// Forgets the producers whose last batch is so many milliseconds old, by its largest timestamp, or older
+    /// (`producer.id.expiration.ms`). Whatever sequence they send next is their first one then.
+    pub fn forget_idle(&mut self, now_ms: i64, idle_ms_max: i64) {
+        self.producers.retain(|_, producer| {
+            producer.batches.back().is_some_and(|last| now_ms.saturating_sub(last.timestamp) < idle_ms_max)
+        });
+    }
+
     /// Remembers a batch that was appended at `base`.
     pub fn appended(&mut self, header: &BatchHeader, base: Offset, timestamp: i64) {
         let epoch = header.producer_epoch;
@@ -164,6 +172,19 @@ mod tests {
         assert_eq!(states.admit(&bumped), Ok(Admission::Append));
         states.appended(&bumped, Offset(2000), 5);
         assert_eq!(states.admit(&header(0, 100, 1)), Err(ResponseError::InvalidProducerEpoch));
+    }
+
+    #[test]
+    fn a_producer_is_forgotten_a_while_after_its_last_batch() {
+        let mut states = ten_batches();
+        let later = BatchHeader { producer_id: ProducerId(10), ..header(0, 7, 1) };
+        states.appended(&later, Offset(2000), 6);
+        states.forget_idle(104, 100);
+        assert_eq!(states.active().count(), 2);
+        states.forget_idle(105, 100);
+        let left: Vec<i64> = states.active().map(|(id, _, _)| id.0).collect();
+        assert_eq!(left, [10], "the other one's last batch is of 5");
+        assert_eq!(states.admit(&header(0, 1000, 1)), Ok(Admission::Append), "nobody knows what came before");
     }
 
     #[test]

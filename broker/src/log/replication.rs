@@ -121,7 +121,7 @@ impl Partition {
     /// On a follower: where it is.
     #[must_use]
     pub fn position(&self) -> FetchPosition {
-        let last_epoch = if self.log.end() > self.log.start() { self.log.epochs().latest() } else { None };
+        let last_epoch = self.log.last_epoch();
         FetchPosition { leader_epoch: self.leader_epoch(), offset: self.log_end(), last_epoch }
     }
 
@@ -137,7 +137,7 @@ impl Partition {
             // This log was cut meanwhile. What is missing now would look like what compaction has taken out.
             return Outcome::Refused;
         }
-        let appended = self.append_all(store, &found.batches);
+        let appended = self.append_all(store, found);
         self.high_watermark_moved |= self.log.raise_high_watermark(store, found.high_watermark);
         if found.log_start > self.log_start() && found.log_start <= self.high_watermark() {
             self.log.begin_at(store, found.log_start);
@@ -149,14 +149,68 @@ impl Partition {
         }
     }
 
-    fn append_all(&mut self, store: &mut dyn LogStore, batches: &[Bytes]) -> bool {
-        batches.iter().all(|batch| self.log.append_as_follower(store, batch).is_ok())
+    /// A follower that keeps up takes what its leader got a moment ago and checked then: that is handed on by reference,
+    /// and nobody touches its bytes. Whatever had time to become another is checked, before a second replica has it, too.
+    fn append_all(&mut self, store: &mut dyn LogStore, found: &Found) -> bool {
+        let doubted_below = if self.in_sync { found.high_watermark } else { Offset(i64::MAX) };
+        found.batches.iter().all(|batch| self.log.append_as_follower(store, batch, doubted_below).is_ok())
     }
 
     /// On a follower: the leader's log reaches from `start` to `end`, and this one ends outside of it.
     pub fn back_into_range(&mut self, store: &mut dyn LogStore, start: Offset, end: Offset) -> Outcome {
+        let before = self.position();
         let moved =
             if self.log_end() < start { self.log.restart_at(store, start) } else { self.log.truncate_to(store, end) };
-        if moved.is_ok() { Outcome::Moved } else { Outcome::Refused }
+        // A log that stays where it is would ask the same again for ever.
+        if moved.is_ok() && self.position() != before { Outcome::Moved } else { Outcome::Refused }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cleaning::random::{ID, LIMITS, POLICY, broker};
+    use super::super::store::MemoryStore;
+    use super::*;
+    use crate::batch::build::BatchBuilder;
+    use crate::batch::header::{self, HEADER_SIZE};
+    use crate::metadata::record::PartitionState;
+    use crate::types::LeaderEpoch;
+
+    const NOW: Now = Now { monotonic_ns: 0, wall_ms: 1000 };
+
+    /// What the leader answers to the first fetch: three batches of one record, in the second of which a bit is another.
+    fn found(high_watermark: i64) -> Found {
+        let batch = |base| {
+            let mut batch = BatchBuilder::new(1000).record(b"key", b"value").finish();
+            header::patch(&mut batch, Offset(base), LeaderEpoch(1));
+            batch[HEADER_SIZE + 3] ^= u8::from(base == 1);
+            batch.freeze()
+        };
+        let batches = (0..3).map(batch).collect();
+        Found { high_watermark: Offset(high_watermark), log_start: Offset(0), diverging: None, batches }
+    }
+
+    /// A follower, in the ISR or behind it, and what it makes of that answer: where it ends, and whether it asks again.
+    fn followed(in_sync: bool, high_watermark: i64) -> (i64, [Outcome; 2]) {
+        let mut store = MemoryStore::default();
+        let mut follower = Partition::open(&mut store, broker(0), ID, (LIMITS, POLICY), false, NOW).expect("memory");
+        let isr = if in_sync { vec![broker(0), broker(1)] } else { vec![broker(1)] };
+        let replicas = vec![broker(0), broker(1)];
+        let (leader, leader_epoch) = (Some(broker(1)), LeaderEpoch(1));
+        let state = PartitionState { replicas, isr, leader, leader_epoch, ..PartitionState::default() };
+        follower.assume(&mut store, &state, NOW);
+        let mut fetch = || follower.append_fetched(&mut store, follower.log_end(), &found(high_watermark));
+        let outcomes = [fetch(), fetch()];
+        (follower.log_end().0, outcomes)
+    }
+
+    #[test]
+    fn a_follower_does_not_copy_what_became_another_on_its_leader() {
+        let stuck = (1, [Outcome::Moved, Outcome::Refused]);
+        assert_eq!(followed(false, 0), stuck, "a follower that catches up believes nothing");
+        assert_eq!(followed(false, 3), stuck);
+        assert_eq!(followed(true, 3), stuck, "it was committed, so it lay there for a while");
+        // What has just come was checked then; to check it once more for every replica would cost too much.
+        assert_eq!(followed(true, 0), (3, [Outcome::Moved, Outcome::Level]));
     }
 }

@@ -121,7 +121,7 @@ pub struct Segments {
     list: Vec<Segment>,
     /// When segments are full.
     pub limits: SegmentLimits,
-    /// The wall clock as it was looked at last: only for batches without timestamps, so it need not be exact.
+    /// The wall clock as it is when batches are added: what counts for those without timestamps.
     pub clock_ms: i64,
 }
 

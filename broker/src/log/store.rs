@@ -111,11 +111,20 @@ pub trait LogStore {
     /// Forgets the batches that end below an offset. Counts as synced: the log does not begin earlier again, as far as its
     /// checkpoint tells, whatever power does.
     fn remove_before(&mut self, log: LogId, offset: Offset);
+    /// As [`Self::remove_before`], for several logs: whatever it costs to have that synced need be paid only once.
+    fn remove_all_before(&mut self, logs: &[(LogId, Offset)]) {
+        logs.iter().for_each(|(log, offset)| self.remove_before(*log, *offset));
+    }
     /// Forgets the batches that reach to or behind an offset; a batch is never cut. Counts as synced.
     ///
     /// # Errors
     /// When they could not be forgotten; the log is then unchanged.
     fn truncate(&mut self, log: LogId, end: Offset) -> Result<(), StorageError>;
+    /// Where the file ends, or later, that has the first batch at or behind an offset, where batches lie in files that are
+    /// written again as a whole when some of them are replaced. `None` where that costs nothing beyond the batches.
+    fn file_end(&self, _log: LogId, _offset: Offset) -> Option<Offset> {
+        None
+    }
     /// Puts batches in the place of those that lie wholly in a range of offsets, in order and within the range; wholly or not at
     /// all. Counts as synced, and so does all that lies in front of them: Kafka flushes a segment before it is cleaned.
     ///

@@ -204,7 +204,9 @@ impl Node {
         if let Some(diverging) = found.diverging {
             return log.follow_divergence(store, diverging).is_ok();
         }
-        if !found.batches.iter().all(|batch| log.append_as_follower(store, batch).is_ok()) || log.sync(store).is_err() {
+        let all = Offset(i64::MAX);
+        let mut batches = found.batches.iter();
+        if !batches.all(|batch| log.append_as_follower(store, batch, all).is_ok()) || log.sync(store).is_err() {
             return false;
         }
         log.raise_high_watermark(store, found.high_watermark);

@@ -145,7 +145,7 @@ impl Node {
             if !self.links.get(&from).is_some_and(|link| link.partitions.contains(&id)) {
                 continue;
             }
-            match self.replicate_partition(id, fetched) {
+            match self.replicate_partition(now, id, fetched) {
                 Outcome::Level => {}
                 Outcome::Moved => {
                     self.links.get_mut(&from).map(|link| link.dirty.insert(id));
@@ -158,13 +158,14 @@ impl Node {
         }
     }
 
-    fn replicate_partition(&mut self, id: PartitionId, fetched: FetchedReplica) -> Outcome {
+    fn replicate_partition(&mut self, now: Now, id: PartitionId, fetched: FetchedReplica) -> Outcome {
         let keeps_all = self.config.has(crate::config::Defect::NoTruncation);
         let Some(partition) = self.partitions.get_mut(&id) else { return Outcome::Level };
         if partition.leads() || partition.leader_epoch() != fetched.leader_epoch {
             return Outcome::Level;
         }
         let before = partition.log_end();
+        partition.note_time(now);
         let outcome = match fetched.found {
             Ok(Found { diverging: Some(_), .. }) if keeps_all => Outcome::Refused,
             Ok(found) => partition.append_fetched(&mut *self.store, fetched.offset, &found),

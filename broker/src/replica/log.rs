@@ -3,6 +3,8 @@
 //! Owns offsets and what must stay in step with them; who may append, and what is committed, is decided by its owner: a
 //! partition or the metadata quorum.
 
+mod divergence;
+
 use super::epochs::Epochs;
 use crate::batch::header::{self, BatchHeader};
 use crate::batch::validate;
@@ -71,6 +73,12 @@ pub enum FollowError {
     NoBatch {
         /// Where the log ends.
         end: Offset,
+    },
+    /// The batch is not what was written (`CorruptRecordException`).
+    #[error("the batch at {base} does not match its length or its checksum")]
+    Corrupt {
+        /// Where the batch begins.
+        base: Offset,
     },
     /// The store failed.
     #[error(transparent)]
@@ -197,10 +205,27 @@ impl ReplicatedLog {
         &self.epochs
     }
 
+    /// The epoch of the last record, by which a leader tells whether a follower's log is a part of its own; `None` for a log
+    /// that never had one. A log whose records were all deleted still knows it, until it is opened again: older than
+    /// everything it says then, since it cannot vouch for what was there.
+    #[must_use]
+    pub fn last_epoch(&self) -> Option<LeaderEpoch> {
+        if self.end == Offset(0) {
+            return None;
+        }
+        let latest = self.epochs.latest();
+        if self.end > self.start { latest } else { Some(latest.unwrap_or(LeaderEpoch(-1))) }
+    }
+
     /// The idempotent producers that it remembers.
     #[must_use]
     pub fn producers(&self) -> &ProducerStates {
         &self.producers
+    }
+
+    /// Forgets the producers whose last batch is older than so many milliseconds by its own timestamp.
+    pub fn forget_producers(&mut self, now_ms: i64, idle_ms_max: i64) {
+        self.producers.forget_idle(now_ms, idle_ms_max);
     }
 
     /// A leader of this epoch begins to append.
@@ -236,14 +261,24 @@ impl ReplicatedLog {
     }
 
     /// Appends a batch as the leader has it. One that is there already is passed over. Where the leader's log has gaps only
-    /// the caller can know that nothing else is missing.
+    /// the caller can know that nothing else is missing. What ends below `doubted_below` has been kept for a while, and is
+    /// checked against its checksum; what lies behind it the leader has checked when it came, a moment ago.
     ///
     /// # Errors
-    /// For a gap, for bytes that are no batch, and when the store cannot keep it; the log is then unchanged.
-    pub fn append_as_follower(&mut self, store: &mut dyn LogStore, batch: &Bytes) -> Result<(), FollowError> {
+    /// For a gap, for bytes that are no batch or not the one that was written, and when the store cannot keep it; the log is
+    /// then unchanged.
+    pub fn append_as_follower(
+        &mut self,
+        store: &mut dyn LogStore,
+        batch: &Bytes,
+        doubted_below: Offset,
+    ) -> Result<(), FollowError> {
         let header = BatchHeader::read(batch).ok_or(FollowError::NoBatch { end: self.end })?;
         if header.last_offset() < self.end {
             return Ok(());
+        }
+        if header.last_offset() < doubted_below && !validate::is_sound(batch, &header) {
+            return Err(FollowError::Corrupt { base: header.base_offset });
         }
         // A log that was emptied begins in the middle of a batch where its leader's does.
         if !self.continues(&header, self.end == self.start) {
@@ -277,11 +312,16 @@ impl ReplicatedLog {
     }
 
     /// Forgets the batches that reach to an offset or beyond it, and with them their epochs and what they told of
-    /// producers. Batches are never cut.
+    /// producers. Batches are never cut. A log that would end before it begins begins anew, as in Kafka: its leader has none
+    /// of what was deleted here, nor of what came behind it. Only what a snapshot stands for is never given up.
     ///
     /// # Errors
     /// When the store cannot.
     pub fn truncate_to(&mut self, store: &mut dyn LogStore, end: Offset) -> Result<(), StorageError> {
+        if end < self.start && self.before.is_none() {
+            return self.restart_at(store, end);
+        }
+        let end = end.max(self.start);
         if end >= self.end {
             return Ok(());
         }
@@ -439,43 +479,6 @@ impl ReplicatedLog {
         store.read(self.id, ReadLimits { from, below, max_bytes, at_least_one: true })
     }
 
-    /// Where a follower's log leaves this one: `None` while the follower's end is part of it.
-    #[must_use]
-    pub fn divergence(&self, offset: Offset, last_epoch: Option<LeaderEpoch>) -> Option<(LeaderEpoch, Offset)> {
-        let last_epoch = last_epoch?;
-        match self.epochs.end_of(last_epoch, self.end) {
-            Some((epoch, end)) if epoch < last_epoch || end < offset => Some((epoch, end)),
-            Some(_) => None,
-            // A follower that is newer than everything here has records that no leader kept; one that is older than
-            // everything here is told where this log begins.
-            None => match self.epochs.first() {
-                Some((first, start)) if last_epoch < first && offset <= start => None,
-                Some((first, start)) if last_epoch < first => Some((LeaderEpoch(-1), start)),
-                _ => Some((self.epochs.latest().unwrap_or(LeaderEpoch(-1)), self.end)),
-            },
-        }
-    }
-
-    /// Cuts the log where it left its leader's, by what the leader said of it. Returns the end before.
-    ///
-    /// # Errors
-    /// When the store cannot.
-    pub fn follow_divergence(
-        &mut self,
-        store: &mut dyn LogStore,
-        (epoch, end): (LeaderEpoch, Offset),
-    ) -> Result<Offset, StorageError> {
-        let before = self.end;
-        let own = self.epochs.end_of(epoch, self.end);
-        let to = own.map_or(end, |(_, own_end)| own_end.min(end));
-        // Below the beginning there is nothing to keep, and nothing to compare.
-        let to = to.max(self.start);
-        self.truncate_to(store, to)?;
-        // An epoch in which this node led and appended nothing is in no batch.
-        self.epochs.truncate_to(to);
-        Ok(before)
-    }
-
     /// The store's handle, for look-ups that only the store can answer.
     #[must_use]
     pub fn id(&self) -> LogId {
@@ -484,123 +487,4 @@ impl ReplicatedLog {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::batch::build::BatchBuilder;
-    use crate::log::store::MemoryStore;
-
-    /// A log with a batch of one record in each of these epochs.
-    fn log(store: &mut MemoryStore, epochs: &[i32]) -> ReplicatedLog {
-        let mut log = ReplicatedLog::open_behind(store, LogName::Metadata, None, false).expect("memory");
-        epochs.iter().for_each(|epoch| append(&mut log, store, *epoch));
-        log.raise_high_watermark(store, log.end());
-        log
-    }
-
-    fn append(log: &mut ReplicatedLog, store: &mut MemoryStore, epoch: i32) {
-        let batch = BatchBuilder::new(0).keyless(b"record").finish();
-        let header = BatchHeader::read(&batch).expect("a whole header");
-        log.append_as_leader(store, batch, &header, LeaderEpoch(epoch), None).expect("memory");
-        log.sync(store).expect("memory");
-    }
-
-    fn id(end: i64, epoch: i32) -> SnapshotId {
-        SnapshotId { end: Offset(end), epoch: LeaderEpoch(epoch) }
-    }
-
-    fn reopened(store: &mut MemoryStore, snapshot: SnapshotId) -> ReplicatedLog {
-        ReplicatedLog::open_behind(store, LogName::Metadata, Some(snapshot), false).expect("memory")
-    }
-
-    /// Where the log begins and ends, and its latest epoch.
-    fn seen(log: &ReplicatedLog) -> (i64, i64, Option<i32>) {
-        (log.start().0, log.end().0, log.epochs().latest().map(|epoch| epoch.0))
-    }
-
-    #[test]
-    fn a_log_without_batches_behind_its_snapshot_knows_the_last_epoch() {
-        let mut store = MemoryStore::default();
-        let mut log = log(&mut store, &[1, 1, 4]);
-        log.begin_behind(&mut store, id(3, 4));
-        assert_eq!(seen(&log), (3, 3, Some(4)));
-        assert_eq!((store.size(log.id()), log.divergence(Offset(3), Some(LeaderEpoch(4)))), (0, None));
-        store.lose_power();
-        let mut log = reopened(&mut store, id(3, 4));
-        assert_eq!((seen(&log), log.high_watermark()), ((3, 3, Some(4)), Offset(3)));
-        append(&mut log, &mut store, 6);
-        log.follow_divergence(&mut store, (LeaderEpoch(4), Offset(3))).expect("memory");
-        assert_eq!(seen(&log), (3, 3, Some(4)), "what came behind the snapshot was cut, and nothing more");
-    }
-
-    #[test]
-    fn an_epoch_that_begins_behind_the_snapshot_leaves_the_one_before_it() {
-        let mut store = MemoryStore::default();
-        let mut log = log(&mut store, &[1, 4, 6, 6]);
-        log.begin_behind(&mut store, id(2, 4));
-        let ends = |log: &ReplicatedLog, epoch| log.epochs().end_of(LeaderEpoch(epoch), log.end());
-        for log in [log, reopened(&mut store, id(2, 4))] {
-            assert_eq!(seen(&log), (2, 4, Some(6)));
-            assert_eq!((ends(&log, 4), ends(&log, 1)), (Some((LeaderEpoch(4), Offset(2))), None));
-        }
-    }
-
-    #[test]
-    fn a_snapshot_that_was_kept_replaces_the_log_even_if_that_was_not_cut() {
-        // The node stopped between the two: its log goes on behind the snapshot's end with what nobody committed.
-        let mut store = MemoryStore::default();
-        log(&mut store, &[1, 1, 2, 2]);
-        let mut log = reopened(&mut store, id(3, 5));
-        assert_eq!((seen(&log), log.high_watermark()), ((3, 3, Some(5)), Offset(3)));
-        append(&mut log, &mut store, 5);
-        assert_eq!(seen(&reopened(&mut store, id(3, 5))), (3, 4, Some(5)));
-        log.restart_behind(&mut store, id(10, 7)).expect("memory");
-        assert_eq!((seen(&log), log.high_watermark(), store.size(log.id())), ((10, 10, Some(7)), Offset(10), 0));
-    }
-
-    /// The only record of a batch, as a leader of this epoch has it at an offset.
-    fn fetched(epoch: i32, base: i64) -> Bytes {
-        let mut batch = BatchBuilder::new(0).record(b"key", b"value").finish();
-        header::patch(&mut batch, Offset(base), LeaderEpoch(epoch));
-        batch.freeze()
-    }
-
-    fn replica(store: &mut MemoryStore) -> ReplicatedLog {
-        let id = crate::types::PartitionId { topic: uuid::Uuid::nil(), index: 0 };
-        ReplicatedLog::open(store, LogName::Partition(id), false, Segments::default()).expect("memory")
-    }
-
-    #[test]
-    fn an_epoch_in_which_an_empty_log_was_led_gives_way_to_the_older_one_of_its_first_batch() {
-        let mut store = MemoryStore::default();
-        let mut log = replica(&mut store);
-        log.begin_epoch(LeaderEpoch(5));
-        log.append_as_follower(&mut store, &fetched(1, 0)).expect("memory");
-        assert_eq!((seen(&log), log.epochs().at(Offset(0))), ((0, 1, Some(1)), Some(LeaderEpoch(1))));
-    }
-
-    #[test]
-    fn a_replica_with_gaps_knows_its_bounds_and_epochs_again() {
-        let mut store = MemoryStore::default();
-        let mut log = replica(&mut store);
-        log.restart_at(&mut store, Offset(5)).expect("memory");
-        for (epoch, base) in [(2, 8), (2, 11), (3, 20), (3, 30)] {
-            log.append_as_follower(&mut store, &fetched(epoch, base)).expect("gaps are the leader's");
-        }
-        let ends =
-            |log: &ReplicatedLog| (log.epochs().first(), log.epochs().end_of(LeaderEpoch(2), log.end()), seen(log));
-        let expected = (Some((LeaderEpoch(2), Offset(5))), Some((LeaderEpoch(2), Offset(20))), (5, 31, Some(3)));
-        assert_eq!(ends(&log), expected);
-        assert_eq!(ends(&replica(&mut store)), expected);
-        store.lose_power();
-        assert_eq!(seen(&replica(&mut store)), (5, 5, None), "the log does not begin at 0 again");
-    }
-
-    #[test]
-    fn a_follower_needs_a_snapshot_where_the_log_cannot_judge_its_own() {
-        let needs = |offset, epoch| id(100, 5).is_needed(Offset(offset), LeaderEpoch(epoch));
-        assert!(needs(0, -1) && needs(99, 5), "it ends before the log begins");
-        assert!(needs(100, 4) && needs(100, 6), "its last record is another than the snapshot's");
-        assert!(needs(120, 4), "its epoch lies before the log");
-        assert!(!needs(100, 5) && !needs(120, 5) && !needs(120, 8), "the epochs of the log can tell");
-    }
-}
+mod tests;

@@ -48,8 +48,13 @@ pub struct FetchedPartition {
     pub last_stable_offset: i64,
     /// The first offset that still exists.
     pub log_start_offset: i64,
+    /// The newest epoch that both logs know, and where it ends here, told instead of records to a client whose log goes on
+    /// otherwise (version 12 and above, KIP-595).
+    pub diverging: Option<(i32, i64)>,
     /// Leader and its epoch, told along with an error that says "not here".
     pub current_leader: Option<(i32, i32)>,
+    /// The transactions among the records that were aborted, of which there are none; `None` for a client that did not ask.
+    pub aborted_transactions: Option<()>,
     /// Who should be asked instead, along with no records (version 11 and above).
     pub preferred_read_replica: Option<i32>,
     /// Record batches, shared with the log.
@@ -79,7 +84,9 @@ impl FetchedPartition {
             high_watermark: -1,
             last_stable_offset: -1,
             log_start_offset: -1,
+            diverging: None,
             current_leader: None,
+            aborted_transactions: Some(()),
             preferred_read_replica: None,
             records: Vec::new(),
         }
@@ -162,7 +169,10 @@ impl<'a> Writer<'a> {
         if self.version >= 5 {
             self.fixed.put_i64(partition.log_start_offset);
         }
-        self.length(0); // aborted transactions
+        match partition.aborted_transactions {
+            Some(()) => self.length(0),
+            None => self.null(),
+        }
         if self.version >= 11 {
             self.fixed.put_i32(partition.preferred_read_replica.unwrap_or(-1));
         }
@@ -173,15 +183,21 @@ impl<'a> Writer<'a> {
         if !self.flexible() {
             return;
         }
-        let Some((leader, epoch)) = partition.current_leader else {
-            return self.no_tags();
-        };
-        self.fixed.put_u8(1);
-        self.fixed.put_u8(1); // tag 1: current leader
-        self.fixed.put_u8(9);
-        self.fixed.put_i32(leader);
-        self.fixed.put_i32(epoch);
-        self.fixed.put_u8(0);
+        self.fixed.put_u8(u8::from(partition.diverging.is_some()) + u8::from(partition.current_leader.is_some()));
+        if let Some((epoch, end)) = partition.diverging {
+            self.fixed.put_u8(0); // tag 0: diverging epoch
+            self.fixed.put_u8(13);
+            self.fixed.put_i32(epoch);
+            self.fixed.put_i64(end);
+            self.fixed.put_u8(0);
+        }
+        if let Some((leader, epoch)) = partition.current_leader {
+            self.fixed.put_u8(1); // tag 1: current leader
+            self.fixed.put_u8(9);
+            self.fixed.put_i32(leader);
+            self.fixed.put_i32(epoch);
+            self.fixed.put_u8(0);
+        }
     }
 
     fn endpoints(&mut self, endpoints: &[Endpoint]) {
@@ -230,6 +246,15 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// An array that is not there.
+    fn null(&mut self) {
+        if self.flexible() {
+            self.fixed.put_u8(0);
+        } else {
+            self.fixed.put_i32(-1);
+        }
+    }
+
     fn no_tags(&mut self) {
         if self.flexible() {
             self.fixed.put_u8(0);
@@ -260,7 +285,9 @@ mod tests {
             high_watermark: 40,
             last_stable_offset: 40,
             log_start_offset: 3,
+            diverging: Some((5, 30)),
             current_leader: None,
+            aborted_transactions: None,
             preferred_read_replica: Some(3),
             records: vec![Bytes::from(vec![7; 100]), Bytes::from(vec![8; 5000]), Bytes::from(vec![9; 10])],
         };
@@ -302,6 +329,8 @@ mod tests {
             assert_eq!((partition.partition_index, partition.high_watermark), (4, 40));
             assert_eq!(partition.records.as_ref().map(Bytes::len), Some(5110));
             assert_eq!(decoded.responses[0].partitions[1].records.as_ref().map(Bytes::len), Some(0));
+            assert_eq!(partition.aborted_transactions, None);
+            assert_eq!(decoded.responses[0].partitions[1].aborted_transactions, Some(Vec::new()));
             if version >= 11 {
                 assert_eq!(partition.preferred_read_replica.0, 3);
                 assert_eq!(decoded.responses[0].partitions[1].preferred_read_replica.0, -1);
@@ -309,6 +338,7 @@ mod tests {
             if version >= 12 {
                 let leader = &decoded.responses[0].partitions[1].current_leader;
                 assert_eq!((leader.leader_id.0, leader.leader_epoch), (2, 7));
+                assert_eq!((partition.diverging_epoch.epoch, partition.diverging_epoch.end_offset), (5, 30));
             }
             if version >= 16 {
                 assert_eq!(decoded.node_endpoints[0].port, 9093);

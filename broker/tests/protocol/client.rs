@@ -96,6 +96,7 @@ impl Cluster {
     /// Ends a node as a crash would; its disk stays.
     pub(crate) fn kill(&mut self, node: usize) {
         let killed = self.nodes[node].take().expect("a node that is alive");
+        self.rules.killed(killed.id());
         self.stores[node] = Some(killed.into_store());
     }
 
@@ -188,7 +189,7 @@ impl Cluster {
                     let node = usize::try_from(node.0 - 1).expect("ids count from 1");
                     if judged { self.deliver(node, input) } else { self.enter(node, input) }
                 }
-                Released::Reply { token, response } => self.answered(token, &response),
+                Released::Reply { token, response, .. } => self.answered(token, &response),
             }
         }
     }
@@ -248,6 +249,12 @@ impl Cluster {
         }
     }
 
+    /// Moves the wall clock of every node, by which deadlines do not go.
+    pub(crate) fn move_clock_ms(&mut self, ms: i64) {
+        self.now.wall_ms += ms;
+        (0..self.nodes.len()).for_each(|node| self.deliver(node, Input::ClockMoved));
+    }
+
     fn deliver(&mut self, node: usize, input: Input) {
         let mut queue = VecDeque::from([(node, input)]);
         while let Some((at, input)) = queue.pop_front() {
@@ -258,19 +265,13 @@ impl Cluster {
             while let Some(output) = node.poll_output() {
                 match output {
                     Output::Reply { token, response } => {
-                        match self.rules.reply(self.now.monotonic_ns, token, response) {
-                            Departure::Reply(response) => {
-                                let decoded = decode(self.headers[&token], &response);
-                                self.replies.insert(token, Reply::Response(decoded));
-                            }
-                            Departure::Nothing => {}
-                            Departure::HangUp(reason) => {
-                                self.replies.insert(token, Reply::HungUp { reason });
-                            }
-                        }
+                        let departure = self.rules.reply(self.now.monotonic_ns, token, response);
+                        self.replies.extend(ended(&self.headers, token, departure));
                     }
-                    Output::NoReply { token } if !self.rules.no_reply(token) => {}
-                    Output::NoReply { token } => drop(self.replies.insert(token, Reply::Nothing)),
+                    Output::NoReply { token } => {
+                        let departure = self.rules.no_reply(self.now.monotonic_ns, token);
+                        self.replies.extend(ended(&self.headers, token, departure));
+                    }
                     Output::HangUp { connection, reason } => {
                         let token = RequestToken { connection, number: 0 };
                         self.replies.insert(token, Reply::HungUp { reason });
@@ -283,6 +284,20 @@ impl Cluster {
                 }
             }
         }
+    }
+}
+
+/// How a request ends with what leaves, unless it does not end yet.
+fn ended(
+    headers: &BTreeMap<RequestToken, request::ReplyHeader>,
+    of: RequestToken,
+    departure: Departure,
+) -> Option<(RequestToken, Reply)> {
+    match departure {
+        Departure::Reply { token, response } => Some((token, Reply::Response(decode(headers[&token], &response)))),
+        Departure::NoReply => Some((of, Reply::Nothing)),
+        Departure::Nothing => None,
+        Departure::HangUp(reason) => Some((of, Reply::HungUp { reason })),
     }
 }
 

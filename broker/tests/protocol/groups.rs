@@ -46,7 +46,12 @@ pub(crate) fn find_coordinator(cluster: &mut Cluster, asked: usize) -> usize {
     usize::try_from(found.node_id.0 - 1).expect("ids count from 1")
 }
 
-fn send_join(cluster: &mut Cluster, node: usize, member: &StrBytes, instance: Option<&'static str>) -> RequestToken {
+pub(crate) fn send_join(
+    cluster: &mut Cluster,
+    node: usize,
+    member: &StrBytes,
+    instance: Option<&'static str>,
+) -> RequestToken {
     let protocol = JoinGroupRequestProtocol::default()
         .with_name(StrBytes::from_static_str("range"))
         .with_metadata(Bytes::from_static(b"subscription"));
@@ -61,7 +66,7 @@ fn send_join(cluster: &mut Cluster, node: usize, member: &StrBytes, instance: Op
     cluster.send(node, ApiKey::JoinGroup, 5, &RequestKind::JoinGroup(request))
 }
 
-fn joined(cluster: &mut Cluster, token: RequestToken) -> JoinGroupResponse {
+pub(crate) fn joined(cluster: &mut Cluster, token: RequestToken) -> JoinGroupResponse {
     match cluster.reply(token) {
         Some(Reply::Response(response)) => expect_kind!(JoinGroup, response),
         other => panic!("expected a join response, got {other:?}"),
@@ -69,14 +74,14 @@ fn joined(cluster: &mut Cluster, token: RequestToken) -> JoinGroupResponse {
 }
 
 /// Gets an id for a dynamic member.
-fn member_id(cluster: &mut Cluster, node: usize) -> StrBytes {
+pub(crate) fn member_id(cluster: &mut Cluster, node: usize) -> StrBytes {
     let token = send_join(cluster, node, &StrBytes::default(), None);
     let response = joined(cluster, token);
     assert_eq!(response.error_code, ResponseError::MemberIdRequired.code());
     response.member_id
 }
 
-fn send_sync(cluster: &mut Cluster, node: usize, joined: &JoinGroupResponse) -> RequestToken {
+pub(crate) fn send_sync(cluster: &mut Cluster, node: usize, joined: &JoinGroupResponse) -> RequestToken {
     let assignments = joined.members.iter().map(|member| {
         let share = Bytes::from(format!("share of {}", &*member.member_id));
         SyncGroupRequestAssignment::default().with_member_id(member.member_id.clone()).with_assignment(share)
@@ -89,7 +94,7 @@ fn send_sync(cluster: &mut Cluster, node: usize, joined: &JoinGroupResponse) -> 
     cluster.send(node, ApiKey::SyncGroup, 3, &RequestKind::SyncGroup(request))
 }
 
-fn assignment(cluster: &mut Cluster, token: RequestToken) -> Bytes {
+pub(crate) fn assignment(cluster: &mut Cluster, token: RequestToken) -> Bytes {
     match cluster.reply(token) {
         Some(Reply::Response(response)) => expect_kind!(SyncGroup, response).assignment,
         other => panic!("expected a sync response, got {other:?}"),
@@ -195,6 +200,15 @@ fn a_static_member_comes_back_without_a_rebalance_and_fences_its_former_self() {
 
 pub(crate) fn commit(cluster: &mut Cluster, node: usize, member: Option<&JoinGroupResponse>, offset: i64) -> i16 {
     let token = send_commit(cluster, node, member, offset);
+    commit_error(cluster, token)
+}
+
+/// Commits as an old tool does that says how long its offset is to be kept.
+pub(crate) fn commit_for_ms(cluster: &mut Cluster, node: usize, offset: i64, retention_ms: i64) -> i16 {
+    let partition = OffsetCommitRequestPartition::default().with_partition_index(1).with_committed_offset(offset);
+    let RequestKind::OffsetCommit(request) = commit_request(None, partition) else { panic!("it makes commits") };
+    let request = RequestKind::OffsetCommit(request.with_retention_time_ms(retention_ms));
+    let token = cluster.send(node, ApiKey::OffsetCommit, 4, &request);
     commit_error(cluster, token)
 }
 

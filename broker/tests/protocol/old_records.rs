@@ -1,8 +1,8 @@
 //! What becomes of old records in a cluster: segments that are deleted, keys that are compacted, offsets that expire.
 
 use crate::client::{Cluster, batch, expect_kind};
-use crate::groups::{commit, committed, coordinated_with};
-use crate::produce_fetch::produce;
+use crate::groups::{commit, commit_for_ms, committed, coordinated_with};
+use crate::produce_fetch::{produce, produce_to};
 use crate::topics::{create_with, leader, name};
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
@@ -43,7 +43,7 @@ fn append(cluster: &mut Cluster, leader: usize, key: &[u8], value: Option<&[u8]>
 
 /// The wall clock jumps on every node; monotonic time goes on a little.
 fn jump(cluster: &mut Cluster, ms: i64) {
-    cluster.now.wall_ms += ms;
+    cluster.move_clock_ms(ms);
     cluster.advance_ms(300);
 }
 
@@ -115,6 +115,75 @@ fn without_a_jump_old_segments_go_with_the_next_look() {
     cluster.advance_ms(299_000);
     assert_eq!(starts(&cluster), [0, 0, 0], "nobody has looked: `log.retention.check.interval.ms`");
     cluster.advance_ms(1500);
+    assert_eq!(starts(&cluster), [1, 1, 1]);
+}
+
+/// The shell skips stretches of monotonic time in which nobody could keep deadlines, and wall time goes on.
+#[test]
+fn time_that_was_skipped_makes_nobody_look() {
+    let (mut cluster, leader) = cluster(&[("retention.ms", "2500")]);
+    append(&mut cluster, leader, b"k", Some(b"v"));
+    for _ in 0..100 {
+        cluster.now.wall_ms += 50;
+        cluster.advance_ms(10);
+    }
+    assert_eq!(starts(&cluster), [0, 0, 0], "five seconds were skipped, little by little");
+    jump(&mut cluster, 1);
+    assert_eq!(starts(&cluster), [1, 1, 1], "however little a clock is moved, it is said");
+}
+
+#[test]
+fn a_few_logs_lose_old_segments_at_a_time() {
+    let mut cluster = Cluster::new(1);
+    let topic = CreatableTopic::default().with_name(name("orders")).with_num_partitions(50).with_replication_factor(1);
+    assert_eq!(create_with(&mut cluster, 0, topic), 0);
+    let leader = leader(&mut cluster, "orders", 0);
+    for partition in 0..50 {
+        assert_eq!(produce_to(&mut cluster, leader, partition, batch(1, -1, -1, -1)).error_code, 0);
+    }
+    let topic = id(&cluster).topic;
+    let begun = |cluster: &Cluster| {
+        let starts = (0..50).map(|index| cluster.node(0).replica(PartitionId { topic, index }).expect("a replica"));
+        starts.filter(|replica| replica.log_start == Offset(1)).count()
+    };
+    cluster.move_clock_ms(8 * DAY_MS);
+    assert_eq!(begun(&cluster), 16, "each may cost a disk's sync");
+    cluster.advance_ms(1);
+    assert_eq!(begun(&cluster), 50);
+    for partition in 0..50 {
+        assert_eq!(produce_to(&mut cluster, leader, partition, batch(1, -1, -1, -1)).base_offset, 1);
+    }
+    cluster.move_clock_ms(8 * DAY_MS);
+    cluster.move_clock_ms(-16 * DAY_MS);
+    cluster.advance_ms(1);
+    assert_eq!(begun(&cluster), 34, "the clock that is moved while they look is the one that counts");
+}
+
+#[test]
+fn a_producer_that_was_silent_for_a_day_is_not_remembered() {
+    let (mut cluster, leader) = cluster(&[("retention.ms", "-1")]);
+    let first = |cluster: &mut Cluster, sequence| {
+        let answer = produce(cluster, leader, batch(1, 9, 0, sequence));
+        (answer.error_code, answer.base_offset)
+    };
+    assert_eq!((first(&mut cluster, 0), first(&mut cluster, 1)), ((0, 0), (0, 1)));
+    jump(&mut cluster, DAY_MS - 1000);
+    assert_eq!(first(&mut cluster, 1), (0, 1), "a retry is recognised");
+    assert_eq!(first(&mut cluster, 7).0, ResponseError::OutOfOrderSequenceNumber.code());
+    jump(&mut cluster, 1000);
+    assert_eq!(first(&mut cluster, 7), (0, 2), "as in Kafka its state has expired");
+}
+
+#[test]
+fn a_record_without_a_timestamp_is_as_old_as_its_append() {
+    let (mut cluster, leader) = cluster(&[("retention.ms", "60000")]);
+    cluster.advance_ms(290_000);
+    let record = BatchBuilder::new(-1).record(b"k", b"v").finish().freeze();
+    assert_eq!(produce(&mut cluster, leader, record).error_code, 0);
+    // It was looked at the clock last when the logs were opened.
+    cluster.advance_ms(20_000);
+    assert_eq!(starts(&cluster), [0, 0, 0], "twenty seconds are less than a minute");
+    jump(&mut cluster, 60_000);
     assert_eq!(starts(&cluster), [1, 1, 1]);
 }
 
@@ -196,6 +265,25 @@ fn offsets_that_nobody_used_for_a_week_are_forgotten_by_every_coordinator() {
     cluster.advance_ms(3000);
     let next = crate::groups::find_coordinator(&mut cluster, (node + 1) % 3);
     assert_eq!(committed(&mut cluster, next), -1, "the next coordinator does not remember them either");
+}
+
+#[test]
+fn an_offset_that_came_with_a_retention_time_goes_by_that_whoever_coordinates() {
+    let (mut cluster, node) = coordinated_with(3, |config| config.offsets_replication_factor = 3);
+    assert_eq!(commit_for_ms(&mut cluster, node, 5, 30 * DAY_MS), 0);
+    cluster.kill(node);
+    cluster.advance_ms(3000);
+    let next = crate::groups::find_coordinator(&mut cluster, (node + 1) % 3);
+    jump(&mut cluster, 29 * DAY_MS);
+    assert_eq!(committed(&mut cluster, next), 5, "offsets.retention.minutes is a week");
+    jump(&mut cluster, DAY_MS);
+    assert_eq!(committed(&mut cluster, next), -1);
+    assert_eq!(commit_for_ms(&mut cluster, next, 6, 60_000), 0);
+    jump(&mut cluster, 60_000);
+    assert_eq!(committed(&mut cluster, next), -1);
+    assert_eq!(commit_for_ms(&mut cluster, next, 7, -1), 0);
+    jump(&mut cluster, 6 * DAY_MS);
+    assert_eq!(committed(&mut cluster, next), 7, "who says nothing gets a week");
 }
 
 #[test]

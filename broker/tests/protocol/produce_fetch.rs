@@ -20,11 +20,18 @@ pub(crate) fn produce_request(records: Bytes, acks: i16) -> RequestKind {
 }
 
 pub(crate) fn produce(cluster: &mut Cluster, node: usize, records: Bytes) -> PartitionProduceResponse {
-    let response = cluster.ask(node, ApiKey::Produce, 11, &produce_request(records, -1));
+    produce_to(cluster, node, 0, records)
+}
+
+/// As [`produce`], to a partition of one's choice.
+pub(crate) fn produce_to(cluster: &mut Cluster, node: usize, index: i32, records: Bytes) -> PartitionProduceResponse {
+    let RequestKind::Produce(mut request) = produce_request(records, -1) else { panic!("it makes Produce requests") };
+    request.topic_data[0].partition_data[0].index = index;
+    let response = cluster.ask(node, ApiKey::Produce, 11, &RequestKind::Produce(request));
     expect_kind!(Produce, response).responses.remove(0).partition_responses.remove(0)
 }
 
-fn fetch_request(offset: i64, min_bytes: i32, session: (i32, i32)) -> FetchRequest {
+pub(crate) fn fetch_request(offset: i64, min_bytes: i32, session: (i32, i32)) -> FetchRequest {
     let partition = FetchPartition::default().with_fetch_offset(offset).with_partition_max_bytes(1 << 20);
     let topic = FetchTopic::default().with_topic(name("orders")).with_partitions(vec![partition]);
     FetchRequest::default()
@@ -36,11 +43,11 @@ fn fetch_request(offset: i64, min_bytes: i32, session: (i32, i32)) -> FetchReque
         .with_topics(vec![topic])
 }
 
-fn send_fetch(cluster: &mut Cluster, node: usize, request: FetchRequest) -> RequestToken {
+pub(crate) fn send_fetch(cluster: &mut Cluster, node: usize, request: FetchRequest) -> RequestToken {
     cluster.send(node, ApiKey::Fetch, 11, &RequestKind::Fetch(request))
 }
 
-fn fetched(reply: Option<Reply>) -> FetchResponse {
+pub(crate) fn fetched(reply: Option<Reply>) -> FetchResponse {
     match reply {
         Some(Reply::Response(response)) => expect_kind!(Fetch, response),
         other => panic!("expected a fetch response, got {other:?}"),

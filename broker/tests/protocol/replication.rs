@@ -3,15 +3,20 @@
 use crate::client::{Cluster, Reply, batch, expect_kind};
 use crate::produce_fetch::{produce, produce_request};
 use crate::topics::{create_with, leader, name};
+use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
-use kafka_protocol::messages::create_topics_request::CreatableTopic;
-use kafka_protocol::messages::{
-    AlterPartitionReassignmentsRequest, ApiKey, DescribeQuorumRequest, ListPartitionReassignmentsRequest, RequestKind,
-    describe_quorum_request,
+use kafka_protocol::messages::create_topics_request::{
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
 };
+use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+use kafka_protocol::messages::{
+    AlterPartitionReassignmentsRequest, ApiKey, DeleteRecordsRequest, DescribeQuorumRequest,
+    ListPartitionReassignmentsRequest, RequestKind, describe_quorum_request,
+};
+use kafka_protocol::protocol::StrBytes;
 use shakedown_broker::BrokerId;
-use shakedown_broker::types::PartitionId;
+use shakedown_broker::types::{Offset, PartitionId};
 
 /// Long enough for a dead broker to be fenced, whoever the controller was.
 const FAILOVER_MS: u64 = 1500;
@@ -138,4 +143,73 @@ fn the_quorum_describes_itself_through_any_node() {
         assert!(partition.current_voters.iter().all(level), "{:?}", partition.current_voters);
         assert_eq!(response.nodes.len(), 3);
     }
+}
+
+/// Three replicas of one partition on five nodes, so that the quorum outlives two of them.
+fn unclean() -> Cluster {
+    let mut cluster = Cluster::new(5);
+    let assigned = CreatableReplicaAssignment::default().with_broker_ids(vec![1.into(), 2.into(), 3.into()]);
+    let setting = |name, value| {
+        let (name, value) = (StrBytes::from_static_str(name), StrBytes::from_static_str(value));
+        CreatableTopicConfig::default().with_name(name).with_value(Some(value))
+    };
+    let topic = CreatableTopic::default().with_name(name("orders")).with_num_partitions(-1).with_replication_factor(-1);
+    let topic = topic.with_assignments(vec![assigned]);
+    let topic = topic.with_configs(vec![setting("unclean.leader.election.enable", "true")]);
+    assert_eq!(create_with(&mut cluster, 4, topic), 0);
+    cluster
+}
+
+fn delete_records(cluster: &mut Cluster, leader: usize) -> i64 {
+    let partition = DeleteRecordsPartition::default().with_offset(-1);
+    let topic = DeleteRecordsTopic::default().with_name(name("orders")).with_partitions(vec![partition]);
+    let request = RequestKind::DeleteRecords(DeleteRecordsRequest::default().with_topics(vec![topic]));
+    let response = expect_kind!(DeleteRecords, cluster.ask(leader, ApiKey::DeleteRecords, 2, &request));
+    response.topics[0].partitions[0].low_watermark
+}
+
+/// Its records were deleted and its leader ends in front of them: it takes what the leader has, from there on, and does not
+/// ask for ever.
+fn follows_who_ends_before_it_begins(written_meanwhile: usize) {
+    let mut cluster = unclean();
+    let first = leader(&mut cluster, "orders", 0);
+    assert_eq!(produce(&mut cluster, first, batch(5, -1, -1, -1)).error_code, 0);
+    let late = (0..3).find(|node| *node != first).expect("a follower");
+    let other = (0..3).find(|node| ![first, late].contains(node)).expect("another");
+    cluster.kill(late);
+    cluster.advance_ms(FAILOVER_MS);
+    assert_eq!(produce(&mut cluster, first, batch(5, -1, -1, -1)).base_offset, 5);
+    assert_eq!(delete_records(&mut cluster, first), 10);
+    cluster.advance_ms(FAILOVER_MS);
+    cluster.kill(other);
+    cluster.kill(first);
+    cluster.restart(late);
+    cluster.advance_ms(2 * FAILOVER_MS);
+    if written_meanwhile > 0 {
+        assert_eq!(produce(&mut cluster, late, batch(written_meanwhile, -1, -1, -1)).base_offset, 5);
+    }
+    cluster.restart(first);
+    cluster.restart(other);
+    cluster.advance_ms(2 * FAILOVER_MS);
+    let expected = i64::try_from(5 + written_meanwhile).expect("few");
+    assert_eq!(log_ends(&cluster), [expected; 3]);
+    assert_eq!(isr(&cluster, late), [1, 2, 3].map(BrokerId));
+    let id = partition(&cluster, late);
+    for node in [first, other] {
+        let start = cluster.node(node).replica(id).expect("a replica").log_start;
+        assert!(start <= Offset(5), "what was written meanwhile is missing on node {node}: it begins at {start:?}");
+        let own: usize = cluster.read_replica(node, id, Offset(5)).iter().map(Bytes::len).sum();
+        let leaders: usize = cluster.read_replica(late, id, Offset(5)).iter().map(Bytes::len).sum();
+        assert_eq!(own, leaders);
+    }
+}
+
+#[test]
+fn a_replica_without_records_follows_a_leader_that_ends_before_it_begins() {
+    follows_who_ends_before_it_begins(0);
+}
+
+#[test]
+fn a_replica_without_records_takes_what_its_leader_wrote_in_their_place() {
+    follows_who_ends_before_it_begins(20);
 }

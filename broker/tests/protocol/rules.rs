@@ -2,7 +2,8 @@
 
 use crate::client::{Cluster, Reply, batch, expect_kind};
 use crate::every_version::sample;
-use crate::produce_fetch::{produce, produce_request};
+use crate::groups::{assignment, coordinated_with, joined, member_id, send_join, send_sync};
+use crate::produce_fetch::{fetch_request, fetched, produce, produce_request, send_fetch};
 use crate::topics::{create, describe, leader};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{ApiKey, RequestKind, ResponseKind};
@@ -90,12 +91,13 @@ fn metadata_with_an_error_still_says_where_the_brokers_are() {
     let error = Effect::Error { error: ResponseError::UnknownTopicOrPartition, applied: false };
     let selector = Selector { topic: Some("orders".to_owned()), ..on(ApiKey::Metadata) };
     cluster.rule(Rule::new(selector, error).times(1));
-    let request = sample(ApiKey::Metadata, 12, uuid::Uuid::nil());
-    let metadata = expect_kind!(Metadata, cluster.ask(leader, ApiKey::Metadata, 12, &request));
+    let request = sample(ApiKey::Metadata, 13, uuid::Uuid::nil());
+    let metadata = expect_kind!(Metadata, cluster.ask(leader, ApiKey::Metadata, 13, &request));
     assert_eq!(metadata.brokers.len(), 3);
     assert_eq!(metadata.topics[0].error_code, ResponseError::UnknownTopicOrPartition.code());
+    assert_eq!(metadata.error_code, 0, "of the topic, and not of the whole request");
     assert_eq!(metadata.topics[0].partitions.len(), 0);
-    let metadata = expect_kind!(Metadata, cluster.ask(leader, ApiKey::Metadata, 12, &request));
+    let metadata = expect_kind!(Metadata, cluster.ask(leader, ApiKey::Metadata, 13, &request));
     assert_eq!((metadata.topics[0].error_code, metadata.topics[0].partitions.len()), (0, 1), "once only");
 }
 
@@ -164,6 +166,82 @@ fn a_duplicate_is_applied_twice_and_answered_once() {
     assert_eq!(produced(&mut cluster, token), Some((0, 0)));
     assert_eq!(produced(&mut cluster, token), None);
     assert_eq!(appended(&mut cluster, leader), 4);
+}
+
+/// The node knows one request of a member at a time, and answers the later one.
+#[test]
+fn a_member_is_answered_whose_requests_arrive_twice() {
+    let (mut cluster, node) = coordinated_with(1, |_| {});
+    let first = member_id(&mut cluster, node);
+    let token = send_join(&mut cluster, node, &first, None);
+    assert_eq!(joined(&mut cluster, token).generation_id, 1);
+    let second = member_id(&mut cluster, node);
+    let apis = vec![ApiKey::JoinGroup, ApiKey::SyncGroup];
+    let rule = cluster.rule(Rule::new(Selector { apis, ..Selector::default() }, Effect::Duplicate));
+    let tokens = [&second, &first].map(|member| send_join(&mut cluster, node, member, None));
+    let members = tokens.map(|token| joined(&mut cluster, token));
+    assert_eq!(members.each_ref().map(|joined| (joined.generation_id, joined.members.len())), [(2, 0), (2, 2)]);
+    let tokens = members.each_ref().map(|joined| send_sync(&mut cluster, node, joined));
+    for (member, token) in members.iter().zip(tokens) {
+        assert_eq!(assignment(&mut cluster, token), format!("share of {}", &*member.member_id));
+        assert!(cluster.reply(token).is_none(), "once");
+    }
+    assert_eq!(cluster.hits(rule), Some(4));
+}
+
+#[test]
+fn a_throttle_ends_with_its_rule_even_for_replies_that_are_not_ready_yet() {
+    let (mut cluster, leader) = orders();
+    let throttle = Effect::Throttle { lasts: Duration::from_secs(30) };
+    let rule = cluster.rule(Rule::new(on(ApiKey::Fetch), throttle));
+    let waiting = send_fetch(&mut cluster, leader, fetch_request(0, 1, (0, -1)));
+    assert!(cluster.reply(waiting).is_none(), "there is nothing to fetch");
+    assert_eq!(cluster.hits(rule), Some(1));
+    cluster.end(rule);
+    send(&mut cluster, leader, 1);
+    assert_eq!(fetched(cluster.reply(waiting)).throttle_time_ms, 0);
+    assert!(cluster.is_untouched(), "its next fetch does not wait");
+}
+
+/// What becomes of a produce with acks=0: how it ends, how many of its two records are appended, and how often it counts.
+#[test]
+fn a_producer_that_wants_no_replies_is_not_kept_waiting_for_one() {
+    let (mut cluster, leader) = orders();
+    let error = |applied| Effect::Error { error: CODE, applied };
+    let mut end = 0;
+    for (effect, hangs_up, copies, hits) in [
+        (Effect::Silence { applied: false }, false, 0, 1),
+        (Effect::Silence { applied: true }, false, 1, 0),
+        (Effect::HangUp { applied: false }, true, 0, 1),
+        (Effect::HangUp { applied: true }, true, 1, 1),
+        // As Kafka does when such a request fails.
+        (error(false), true, 0, 1),
+        (error(true), true, 1, 1),
+        (Effect::Hold { applied: true, lasts: None }, false, 1, 0),
+        (Effect::Duplicate, false, 2, 1),
+    ] {
+        let rule = cluster.rule(Rule::new(on(ApiKey::Produce), effect.clone()));
+        let request = produce_request(batch(2, -1, -1, -1), 0);
+        let token = cluster.send(leader, ApiKey::Produce, 11, &request);
+        match cluster.reply(token) {
+            Some(Reply::Nothing) => assert!(!hangs_up, "{effect:?}"),
+            Some(Reply::HungUp { reason }) => assert!(hangs_up, "{effect:?}: {reason}"),
+            other => panic!("{effect:?}: {other:?}"),
+        }
+        assert_eq!(cluster.hits(rule), Some(hits), "{effect:?}");
+        cluster.end(rule);
+        end += copies * 2;
+        assert_eq!(appended(&mut cluster, leader), end, "{effect:?}");
+        end += 1;
+    }
+    assert!(cluster.is_untouched());
+
+    cluster.rule(Rule::new(on(ApiKey::Produce), Effect::Throttle { lasts: Duration::from_millis(300) }).times(1));
+    let first = cluster.send(leader, ApiKey::Produce, 11, &produce_request(batch(1, -1, -1, -1), 0));
+    let second = cluster.send_behind(leader, first, (ApiKey::Produce, 11), &produce_request(batch(1, -1, -1, -1), -1));
+    assert_eq!(produced(&mut cluster, second), None, "its next request waits, though nobody has told it to");
+    cluster.advance_ms(300);
+    assert_eq!(produced(&mut cluster, second), Some((0, end + 1)));
 }
 
 #[test]

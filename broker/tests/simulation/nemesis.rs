@@ -6,6 +6,7 @@ use crate::chance::{Chance, MS, SECOND};
 use crate::client::member::GROUP;
 use crate::host::Down;
 use crate::world::{Event, World};
+use shakedown_broker::Input;
 use shakedown_broker::types::PartitionId;
 
 /// Who is hit.
@@ -212,6 +213,7 @@ fn strike_softly(world: &mut World, what: What) -> Option<Repair> {
         What::ClockStep { target, ms } => {
             let host = resolve(world, target);
             world.hosts[host].skew_ms += ms;
+            world.deliver(host, Input::ClockMoved);
             None
         }
         What::DiskError(target) => {

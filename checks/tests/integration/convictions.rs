@@ -1,7 +1,7 @@
 //! Histories written by hand, each with one thing to find, and what must not be mistaken for it.
 
 use crate::history::{self, LEDGER, LOAD, TOPIC, delivery, everything, findings, judged, operation, system};
-use shakedown_reports::expectation::{ConservationRule, Expectations, LatencyBudget, Term};
+use shakedown_reports::expectation::{Bounds, ConservationRule, Expectations, LatencyBudget, Term};
 use shakedown_reports::identity::Key;
 use shakedown_reports::memory::MemoryRecord;
 use shakedown_reports::record::{Delivery, Flow, Operation, Outcome, StreamKind};
@@ -128,11 +128,11 @@ fn one_offset_read_twice_is_no_copy_but_one_effect_twice_is() {
     record.push_delivery(TOPIC, delivery(&message, 2_000));
     record.push_delivery(LEDGER, delivery(&message, 3_000));
     record.push_delivery(LEDGER, delivery(&message, 4_000));
-    let verdict = judged(&record, &Expectations { duplicated: Some(0), ..Expectations::default() });
+    let verdict = judged(&record, &Expectations { duplicated: Some(0.into()), ..Expectations::default() });
     let found: Vec<_> = findings(&verdict, "duplicated").iter().map(|f| (f.subject.as_str(), f.found)).collect();
     assert_eq!(found, [("topic orders", 0), ("ledger tracker", 1)]);
     record.deliveries[usize::from(TOPIC)][1].offset = 7;
-    let verdict = judged(&record, &Expectations { duplicated: Some(0), ..Expectations::default() });
+    let verdict = judged(&record, &Expectations { duplicated: Some(0.into()), ..Expectations::default() });
     let finding = findings(&verdict, "duplicated")[0];
     let expected = [
         "acknowledged at partition 0 offset 0",
@@ -140,6 +140,24 @@ fn one_offset_read_twice_is_no_copy_but_one_effect_twice_is() {
         "read from topic orders, partition 0 offset 7",
     ];
     assert_eq!(lines(&finding.evidence[0]), expected);
+}
+
+#[test]
+fn what_was_never_acknowledged_is_counted_and_is_not_lost() {
+    let mut record = clean();
+    for (sequence, outcome) in [(6, Outcome::Fail), (7, Outcome::Unknown)] {
+        record.push_operation(Operation { outcome, error: -188, ..operation(sequence, 0, 3) });
+    }
+    let expect = |allowed| Expectations { unacknowledged: Some(allowed), lost: Some(0), ..Expectations::default() };
+    let verdict = judged(&record, &expect(0.into()));
+    let finding = only(&verdict, "unacknowledged");
+    assert_eq!((finding.outcome, finding.found, finding.detail.as_str()), (Judgement::Fail, 2, "2 of 8"));
+    assert_eq!(lines(&finding.evidence[0]), ["failed with error -188: certainly not written"]);
+    assert_eq!(lines(&finding.evidence[1]), ["outcome unknown (error -188)"]);
+    assert_eq!(only(&verdict, "lost").outcome, Judgement::Pass);
+    let at_least = |number| Bounds { at_least: number, at_most: u64::MAX };
+    let outcome = |allowed| judged(&record, &expect(allowed)).outcome;
+    assert_eq!([2, 3].map(|number| outcome(at_least(number))), [Judgement::Pass, Judgement::Fail]);
 }
 
 #[test]
@@ -152,7 +170,7 @@ fn a_sink_of_two_flows_counts_its_copies_once_and_takes_messages_from_both() {
     for message in [from_load, copied, copied] {
         record.push_delivery(LEDGER, delivery(&message, 1_000));
     }
-    let verdict = judged(&record, &Expectations { duplicated: Some(1), ..Expectations::default() });
+    let verdict = judged(&record, &Expectations { duplicated: Some(1.into()), ..Expectations::default() });
     let ledger = |check: &str| findings(&verdict, check)[1].clone();
     assert_eq!((ledger("duplicated").found, ledger("duplicated").outcome), (1, Judgement::Pass));
     assert_eq!((ledger("phantom").found, ledger("phantom").outcome), (0, Judgement::Pass));
@@ -173,6 +191,27 @@ fn an_overtaken_message_is_told_with_the_one_that_overtook_it() {
         "it was read from topic orders, partition 1 offset 1",
     ];
     assert_eq!(lines(&finding.evidence[0]), expected);
+}
+
+#[test]
+fn so_many_out_of_order_as_expected_are_what_was_to_be_shown() {
+    let outcome = |record: &MemoryRecord, reordered: Bounds| {
+        let expectations = Expectations { reordered: Some(reordered), ..Expectations::default() };
+        let finding = only(&judged(record, &expectations), "reordered").clone();
+        (finding.outcome, finding.detail, finding.evidence.len())
+    };
+    let detail = |text: &str| text.to_owned();
+    let mut record = clean();
+    let missing = "0 of 4 behind a later one, exactly 1 expected over all";
+    assert_eq!(outcome(&record, Bounds::exactly(1)), (Judgement::Fail, detail(missing), 0));
+    record.deliveries[usize::from(TOPIC)].swap(1, 3);
+    let shown = "1 of 4 behind a later one, exactly 1 expected over all";
+    assert_eq!(outcome(&record, Bounds::exactly(1)), (Judgement::Pass, detail(shown), 0));
+    let convicted = "1 of 4 behind a later one, exactly 2 expected over all";
+    assert_eq!(outcome(&record, Bounds::exactly(2)), (Judgement::Fail, detail(convicted), 1));
+    let any = Bounds { at_least: 1, at_most: u64::MAX };
+    assert_eq!(outcome(&record, any).0, Judgement::Pass);
+    assert_eq!(outcome(&record, Bounds::exactly(0)).0, Judgement::Fail);
 }
 
 #[test]

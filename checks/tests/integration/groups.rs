@@ -4,6 +4,7 @@
 use crate::history::{self, LEDGER, TOPIC};
 use crate::watched::{self, AGAIN, commit, reading};
 use shakedown_checks::{committed_too_far, inconsistent_offset, offset_regressed, skipped};
+use shakedown_reports::course::Trouble;
 use shakedown_reports::expectation::{Bounds, Expectations};
 use shakedown_reports::memory::MemoryRecord;
 use shakedown_reports::record::{Delivery, RecordError, StreamId, StreamKind};
@@ -251,6 +252,21 @@ fn work_that_shows_in_a_topic_counts_from_when_it_was_produced_and_not_from_when
 }
 
 #[test]
+fn work_that_was_read_before_the_commit_was_done_by_then_whatever_a_clock_says() {
+    let mut record = orders([]);
+    let processed = record.add_stream("processed", StreamKind::Topic);
+    record.watches[0].sinks = vec![processed];
+    record.commits = vec![commit(0, 1, 0, 50)];
+    // By `LogAppendTime`, on a broker that is an hour ahead.
+    let ahead_ms = i64::try_from(watched::at(3_600_000) / watched::MS).expect("before the end of time");
+    for (read_ms, outcome) in [(40, Outcome::Pass), (60, Outcome::Fail)] {
+        let produced = Delivery { timestamp_ms: ahead_ms, offset: 0, ..message(0, read_ms) };
+        record.deliveries[usize::from(processed)] = vec![produced];
+        assert_eq!(too_far_of(&record).outcome, outcome, "read after {read_ms} ms");
+    }
+}
+
+#[test]
 fn a_reset_promises_nothing() {
     let mut record = orders(0..4);
     record.commits = vec![commit(0, 4, 0, 50), Commit { kind: CommitKind::Reset, ..commit(0, 10, 1, 60) }];
@@ -272,6 +288,21 @@ fn an_unclean_election_leaves_a_group_beyond_the_end_of_the_log() {
         (221, "the log of orders/0 ends at 7, says its leader"),
     ];
     assert_eq!(told(&finding.evidence[0]), expected);
+}
+
+#[test]
+fn a_leader_that_was_cut_off_knows_an_old_end_and_convicts_nobody() {
+    let mut record = orders(0..10);
+    record.commits = vec![commit(0, 10, 0, 110)];
+    record.readings = vec![reading(0, 10, 10, 120), reading(0, 10, 7, 220), reading(0, 10, 30, 420)];
+    let isolated = |since, until| Trouble { since_ns: watched::at(since), until_ns: watched::at(until) };
+    record.course.troubles = vec![isolated(150, 300)];
+    assert_eq!(verdict(&too_far_of(&record)), (Outcome::Pass, 3, 0), "one commit, and the looks before and behind it");
+    record.course.troubles = vec![isolated(150, 219), isolated(230, 300)];
+    assert_eq!(verdict(&too_far_of(&record)), (Outcome::Fail, 4, 1), "nothing was broken when it was looked at");
+    // From its question to its last answer, a look takes a millisecond: what ends in between ends too late.
+    record.course.troubles = vec![Trouble { until_ns: watched::at(220) + 1, ..isolated(150, 220) }];
+    assert_eq!(too_far_of(&record).outcome, Outcome::Pass);
 }
 
 // Offset regressed.

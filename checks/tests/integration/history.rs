@@ -72,7 +72,7 @@ pub(crate) fn everything(hops: u16) -> Expectations {
     let budget = LatencyBudget { flow: Some(Flow { from: hops - 1, to: hops }), at_most };
     Expectations {
         lost: Some(0),
-        duplicated: Some(0),
+        duplicated: Some(0.into()),
         order_per_key: true,
         conserved: vec![ConservationRule { name: "money".to_owned(), equal: terms }],
         latency: BTreeMap::from([("end-to-end".to_owned(), budget)]),

@@ -99,7 +99,7 @@ fn a_poisoned_partition_is_named_while_the_others_flow() {
 
 #[test]
 fn a_group_that_has_never_committed_stands_still_as_well() {
-    let never = (1..=40).map(|look| reading(0, -1, end(look), look * LOOK_MS)).collect();
+    let never = (1..=100).map(|look| reading(0, -1, end(look), look * LOOK_MS)).collect();
     let finding = group_of(&record(never));
     assert_eq!((finding.outcome, finding.found), (Outcome::Fail, 1));
     assert!(finding.evidence[0].events[0].text.starts_with("group order-tracker has committed nothing"));
@@ -171,6 +171,61 @@ fn a_time_in_which_nobody_looked_cannot_pass_unless_something_was_broken() {
     assert_eq!(finding.detail, "longest 0 s (2)  nobody looked for 2.599 s");
     record.course.troubles = vec![Trouble { since_ns: watched::at(2_950), until_ns: watched::at(4_000) }];
     assert_eq!(group_of(&record).outcome, Outcome::Pass);
+}
+
+#[test]
+fn a_topic_that_nobody_can_look_at_any_more_cannot_pass() {
+    let mut record = record(steady().into_iter().filter(|reading| reading.asked_ns < watched::at(7_000)).collect());
+    let finding = group_of_unseen(&record);
+    assert_eq!((finding.outcome, finding.found), (Outcome::Inconclusive, 0));
+    assert_eq!(finding.detail, "longest 0 s (2)  nobody looked for 3.099 s", "the load ends after ten seconds");
+    // As long as something is broken, that is no wonder: there are 1.6 s before it, and none behind it.
+    let trouble = |since, until| Trouble { since_ns: watched::at(since), until_ns: watched::at(until) };
+    record.course.troubles = vec![trouble(8_500, 10_000)];
+    assert_eq!(group_of(&record).outcome, Outcome::Pass);
+    // A fault that comes later does not hide that nobody could look before it.
+    record.course.troubles = vec![trouble(9_500, 10_000)];
+    assert_eq!(group_of_unseen(&record).detail, "longest 0 s (2)  nobody looked for 2.599 s");
+}
+
+#[test]
+fn looks_at_another_topic_tell_how_long_this_one_was_not_seen() {
+    let mut record = record(steady());
+    record.course.load_ended_ns = Some(watched::at(1_000));
+    record.watches.push(Watch {
+        topic: "more".to_owned(),
+        group: Some("more".to_owned()),
+        source: None,
+        sinks: Vec::new(),
+    });
+    let looks = (1..=130_u64).map(|look| Reading { watch: 1, ..reading(0, 10, 10, look * LOOK_MS) });
+    record.readings.extend(looks);
+    let findings = stalled::check(&record, &LIMIT).expect("readable");
+    let details: Vec<&str> = findings.iter().map(|finding| finding.detail.as_str()).collect();
+    let unseen = "longest 0 s (2)  nobody looked for 2.999 s";
+    assert_eq!(details, [unseen, unseen, "longest 0 s (2)", "longest 0 s (2)"]);
+}
+
+#[test]
+fn a_group_and_a_log_that_nobody_ever_saw_have_a_finding_all_the_same() {
+    let mut record = record(steady());
+    let watch = |topic: &str, group: Option<&str>| Watch {
+        topic: topic.to_owned(),
+        group: group.map(str::to_owned),
+        source: None,
+        sinks: Vec::new(),
+    };
+    record.watches.extend([watch("more", Some("unseen")), watch("alone", None), watch("orders", None)]);
+    let findings = stalled::check(&record, &LIMIT).expect("readable");
+    let told: Vec<_> = findings.iter().map(|finding| (finding.subject.as_str(), finding.outcome)).collect();
+    let expected = [
+        ("group order-tracker on orders", Outcome::Pass),
+        ("last stable offset of orders", Outcome::Pass),
+        ("group unseen on more", Outcome::Inconclusive),
+        ("last stable offset of alone", Outcome::Inconclusive),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!((findings[2].compared, findings[2].detail.as_str()), (0, "nobody could look how far it was"));
 }
 
 fn group_of_unseen(record: &MemoryRecord) -> Finding {
@@ -282,6 +337,27 @@ fn a_hole_between_looks_is_bounded_by_what_is_known_on_both_sides() {
     let finding = lag_of(&record, Some(809), None);
     assert_eq!((finding.outcome, finding.found), (Outcome::Inconclusive, 0));
     assert_eq!(finding.detail, "highest 30 (809)  up to 810 while nobody looked");
+}
+
+#[test]
+fn a_look_from_before_the_load_says_nothing_about_it() {
+    let mut record = record(vec![reading(0, 0, 0, 100)]);
+    record.course.load_began_ns = Some(watched::at(200));
+    for ended_ms in [600, 9_200] {
+        record.course.load_ended_ns = Some(watched::at(ended_ms));
+        let finding = lag_of(&record, Some(1_000), None);
+        let expected = (Outcome::Inconclusive, "nobody looked while the load lasted");
+        assert_eq!((finding.outcome, finding.detail.as_str()), expected, "a load until {ended_ms} ms");
+    }
+}
+
+#[test]
+fn lag_that_nobody_could_see_until_the_load_was_over_is_not_bounded() {
+    let seen_until = |ms: u64| steady().into_iter().filter(|reading| reading.asked_ns < watched::at(ms)).collect();
+    assert_eq!(lag_of(&record(seen_until(9_200)), Some(1_000), None).detail, "highest 30 (1,000)");
+    let finding = lag_of(&record(seen_until(9_000)), Some(1_000), None);
+    assert_eq!((finding.outcome, finding.found), (Outcome::Inconclusive, 0));
+    assert_eq!(finding.detail, "highest 30 (1,000)  nobody looked for the last 1.099 s of the load");
 }
 
 #[test]

@@ -134,9 +134,14 @@ fn too_far_naively(record: &MemoryRecord) -> usize {
         });
         commit.kind == CommitKind::Member && below.any(|(identity, ..)| !done_before(*identity, commit.seen_ns))
     };
+    let sound = |reading: &&Reading| {
+        let mut troubles = record.course.troubles.iter();
+        troubles.all(|trouble| trouble.until_ns <= reading.asked_ns || reading.answered_ns <= trouble.since_ns)
+    };
     let mut beyond: Vec<(i32, i64)> = record
         .readings
         .iter()
+        .filter(sound)
         .filter(|reading| reading.committed > reading.end)
         .map(|reading| (reading.partition, reading.committed))
         .collect();
@@ -212,13 +217,15 @@ fn stalled_naively(record: &MemoryRecord) -> Vec<u64> {
 
 fn behind_naively(record: &MemoryRecord, budget: LagBudget) -> usize {
     let ended_ns = record.course.load_ended_ns.expect("it ends");
+    let began_ns = record.course.load_began_ns.expect("it begins");
     let lag = |asked_ns: u64| {
         let look = record.readings.iter().filter(|reading| reading.asked_ns == asked_ns);
         look.map(|reading| (reading.end - reading.committed.max(reading.start)).max(0)).sum::<i64>().cast_unsigned()
     };
     let mut looks: Vec<u64> = record.readings.iter().map(|reading| reading.asked_ns).collect();
     looks.dedup();
-    let too_far = looks.iter().filter(|look| **look <= ended_ns && Some(lag(**look)) > budget.at_most).count();
+    let lasts = |look: &&u64| (began_ns..=ended_ns).contains(*look);
+    let too_far = looks.iter().filter(lasts).filter(|look| Some(lag(**look)) > budget.at_most).count();
     let late_ns = ended_ns + budget.drained_in.expect("a limit");
     too_far + usize::from(looks.iter().any(|look| *look > late_ns && lag(*look) > 0))
 }

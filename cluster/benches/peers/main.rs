@@ -4,7 +4,7 @@
 //! how they are found, [`table`] which rows there are and what ours may be. In each round everybody is measured once,
 //! in an order that rotates; what is printed are medians over the rounds.
 //!
-//! `cargo bench -p shakedown-cluster --bench peers [-- --rounds N] [-- PART-OF-A-ROW'S-NAME ...]`; it fails where a
+//! `cargo bench -p shakedown-cluster --features apache --bench peers [-- --rounds N] [-- PART-OF-A-ROW'S-NAME ...]`; it fails where a
 //! target of ours is missed.
 
 mod client;

@@ -3,6 +3,7 @@
 use crate::kafka;
 use crate::server::Server;
 use crate::workload;
+use shakedown_cluster::apache::Jars;
 use shakedown_cluster::builder::MEMORY_BUDGET;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -75,15 +76,12 @@ impl Peer {
             Ok(path) => found.extend([peer(Column::Kfake, &path), peer(Column::KfakeOfThree, &path)]),
             Err(reason) => println!("no kfake: {reason}"),
         }
-        match std::env::var_os("SHAKEDOWN_KAFKA_JARS").map(PathBuf::from) {
-            Some(jars) if !jars.is_dir() => {
-                println!("no Apache Kafka: SHAKEDOWN_KAFKA_JARS is {}, which is no folder", jars.display());
+        match Jars::find() {
+            Ok(jars) if runs("java", "-version") => {
+                found.extend([peer(Column::KafkaReplicated, jars.folder()), peer(Column::Kafka, jars.folder())]);
             }
-            Some(jars) if runs("java", "-version") => {
-                found.extend([peer(Column::KafkaReplicated, &jars), peer(Column::Kafka, &jars)]);
-            }
-            Some(_) => println!("no Apache Kafka: java is not on the PATH"),
-            None => println!("no Apache Kafka: SHAKEDOWN_KAFKA_JARS=folder names its jars (4.1.1)"),
+            Ok(_) => println!("no Apache Kafka: java is not on the PATH"),
+            Err(error) => println!("no Apache Kafka: {error}"),
         }
         found
     }

@@ -2,12 +2,12 @@
 
 use crate::measure;
 use shakedown_cluster::Cluster;
+use shakedown_cluster::apache::Apache;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
-use tempfile::TempDir;
 
 /// One server of one peer: its processes, how to reach it, and what it can.
 pub(crate) struct Server {
@@ -19,8 +19,8 @@ pub(crate) struct Server {
     pub(crate) creates_topics: bool,
     /// Just before the first process.
     pub(crate) started: Instant,
-    /// What the processes write; it goes after they have ended.
-    pub(crate) directory: Option<TempDir>,
+    /// Apache Kafka's nodes, in place of all others.
+    pub(crate) apache: Option<Apache>,
 }
 
 impl Server {
@@ -38,7 +38,7 @@ impl Server {
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("its address");
         let bootstrap = line.trim().to_owned();
-        Self { nodes: vec![child], bootstrap, replicas, creates_topics: true, started, directory: None }
+        Self { nodes: vec![child], bootstrap, replicas, creates_topics: true, started, apache: None }
     }
 
     /// A program that serves one node on each port that is an argument.
@@ -47,7 +47,19 @@ impl Server {
         let started = Instant::now();
         let child = Command::new(program).args(&ports).spawn().expect("it was found to be a program");
         let bootstrap = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join(",");
-        Self { nodes: vec![child], bootstrap, replicas: 1, creates_topics, started, directory: None }
+        Self { nodes: vec![child], bootstrap, replicas: 1, creates_topics, started, apache: None }
+    }
+
+    /// Nodes of Apache Kafka that have just come up.
+    pub(crate) fn of_apache(apache: Apache, replicas: i16) -> Self {
+        let (bootstrap, started) = (apache.bootstrap_servers(), apache.started());
+        Self { nodes: Vec::new(), bootstrap, replicas, creates_topics: true, started, apache: Some(apache) }
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        let of_apache = |apache: &Apache| apache.nodes().into_iter().filter_map(|id| apache.process_id(id)).collect();
+        let others = self.nodes.iter().map(Child::id);
+        others.chain(self.apache.as_ref().map_or_else(Vec::new, of_apache)).collect()
     }
 
     pub(crate) fn addresses(&self) -> impl Iterator<Item = &str> + Clone {
@@ -56,17 +68,17 @@ impl Server {
 
     /// User and system time of all nodes so far.
     pub(crate) fn cpu_seconds(&self) -> f64 {
-        self.nodes.iter().map(|node| measure::cpu_seconds(node.id())).sum()
+        self.processes().into_iter().map(measure::cpu_seconds).sum()
     }
 
     /// Resident memory of all nodes, in MB (10^6).
     pub(crate) fn memory_mb(&self) -> f64 {
-        self.nodes.iter().map(|node| measure::memory_mb(node.id())).sum()
+        self.processes().into_iter().map(measure::memory_mb).sum()
     }
 
     /// What the nodes said, for whoever has to find out why the run was given up.
     fn print_logs(&self) {
-        let Some(Ok(entries)) = self.directory.as_ref().map(|directory| directory.path().read_dir()) else { return };
+        let Some(Ok(entries)) = self.apache.as_ref().map(|apache| apache.folder().read_dir()) else { return };
         for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()) {
             eprintln!("{}: {}", path.display(), std::fs::read_to_string(&path).unwrap_or_default());
         }

@@ -18,6 +18,9 @@ const PARTITIONS: u8 = 10;
 /// Copies of every message on a cluster of ours.
 pub(crate) const REPLICAS: i16 = 3;
 const PAYLOAD: [u8; 200] = [b'x'; 200];
+/// How long the producer waits where its queue is full. The binding takes less than a millisecond for no wait at all and asks
+/// again, so that a wait of one would be a busy loop on one of two processors.
+const QUEUE_FULL_WAIT: Duration = Duration::from_micros(5_200);
 /// How long after the last send of a steady rate the last message may come: a server that takes longer falls behind.
 const BEHIND: Duration = Duration::from_secs(15);
 
@@ -56,7 +59,7 @@ pub(crate) fn throughput(server: &Server, messages: u32) -> f64 {
         while let Err((error, back)) = producer.send(record) {
             assert!(matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)), "{error}");
             record = back;
-            producer.poll(Duration::from_millis(1));
+            producer.poll(QUEUE_FULL_WAIT);
         }
     }
     producer.flush(PATIENCE).expect("everything is acknowledged");

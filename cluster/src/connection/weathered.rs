@@ -6,8 +6,9 @@
 //!
 //! Their futures are boxed where they are called: what happens to few connections must not make the state of all larger.
 
-use super::{Connection, ConnectionError, FRAME_MAX, PIPELINE_MAX, READ_AT_LEAST};
+use super::{Connection, ConnectionError, FRAME_MAX, PIPELINE_MAX, READ_AT_LEAST, left};
 use crate::chance::Draws;
+use crate::links::Delay;
 use crate::mailbox::Mailbox;
 use crate::weather::{Outbox, Pace, Passage, Weather, piece};
 use bytes::{BufMut, BytesMut};
@@ -21,17 +22,23 @@ use tokio::time::{Instant, sleep_until};
 const UNDER_WAY_MAX: usize = 1024 * 1024;
 
 /// What bad weather keeps of a connection.
+#[derive(Default)]
 pub(super) struct Weathered {
     outbox: Outbox,
     intake: Pace,
-    draws: Draws,
+    /// From the first answer on: only then is it known who the client is.
+    draws: Option<Draws>,
 }
 
 impl Weathered {
-    fn of<'a>(kept: &'a mut Option<Box<Self>>, weather: &Weather, mailbox: &Mailbox) -> &'a mut Self {
-        kept.get_or_insert_with(|| {
-            Box::new(Self { outbox: Outbox::default(), intake: Pace::default(), draws: weather.draws(mailbox) })
-        })
+    fn of(kept: &mut Option<Box<Self>>) -> &mut Self {
+        kept.get_or_insert_default()
+    }
+
+    /// How late the next answer is.
+    fn lateness(&mut self, delay: Option<Delay>, weather: &Weather, mailbox: &Mailbox) -> Duration {
+        let draws = self.draws.get_or_insert_with(|| weather.draws(mailbox));
+        delay.map_or(Duration::ZERO, |delay| delay.draw(draws))
     }
 }
 
@@ -68,8 +75,8 @@ impl Connection {
         self.flush().await?;
         self.encode(response)?;
         let pieces = self.output.take();
-        let weathered = Weathered::of(&mut self.weathered, &self.shell.weather, &self.mailbox);
-        let delay = passage.delay.map_or(Duration::ZERO, |delay| delay.draw(&mut weathered.draws));
+        let weathered = Weathered::of(&mut self.weathered);
+        let delay = weathered.lateness(passage.delay, &self.shell.weather, &self.mailbox);
         let arrives = passage.reset_after.map_or(usize::MAX, |after| usize::try_from(after).unwrap_or(usize::MAX));
         weathered.outbox.push(Instant::now(), delay, pieces, arrives);
         if passage.reset_after.is_some() {
@@ -88,7 +95,7 @@ impl Connection {
         self.charge(taken_in);
         loop {
             let Self { shell, mailbox, socket, input, weathered, .. } = self;
-            let Weathered { outbox, intake, .. } = Weathered::of(weathered, &shell.weather, mailbox);
+            let Weathered { outbox, intake, .. } = Weathered::of(weathered);
             intake.set_rate(shell.weather.rate(mailbox));
             let read = tokio::select! {
                 biased;
@@ -104,7 +111,7 @@ impl Connection {
     /// As [`Connection::wait`], while answers go on their way.
     pub(super) async fn wait_weathered(&mut self) -> Result<(), ConnectionError> {
         let Self { shell, mailbox, socket, input, weathered, .. } = self;
-        let Weathered { outbox, intake, .. } = Weathered::of(weathered, &shell.weather, mailbox);
+        let Weathered { outbox, intake, .. } = Weathered::of(weathered);
         intake.set_rate(shell.weather.rate(mailbox));
         let may_read = input.len() < PIPELINE_MAX;
         let read = tokio::select! {
@@ -112,6 +119,7 @@ impl Connection {
             () = mailbox.filled.notified() => None,
             carried = carry(socket, outbox, &shell.weather, mailbox) => carried.map(|()| None)?,
             read = take_in(socket, input, intake, &shell.weather, mailbox), if may_read => Some(read?),
+            gone = left(socket), if !may_read => gone.map(|()| Some(0))?,
         };
         self.charge(read);
         if read == Some(0) {
@@ -125,7 +133,7 @@ impl Connection {
     fn charge(&mut self, read: Option<usize>) {
         let Self { shell, mailbox, weathered, .. } = self;
         if let (Some(count), Some(rate)) = (read, shell.weather.rate(mailbox)) {
-            Weathered::of(weathered, &shell.weather, mailbox).intake.take(Instant::now(), count, rate);
+            Weathered::of(weathered).intake.take(Instant::now(), count, rate);
             shell.weather.count_piece(mailbox);
         }
     }
@@ -140,7 +148,7 @@ impl Connection {
 
     async fn carry(&mut self) -> Result<(), ConnectionError> {
         let Self { shell, mailbox, socket, weathered, .. } = self;
-        let outbox = &mut Weathered::of(weathered, &shell.weather, mailbox).outbox;
+        let outbox = &mut Weathered::of(weathered).outbox;
         Ok(carry(socket, outbox, &shell.weather, mailbox).await?)
     }
 
@@ -212,5 +220,27 @@ async fn take_in(
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             read => return read,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mailbox::Mailboxes;
+
+    #[test]
+    fn a_client_draws_by_its_name_even_if_the_weather_was_bad_before_it_said_it() {
+        let weather = Weather::new(7);
+        let second = Duration::from_secs(1);
+        let (_, mailbox) = Mailboxes::default().open(0, 1);
+        let mut kept = None;
+        // As the first read does.
+        Weathered::of(&mut kept).intake.set_rate(weather.rate(&mailbox));
+        mailbox.introduce("payment");
+        let delay = Delay { by: second, jitter: second };
+        let lateness = Weathered::of(&mut kept).lateness(Some(delay), &weather, &mailbox);
+        let (_, named) = Mailboxes::default().open(0, 2);
+        named.introduce("payment");
+        assert_eq!(lateness, delay.draw(&mut weather.draws(&named)));
     }
 }

@@ -41,6 +41,7 @@ pub(super) enum DisturbanceOrder {
         /// What happens to them.
         effect: ClientOrder,
         /// How often at most.
+        #[schema(minimum = 1)]
         times: Option<u64>,
     },
     /// A wall clock.
@@ -185,6 +186,10 @@ impl DisturbanceOrder {
             Self::Delay { links, ms, jitter_ms } => {
                 Disturbance::Links { links: links.links()?, delay: Some(delay(*ms, *jitter_ms)) }
             }
+            Self::Clients { times: Some(0), .. } => {
+                let problem = "`times` is 0, which strikes nobody: write 1 or more";
+                return Err(Refusal(StatusCode::BAD_REQUEST, problem.to_owned()));
+            }
             Self::Clients { of, client, effect, times } => {
                 let of = of.as_deref().map(role).transpose()?;
                 Disturbance::Clients { of, client: client.clone(), effect: effect.effect(), times: *times }
@@ -200,7 +205,8 @@ pub(super) fn router() -> OpenApiRouter<Context> {
 
 /// Puts a fault of links, connections or clocks in place, until it is ended.
 #[utoipa::path(post, path = "/v1/disturbances", request_body = DisturbanceOrder,
-    responses((status = CREATED, body = Standing), (status = BAD_REQUEST, body = Problem), (status = CONFLICT, body = Problem)))]
+    responses((status = CREATED, body = Standing), (status = BAD_REQUEST, body = Problem),
+        (status = NOT_FOUND, body = Problem), (status = CONFLICT, body = Problem)))]
 async fn make(
     State(context): State<Context>,
     Json(order): Json<DisturbanceOrder>,

@@ -44,10 +44,11 @@ impl<T> Held<T> {
         self.lock().guards.remove(&id).ok_or_else(|| self.unknown(id))
     }
 
-    /// Ends all of them. Not while the table is locked: an end waits for the cluster.
-    pub(super) fn end_all(&self) {
+    /// Ends all of them, in this way and by dropping them: a request that looks at one may have it still. Not while the table
+    /// is locked: an end waits for the cluster.
+    pub(super) fn end_all(&self, end: impl Fn(&T)) {
         let all = std::mem::take(&mut self.lock().guards);
-        drop(all);
+        all.values().for_each(|guard| end(guard));
     }
 
     fn unknown(&self, id: u64) -> Refusal {

@@ -165,8 +165,10 @@ pub struct RuleOrder {
     /// The broker that is asked.
     pub node: Option<i32>,
     /// Only this one of them, from 1; with `times`, the first that is hit.
+    #[schema(minimum = 1)]
     pub nth: Option<u64>,
     /// How many are hit, one after another. One with `nth`, else all, unless told otherwise.
+    #[schema(minimum = 1)]
     pub times: Option<u64>,
     /// What becomes of them.
     pub effect: EffectOrder,
@@ -231,7 +233,7 @@ impl RuleOrder {
     /// The rule.
     ///
     /// # Errors
-    /// When it names an API or an error that there is not.
+    /// When it names an API or an error that there is not, or no request at all.
     pub fn rule(self) -> Result<Rule, String> {
         let api = self.api.as_deref().map(|name| {
             let named = served_apis().find(|api| api_name(*api) == name);
@@ -242,6 +244,11 @@ impl RuleOrder {
         });
         if self.partition.is_some() && self.topic.is_none() {
             return Err("`partition` says nothing without `topic`".to_owned());
+        }
+        for (name, number) in [("nth", self.nth), ("times", self.times)] {
+            if number == Some(0) {
+                return Err(format!("`{name}` is 0, which hits nothing: write 1 or more"));
+            }
         }
         let selector = Selector {
             apis: api.transpose()?.into_iter().collect(),

@@ -7,11 +7,13 @@ mod disturbances;
 mod held;
 mod interventions;
 pub mod messages;
+mod refusals;
 mod routes;
 mod rules;
 
 use crate::handle::Cluster;
 use crate::interventions::Patience;
+use held::Held;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -41,10 +43,11 @@ impl ControlServer {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let patience = Patience::at_most(interventions::PATIENCE);
-        let mine = patience.clone();
+        let rules = Arc::new(Held::new("rule"));
+        let router = routes::router(cluster, Arc::clone(&rules), patience.clone());
         let serve = async move {
             let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-            let serving = axum::serve(listener, routes::router(cluster, mine));
+            let serving = axum::serve(listener, router);
             tokio::select! {
                 // It ends only with its listener.
                 _ = serving => {}
@@ -52,7 +55,13 @@ impl ControlServer {
             }
         };
         let thread = std::thread::Builder::new().name("shakedown-control".to_owned());
-        let thread = thread.spawn(move || runtime.block_on(serve))?;
+        let thread = thread.spawn(move || {
+            runtime.block_on(serve);
+            // The runtime waits for requests that wait for hits, and those end with their rules.
+            rules.end_all(|rule| {
+                rule.end();
+            });
+        })?;
         Ok(Self { address, patience, stop: Some(stop), thread: Some(thread) })
     }
 

@@ -4,7 +4,7 @@ use super::held::Held;
 use super::messages::{
     ClusterView, LinkOrder, NodeView, PartitionView, Player, Problem, RollingOrder, StrikeOrder, Struck,
 };
-use super::{disturbances, interventions, rules};
+use super::{disturbances, interventions, refusals, rules};
 use crate::faults::FaultError;
 use crate::handle::Cluster;
 use crate::injection::Fault;
@@ -61,9 +61,8 @@ impl From<FaultError> for Refusal {
 }
 
 /// Everything that is served, and the document that describes it.
-pub(super) fn router(cluster: Arc<Cluster>, patience: Patience) -> Router {
-    let (rules, disturbances) = (Arc::new(Held::new("rule")), Arc::new(Held::new("disturbance")));
-    let context = Context { cluster, rules, disturbances, patience };
+pub(super) fn router(cluster: Arc<Cluster>, rules: Arc<Held<RuleGuard>>, patience: Patience) -> Router {
+    let context = Context { cluster, rules, disturbances: Arc::new(Held::new("disturbance")), patience };
     let (router, mut document) = OpenApiRouter::new()
         .routes(routes!(view))
         .routes(routes!(partition))
@@ -80,9 +79,11 @@ pub(super) fn router(cluster: Arc<Cluster>, patience: Patience) -> Router {
     document.info.title = "Shakedown: a cluster under control".to_owned();
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
     document.info.description = Some("What can be done to a running cluster, from any language.".to_owned());
+    refusals::describe(&mut document);
     let document = Arc::new(document);
     let describe = move || async move { Json::<OpenApi>((*document).clone()) };
-    router.with_state(context).route("/openapi.json", axum::routing::get(describe))
+    let router = router.with_state(context).route("/openapi.json", axum::routing::get(describe));
+    router.layer(axum::middleware::map_response(refusals::tell))
 }
 
 /// Does something that waits for the cluster, beside the thread that serves.
@@ -134,7 +135,8 @@ async fn coordinator(State(context): State<Context>, Path(group): Path<String>) 
 
 /// Does something to whoever plays a role at this moment.
 #[utoipa::path(post, path = "/v1/faults", request_body = StrikeOrder,
-    responses((status = OK, body = Struck), (status = BAD_REQUEST, body = Problem), (status = CONFLICT, body = Problem)))]
+    responses((status = OK, body = Struck), (status = BAD_REQUEST, body = Problem), (status = NOT_FOUND, body = Problem),
+        (status = CONFLICT, body = Problem)))]
 async fn strike(State(context): State<Context>, Json(order): Json<StrikeOrder>) -> Result<Json<Struck>, Refusal> {
     let fault = order.fault().map_err(|error| Refusal(StatusCode::BAD_REQUEST, error))?;
     let role = role(&order.role)?;
@@ -149,7 +151,8 @@ pub(super) fn role(text: &str) -> Result<Role, Refusal> {
 
 /// Restarts brokers one after another, each when the one before has caught up, and answers when the last one has.
 #[utoipa::path(post, path = "/v1/rolling-restart", request_body = RollingOrder,
-    responses((status = OK, body = Struck), (status = BAD_REQUEST, body = Problem), (status = CONFLICT, body = Problem)))]
+    responses((status = OK, body = Struck), (status = BAD_REQUEST, body = Problem), (status = NOT_FOUND, body = Problem),
+        (status = CONFLICT, body = Problem)))]
 async fn roll(State(context): State<Context>, Json(order): Json<RollingOrder>) -> Result<Json<Struck>, Refusal> {
     let role = role(&order.role)?;
     let nodes = beside(&context, move |cluster| cluster.rolling_restart(&role, STEP_MAX)).await??;
@@ -190,24 +193,19 @@ async fn cut(State(context): State<Context>, Json(order): Json<LinkOrder>) -> Re
     Ok(Json(Struck { nodes: vec![one, other] }))
 }
 
-/// Ends every rule and every disturbance that was made here, mends every link and every disk, lets every node that stands
-/// still go on and starts those that are down.
-#[utoipa::path(post, path = "/v1/heal", responses((status = OK, body = Struck)))]
+/// Ends every rule and every disturbance that was made here, mends every link and every disk, lets every node that stands still
+/// go on and starts those that are down, dedicated controllers among them. The answer names those that it started.
+#[utoipa::path(post, path = "/v1/heal", responses((status = OK, body = Struck), (status = CONFLICT, body = Problem)))]
 async fn heal(State(context): State<Context>) -> Result<Json<Struck>, Refusal> {
     let (rules, disturbances) = (Arc::clone(&context.rules), Arc::clone(&context.disturbances));
     let nodes = beside(&context, move |cluster| {
-        rules.end_all();
-        disturbances.end_all();
+        rules.end_all(|rule| {
+            rule.end();
+        });
+        // These nobody keeps: a look at one does not wait.
+        disturbances.end_all(|_| {});
         cluster.heal();
-        let mut healed = Vec::new();
-        for id in cluster.nodes().iter().map(|node| node.id) {
-            cluster.mend_disk(id)?;
-            if let Err(FaultError::Down { .. }) = cluster.resume(id) {
-                cluster.restart(id)?;
-                healed.push(id);
-            }
-        }
-        Ok::<_, FaultError>(healed)
+        cluster.heal_nodes()
     });
     Ok(Json(Struck { nodes: nodes.await?? }))
 }

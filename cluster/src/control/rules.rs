@@ -4,10 +4,12 @@
 
 use super::messages::{Problem, RuleOrder, Standing};
 use super::routes::{Context, Refusal, beside};
+use crate::faults::FaultError;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
+use shakedown_broker::BrokerId;
 use std::time::Duration;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -22,12 +24,20 @@ pub(super) fn router() -> OpenApiRouter<Context> {
 
 /// Puts a rule for requests into force, behind those that are: the first that hits a request decides about it.
 #[utoipa::path(post, path = "/v1/rules", request_body = RuleOrder,
-    responses((status = CREATED, body = Standing), (status = BAD_REQUEST, body = Problem)))]
+    responses((status = CREATED, body = Standing), (status = BAD_REQUEST, body = Problem),
+        (status = NOT_FOUND, body = Problem)))]
 async fn make(
     State(context): State<Context>,
     Json(order): Json<RuleOrder>,
 ) -> Result<(StatusCode, Json<Standing>), Refusal> {
     let rule = order.rule().map_err(|error| Refusal(StatusCode::BAD_REQUEST, error))?;
+    if let Some(BrokerId(id)) = rule.selector.node {
+        // Clients reach brokers only.
+        let known: Vec<i32> = context.cluster.nodes().iter().map(|node| node.id).collect();
+        if !known.contains(&id) {
+            return Err(FaultError::UnknownNode { id, known }.into());
+        }
+    }
     let guard = beside(&context, move |cluster| cluster.rule(rule)).await?;
     let id = context.rules.add(guard);
     Ok((StatusCode::CREATED, Json(Standing { id, hits: 0 })))
@@ -81,10 +91,7 @@ async fn release(State(context): State<Context>, Path(id): Path<u64>) -> Result<
     responses((status = OK, body = Standing), (status = NOT_FOUND, body = Problem)))]
 async fn end(State(context): State<Context>, Path(id): Path<u64>) -> Result<Json<Standing>, Refusal> {
     let guard = context.rules.remove(id)?;
-    let hits = beside(&context, move |_| {
-        let hits = guard.hits();
-        drop(guard);
-        hits
-    });
+    // Somebody who waits for its hits may have it, too.
+    let hits = beside(&context, move |_| guard.end());
     Ok(Json(Standing { id, hits: hits.await? }))
 }

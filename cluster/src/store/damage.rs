@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use shakedown_broker::batch::header::{BatchHeader, HEADER_SIZE};
 use shakedown_broker::log::store::{LogId, LogName, LogStore, ReadLimits, StorageError, StoredBatch};
 use shakedown_broker::types::Offset;
+use std::ops::Range;
 
 /// Damage to what a disk has. It is done once, and is not undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +62,16 @@ impl Damage {
     /// its name.
     pub(crate) const fn needs_rest(self) -> bool {
         !matches!(self, Self::FlippedBit { .. })
+    }
+
+    /// Whether it finds something in a log with these offsets, as far as a node can tell that runs on it.
+    pub(crate) fn would_find(self, log: &Range<Offset>) -> bool {
+        match self {
+            Self::FlippedBit { offset } => log.contains(&Offset(offset)),
+            Self::TornTail { .. } => !log.is_empty(),
+            Self::LostBatches { from, below } => from.max(log.start.0) < below.min(log.end.0),
+            Self::LostLog => true,
+        }
     }
 
     /// Does it to a log of a store; whether anything of it was there. Whatever lies behind the damage is written anew, and

@@ -132,6 +132,11 @@ impl Disk {
         damage.strike(&mut *self.0.state.borrow_mut().store, name)
     }
 
+    /// Whether there is such a log.
+    pub(crate) fn has(&self, name: LogName) -> bool {
+        self.0.state.borrow().store.names().contains(&name)
+    }
+
     fn note<T>(&self, state: &mut State, done: Result<T, StorageError>) -> Result<T, StorageError> {
         if let Err(error) = &done {
             state.failure.get_or_insert_with(|| error.to_string());
@@ -222,8 +227,18 @@ impl LogStore for Disk {
         self.note_write(log, |store| store.remove_before(log, offset));
     }
 
+    fn remove_all_before(&mut self, logs: &[(LogId, Offset)]) {
+        if let Some((first, _)) = logs.first() {
+            self.note_write(*first, |store| store.remove_all_before(logs));
+        }
+    }
+
     fn truncate(&mut self, log: LogId, end: Offset) -> Result<(), StorageError> {
         self.write(log, 0, true, |store| store.truncate(log, end))
+    }
+
+    fn file_end(&self, log: LogId, offset: Offset) -> Option<Offset> {
+        self.0.state.borrow().store.file_end(log, offset)
     }
 
     fn replace(&mut self, log: LogId, range: Range<Offset>, batches: Vec<StoredBatch>) -> Result<(), StorageError> {

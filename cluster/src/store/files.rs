@@ -309,15 +309,28 @@ impl LogStore for FileStore {
     }
 
     fn remove_before(&mut self, log: LogId, offset: Offset) {
-        let removed = self.logs.remove_before(log, offset);
-        let Some(kept) = &mut self.kept[log.0] else { return };
-        if offset > kept.kept_from {
-            kept.kept_from = offset;
-            self.write_row(log);
+        self.remove_all_before(&[(log, offset)]);
+    }
+
+    fn remove_all_before(&mut self, logs: &[(LogId, Offset)]) {
+        let (mut is_noted, mut shorter) = (false, Vec::new());
+        for (log, offset) in logs.iter().copied() {
+            let removed = self.logs.remove_before(log, offset);
+            let Some(kept) = &mut self.kept[log.0] else { continue };
+            if offset > kept.kept_from {
+                kept.kept_from = offset;
+                self.write_row(log);
+                is_noted = true;
+            }
+            if !removed.is_empty() {
+                shorter.push((log, offset));
+            }
+        }
+        if is_noted {
             let synced = self.ledger.sync(&self.drive.io);
             self.note(synced);
         }
-        if !removed.is_empty() {
+        for (log, offset) in shorter {
             let forgotten = self.forget_segments(log, offset);
             self.note(forgotten);
         }
@@ -343,6 +356,12 @@ impl LogStore for FileStore {
             self.write_row(log);
         }
         Ok(())
+    }
+
+    fn file_end(&self, log: LogId, offset: Offset) -> Option<Offset> {
+        let first = self.first_behind(log, offset)?;
+        let behind = self.kept[log.0].as_ref()?.segments.base_behind(first.segment);
+        Some(Offset(behind.unwrap_or(i64::MAX)))
     }
 
     fn replace(&mut self, log: LogId, range: Range<Offset>, batches: Vec<StoredBatch>) -> Result<(), StorageError> {
@@ -452,6 +471,8 @@ impl LogStore for FileStore {
     }
 }
 
+#[cfg(test)]
+mod cleaning;
 #[cfg(test)]
 mod histories;
 #[cfg(test)]

@@ -4,7 +4,8 @@ use super::raw::Raw;
 use super::{PATIENCE, client, consume, create_topic, produce};
 use rdkafka::Offset;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
-use shakedown_cluster::{ClientEffect, ClientFault, Clients, Cluster, Delay, FaultError};
+use shakedown_cluster::{ClientEffect, ClientFault, Clients, Cluster, Delay, Effect, FaultError, Rule, Selector};
+use std::io::Write;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
@@ -284,4 +285,24 @@ fn faults_find_clients_by_name_and_by_port() {
 
     let unknown = cluster.inject(ClientFault::new(ClientEffect::Cut).at(9)).expect_err("there is no such node");
     assert!(matches!(unknown, FaultError::UnknownNode { id: 9, .. }), "{unknown}");
+}
+
+/// A broker reads so much behind a request that waits, and no more.
+#[test]
+fn a_client_that_leaves_is_noticed_however_much_it_had_pipelined() {
+    let cluster = one_broker();
+    // Somebody else's bad weather takes the slow way.
+    for weather in [None, Some(ClientFault::new(ClientEffect::Delay(Delay::by(Duration::ZERO))).of(named("payment")))] {
+        let fault = weather.map(|fault| cluster.inject(fault).expect("a fault"));
+        let rule = cluster.rule(Rule::new(Selector::default(), Effect::Silence { applied: false }));
+        let raw = Raw::connect(&cluster, 1, "order");
+        raw.ask(1);
+        (&raw.socket).write_all(&vec![0; 1024 * 1024 + 32 * 1024]).expect("there is room for it");
+        assert!(raw.is_silent());
+        raw.socket.shutdown(std::net::Shutdown::Write).expect("it is open");
+        // Whether it ends by a reset depends on whether there were bytes that nobody had read.
+        assert!(raw.rest().0.is_empty());
+        assert_eq!(rule.end(), 1);
+        drop(fault);
+    }
 }

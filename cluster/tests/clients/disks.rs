@@ -1,8 +1,8 @@
 //! Disks that fail, and what clients see of it.
 
 use super::faults::{leader_of, patient};
-use super::wait_for;
 use super::{PATIENCE, admin, block_on, client, consume, create, create_replicated, produce};
+use super::{is_about_dead_brokers, wait_for};
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -183,10 +183,8 @@ fn read_all(cluster: &Cluster, count: usize) -> (Vec<u64>, Option<RDKafkaErrorCo
                 let number = message.payload_view::<str>().expect("a payload").expect("text");
                 seen.push(number.parse().expect("a number"));
             }
-            Some(Err(error)) => match error.rdkafka_error_code() {
-                Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown) => {}
-                code => return (seen, code),
-            },
+            Some(Err(error)) if is_about_dead_brokers(&error) => {}
+            Some(Err(error)) => return (seen, error.rdkafka_error_code()),
         }
     }
     (seen, None)

@@ -4,7 +4,7 @@ use super::raw::Raw;
 use super::{PATIENCE, client, consume, create_replicated, produce, wait_for};
 use rdkafka::Offset;
 use rdkafka::producer::{BaseProducer, Producer};
-use shakedown_cluster::{Cluster, Delay, LinkFault, LinkSet};
+use shakedown_cluster::{Cluster, Delay, Disturbance, FaultError, LinkFault, LinkSet, Links, Role};
 use std::time::{Duration, Instant};
 
 /// The brokers that one node takes for alive, as it tells clients.
@@ -147,4 +147,30 @@ fn a_delay_stays_until_it_is_mended_and_a_later_one_counts_instead() {
     wait_for("a cluster that is whole", || cluster.unsettled().is_none());
     create_replicated(&cluster, "orders", 1, 3);
     produce(&client(&cluster), "orders", 0, 0..10);
+}
+
+/// Half of a partition would cut off others than it says.
+#[test]
+fn groups_wait_for_all_whom_they_name() {
+    let orders = || String::from("orders");
+    let leader = Role::Leader { topic: orders(), partition: 0 };
+    let followers = Role::Followers { topic: orders(), partition: 0 };
+    let groups = Links::Groups(vec![vec![leader.clone()], vec![Role::Broker(4), followers]]);
+    let apart = Disturbance::Links { links: groups, delay: None };
+    let during_election = |role: &Role| if *role == leader { vec![] } else { vec![2, 3] };
+    assert_eq!(apart.on(during_election), Err(leader.clone()));
+    let players = |role: &Role| match role {
+        Role::Broker(id) => vec![*id],
+        role if *role == leader => vec![1],
+        _ => vec![2, 3],
+    };
+    let cut = LinkFault::Cut(LinkSet::Across(vec![vec![1], vec![4, 2, 3]]));
+    assert_eq!(apart.on(players), Ok(cut.into()));
+
+    let cluster = Cluster::builder().brokers(1).start().expect("a cluster");
+    let nobody = cluster.disturb(&apart).expect_err("there is no such topic");
+    assert!(matches!(&nobody, FaultError::Nobody { role } if *role == leader), "{nobody}");
+    let unknown = Disturbance::Links { links: Links::Around(Role::Broker(9)), delay: None };
+    let unknown = cluster.disturb(&unknown).expect_err("there is no such node");
+    assert!(matches!(unknown, FaultError::UnknownNode { id: 9, .. }), "{unknown}");
 }

@@ -21,8 +21,10 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 use shakedown_cluster::Cluster;
 use std::time::{Duration, Instant};
@@ -91,6 +93,12 @@ fn consume(cluster: &Cluster, topic: &str, partition: i32, from: Offset, count: 
     read(&consumer, count).iter().map(|(_, number)| *number).collect()
 }
 
+/// Whether an error tells of no more than brokers that are not there, which librdkafka mentions to consumers as it goes on.
+fn is_about_dead_brokers(error: &KafkaError) -> bool {
+    let code = error.rdkafka_error_code();
+    matches!(code, Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown))
+}
+
 /// Polls until `count` messages are there: partition and number.
 fn read<C: ConsumerContext>(consumer: &BaseConsumer<C>, count: usize) -> Vec<(i32, u64)> {
     let number = |message: &BorrowedMessage<'_>| {
@@ -101,9 +109,13 @@ fn read<C: ConsumerContext>(consumer: &BaseConsumer<C>, count: usize) -> Vec<(i3
     let mut seen = Vec::new();
     while seen.len() < count {
         assert!(Instant::now() < deadline, "{} of {count} messages came", seen.len());
-        if let Some(message) = consumer.poll(Duration::from_millis(100)) {
-            let message = message.expect("a message");
-            seen.push((message.partition(), number(&message)));
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Err(error)) if is_about_dead_brokers(&error) => {}
+            Some(message) => {
+                let message = message.expect("a message");
+                seen.push((message.partition(), number(&message)));
+            }
+            None => {}
         }
     }
     seen

@@ -1,5 +1,6 @@
 //! What rules do to real clients: the bugs that they are there to find.
 
+use crate::raw::Raw;
 use crate::{PATIENCE, client, consume, create_topic};
 use rdkafka::ClientConfig;
 use rdkafka::Offset;
@@ -161,4 +162,60 @@ fn a_rule_may_begin_in_the_step_in_which_something_happens() {
     assert_eq!(rule.end(), 1);
     assert_eq!(numbers[..4], [0, 1, 2, 3], "four were there before it began");
     assert_ne!(numbers[4], 4, "the very next request is refused: {numbers:?}");
+}
+
+/// What a client asks first, and [`Raw`] always.
+fn versions() -> Selector {
+    Selector { apis: vec![ApiKey::ApiVersions], client: Some("order".to_owned()), ..Selector::default() }
+}
+
+#[test]
+fn a_paused_broker_says_nothing_whatever_rules_say() {
+    let cluster = Cluster::builder().brokers(1).start().expect("a cluster");
+    let raw = Raw::connect(&cluster, 1, "order");
+    let held = cluster.rule(Rule::new(versions(), Effect::Hold { applied: true, lasts: None }));
+    raw.ask(1);
+    assert!(held.wait(1, PATIENCE).is_some());
+    cluster.pause(1).expect("it runs");
+    assert_eq!(held.end(), 1);
+    assert!(raw.is_silent(), "nobody is there who could send what a rule has let go");
+    cluster.resume(1).expect("it was paused");
+    assert_eq!(raw.answered(), 1);
+
+    let refusal = Effect::Error { error: ResponseError::ClusterAuthorizationFailed, applied: false };
+    for (number, effect) in [(2, refusal), (3, Effect::HangUp { applied: false })] {
+        cluster.pause(1).expect("it runs");
+        let rule = cluster.rule(Rule::new(versions(), effect.clone()));
+        raw.ask(number);
+        assert!(raw.is_silent(), "{effect:?}");
+        assert_eq!(rule.hits(), 0, "{effect:?}: it is not read yet");
+        cluster.resume(1).expect("it was paused");
+        if number == 2 {
+            assert_eq!(raw.answered(), 2);
+        } else {
+            assert_eq!(raw.rest(), (vec![], false));
+        }
+        assert_eq!(rule.end(), 1, "{effect:?}");
+    }
+}
+
+#[test]
+fn a_throttled_request_counts_once_for_whoever_waits_for_it() {
+    let cluster = Cluster::builder().brokers(1).start().expect("a cluster");
+    let raw = Raw::connect(&cluster, 1, "order");
+    let throttle = Effect::Throttle { lasts: Duration::from_millis(200) };
+    let rule = cluster.rule(Rule::new(versions(), throttle).times(1));
+    let third = Condition::Requested { selector: versions(), nth: 3 };
+    let watch = cluster.when(third, None).expect("the cluster lives");
+    let begin = Instant::now();
+    for number in 1..=2 {
+        raw.ask(number);
+        assert_eq!(raw.answered(), number);
+    }
+    assert!(begin.elapsed() >= Duration::from_millis(200), "the second was throttled: {:?}", begin.elapsed());
+    assert_eq!(rule.end(), 1);
+    assert!(watch.outcome().is_none(), "there were two");
+    raw.ask(3);
+    assert_eq!(raw.answered(), 3);
+    assert!(watch.outcome().is_some());
 }

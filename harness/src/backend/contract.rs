@@ -2,7 +2,7 @@
 //! what happens in it, and stop when dropped.
 
 use shakedown_cluster::{
-    ClusterEvent, Condition, Disturbance, Fault, FaultError, NodeFault, Role, Rule, RuleGuard, Strike, Watch,
+    ClusterEvent, Condition, Disturbance, Fault, FaultError, NodeFault, Role, Rule, RuleGuard, Strike,
 };
 use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
@@ -27,15 +27,27 @@ pub struct ClusterPlan {
 
 /// Why there is no cluster.
 #[derive(Debug, thiserror::Error)]
-#[error("the back end `{backend}` cannot boot {brokers} brokers")]
+#[error("the back end `{backend}` gives no cluster")]
 pub struct BackendError {
     /// Which back end.
     pub backend: &'static str,
-    /// How many brokers were asked for.
-    pub brokers: u32,
     /// What went wrong.
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
+
+/// The roles that brokers play on every back end, as a scenario writes them.
+pub(super) const ROLES: [&str; 10] = [
+    "broker(ID)",
+    "leader(TOPIC/PARTITION)",
+    "follower(TOPIC/PARTITION)",
+    "followers(TOPIC/PARTITION)",
+    "controller",
+    "group-coordinator(GROUP)",
+    "all",
+    "one",
+    "minority",
+    "majority",
+];
 
 /// What can be done to brokers, and to which: every action to every role.
 #[derive(Debug, Clone, Copy)]
@@ -56,13 +68,65 @@ impl BrokerFaults {
     }
 }
 
+/// What becomes of the broker settings that a scenario has in `[cluster] config`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrokerSettings {
+    /// They are checked when the scenario is planned, against those that the embedded brokers have.
+    Checked,
+    /// They are handed on to Apache Kafka, which judges them.
+    HandedOn,
+    /// The brokers run already, with settings of their own.
+    Refused,
+}
+
+/// Why nothing was done to a broker.
+#[derive(Debug, thiserror::Error)]
+pub enum StrikeError {
+    /// Nobody plays the role at the moment; it may be tried again.
+    #[error("nobody is {role} at the moment")]
+    Nobody {
+        /// The role.
+        role: Role,
+    },
+    /// Whoever plays the role has nothing yet that this could happen to; it may be tried again.
+    #[error(transparent)]
+    NothingThere(Box<dyn std::error::Error + Send + Sync>),
+    /// It cannot be done.
+    #[error(transparent)]
+    Failed(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StrikeError {
+    /// Whether it may be different when it is tried again.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Nobody { .. } | Self::NothingThere(_))
+    }
+}
+
+impl From<FaultError> for StrikeError {
+    fn from(error: FaultError) -> Self {
+        match error {
+            FaultError::Nobody { role } => Self::Nobody { role },
+            nothing @ FaultError::NothingThere { .. } => Self::NothingThere(Box::new(nothing)),
+            other => Self::Failed(Box::new(other)),
+        }
+    }
+}
+
 /// Something that can play the cluster.
-pub trait Backend: Sync {
+pub trait Backend: Send + Sync {
     /// Its name in scenarios and on the command line.
     fn name(&self) -> &'static str;
 
     /// The faults on brokers that it can do.
     fn broker_faults(&self) -> BrokerFaults;
+
+    /// What becomes of broker settings.
+    fn broker_settings(&self) -> BrokerSettings;
+
+    /// Whether it can boot controllers that are no brokers.
+    fn has_controllers(&self) -> bool;
 
     /// Boots a cluster that is ready for clients.
     ///
@@ -76,45 +140,65 @@ pub trait RunningCluster: Send + Sync {
     /// Where clients connect first.
     fn bootstrap_servers(&self) -> String;
 
+    /// Whether the cluster was there before the run and will be after it: what the run finds in it is left alone, and what
+    /// it brings goes with it.
+    fn is_borrowed(&self) -> bool;
+
     /// What happens in it from here on, until it ends.
     fn events(&self) -> Receiver<ClusterEvent>;
 
     /// Does something to whoever plays a role at this moment.
     ///
     /// # Errors
-    /// [`FaultError::Nobody`] when nobody does; it may be tried again.
-    fn strike(&self, fault: NodeFault, role: &Role) -> Result<Strike, FaultError>;
+    /// [`StrikeError::Nobody`] when nobody does, [`StrikeError::NothingThere`] where there is nothing to hit yet; either may be
+    /// tried again.
+    fn strike(&self, fault: NodeFault, role: &Role) -> Result<Strike, StrikeError>;
 
     /// As [`RunningCluster::strike`], as soon as something has happened. Without a fault it only tells.
     ///
     /// # Errors
-    /// When the cluster has ended.
-    fn when(&self, condition: Condition, fault: Option<(NodeFault, Role)>) -> Result<Watch, FaultError>;
+    /// When nothing can be waited for.
+    fn when(&self, condition: Condition, fault: Option<(NodeFault, Role)>) -> Result<Box<dyn Awaited>, StrikeError>;
 
+    /// What gets in between, where the back end can: see [`BrokerFaults::inside`].
+    fn inside(&self) -> Option<&dyn Inside>;
+
+    /// Undoes a fault on a node. It may return before the node is back; see [`RunningCluster::unsettled`].
+    ///
+    /// # Errors
+    /// When the node cannot come back.
+    fn undo(&self, fault: NodeFault, node: i32) -> Result<(), StrikeError>;
+
+    /// A running node that does not see every other running broker alive, and whom it misses; `None` when all is well.
+    fn unsettled(&self) -> Option<(i32, Vec<i32>)>;
+}
+
+/// Something that is waited for, and what comes of it. Dropping it calls it off.
+pub trait Awaited: Send {
+    /// What came of it, once, as soon as it has happened.
+    fn outcome(&self) -> Option<Result<Strike, StrikeError>>;
+
+    /// Calls it off, and tells what came of it if that is too late.
+    fn cancel(self: Box<Self>) -> Option<Result<Strike, StrikeError>>;
+}
+
+/// What only a cluster in the harness's own process lets happen: to requests, links, connections and clocks.
+pub trait Inside {
     /// Puts a rule for requests into force.
     fn rule(&self, rule: Rule) -> RuleGuard;
 
-    /// As [`RunningCluster::rule`], from the very step on in which something has happened.
+    /// As [`Inside::rule`], from the very step on in which something has happened.
     ///
     /// # Errors
     /// When the cluster has ended.
-    fn rule_when(&self, rule: Rule, condition: Condition) -> Result<RuleGuard, FaultError>;
+    fn rule_when(&self, rule: Rule, condition: Condition) -> Result<RuleGuard, StrikeError>;
 
     /// Puts a fault of links, connections or clocks in place.
     ///
     /// # Errors
-    /// [`FaultError::Nobody`] when nobody plays one of its roles; it may be tried again.
-    fn disturb(&self, disturbance: &Disturbance) -> Result<Fault, FaultError>;
+    /// [`StrikeError::Nobody`] when nobody plays one of its roles; it may be tried again.
+    fn disturb(&self, disturbance: &Disturbance) -> Result<Fault, StrikeError>;
 
     /// Moves every wall clock on.
     fn advance_clock(&self, by: Duration);
-
-    /// Undoes a fault on a node.
-    ///
-    /// # Errors
-    /// When the node cannot come back.
-    fn undo(&self, fault: NodeFault, node: i32) -> Result<(), FaultError>;
-
-    /// A running node that does not see every other running broker alive, and whom it misses; `None` when all is well.
-    fn unsettled(&self) -> Option<(i32, Vec<i32>)>;
 }

@@ -1,9 +1,12 @@
 //! Shakedown's own brokers, in this process.
 
-use super::contract::{Backend, BackendError, BrokerFaults, ClusterPlan, RunningCluster};
+use super::contract::{
+    Awaited, Backend, BackendError, BrokerFaults, BrokerSettings, ClusterPlan, Inside, ROLES, RunningCluster,
+    StrikeError,
+};
 use shakedown_cluster::{
-    Cluster, ClusterEvent, Condition, Damage, DiskFault, Disturbance, Fault, FaultError, NodeFault, Role, Rule,
-    RuleGuard, Strike, Watch,
+    Cluster, ClusterEvent, Condition, Damage, DiskFault, Disturbance, Fault, NodeFault, Role, Rule, RuleGuard, Strike,
+    Watch,
 };
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -34,20 +37,17 @@ impl Backend for Embedded {
                 NodeFault::Damage(Damage::LostBatches { from: 0, below: 0 }),
                 NodeFault::Damage(Damage::LostLog),
             ],
-            roles: &[
-                "broker(ID)",
-                "leader(TOPIC/PARTITION)",
-                "follower(TOPIC/PARTITION)",
-                "followers(TOPIC/PARTITION)",
-                "controller",
-                "group-coordinator(GROUP)",
-                "all",
-                "one",
-                "minority",
-                "majority",
-            ],
+            roles: &ROLES,
             inside: true,
         }
+    }
+
+    fn broker_settings(&self) -> BrokerSettings {
+        BrokerSettings::Checked
+    }
+
+    fn has_controllers(&self) -> bool {
+        true
     }
 
     fn boot(&self, plan: &ClusterPlan) -> Result<Box<dyn RunningCluster>, BackendError> {
@@ -63,7 +63,7 @@ impl Backend for Embedded {
         }
         match builder.start() {
             Ok(cluster) => Ok(Box::new(cluster)),
-            Err(source) => Err(BackendError { backend: self.name(), brokers: plan.brokers, source: Box::new(source) }),
+            Err(source) => Err(BackendError { backend: self.name(), source: Box::new(source) }),
         }
     }
 }
@@ -73,39 +73,59 @@ impl RunningCluster for Cluster {
         Self::bootstrap_servers(self)
     }
 
+    fn is_borrowed(&self) -> bool {
+        false
+    }
+
     fn events(&self) -> Receiver<ClusterEvent> {
         Self::events(self)
     }
 
-    fn strike(&self, fault: NodeFault, role: &Role) -> Result<Strike, FaultError> {
-        Self::strike(self, fault, role)
+    fn strike(&self, fault: NodeFault, role: &Role) -> Result<Strike, StrikeError> {
+        Ok(Self::strike(self, fault, role)?)
     }
 
-    fn when(&self, condition: Condition, fault: Option<(NodeFault, Role)>) -> Result<Watch, FaultError> {
-        Self::when(self, condition, fault)
+    fn when(&self, condition: Condition, fault: Option<(NodeFault, Role)>) -> Result<Box<dyn Awaited>, StrikeError> {
+        Ok(Box::new(Self::when(self, condition, fault)?))
     }
 
-    fn rule(&self, rule: Rule) -> RuleGuard {
-        Self::rule(self, rule)
+    fn inside(&self) -> Option<&dyn Inside> {
+        Some(self)
     }
 
-    fn rule_when(&self, rule: Rule, condition: Condition) -> Result<RuleGuard, FaultError> {
-        Self::rule_when(self, rule, condition)
-    }
-
-    fn disturb(&self, disturbance: &Disturbance) -> Result<Fault, FaultError> {
-        Self::disturb(self, disturbance)
-    }
-
-    fn advance_clock(&self, by: Duration) {
-        Self::advance_clock(self, by);
-    }
-
-    fn undo(&self, fault: NodeFault, node: i32) -> Result<(), FaultError> {
-        Self::undo(self, fault, node)
+    fn undo(&self, fault: NodeFault, node: i32) -> Result<(), StrikeError> {
+        Ok(Self::undo(self, fault, node)?)
     }
 
     fn unsettled(&self) -> Option<(i32, Vec<i32>)> {
         Self::unsettled(self)
+    }
+}
+
+impl Awaited for Watch {
+    fn outcome(&self) -> Option<Result<Strike, StrikeError>> {
+        Some(Self::outcome(self)?.map_err(StrikeError::from))
+    }
+
+    fn cancel(self: Box<Self>) -> Option<Result<Strike, StrikeError>> {
+        Some(Self::cancel(*self)?.map_err(StrikeError::from))
+    }
+}
+
+impl Inside for Cluster {
+    fn rule(&self, rule: Rule) -> RuleGuard {
+        Self::rule(self, rule)
+    }
+
+    fn rule_when(&self, rule: Rule, condition: Condition) -> Result<RuleGuard, StrikeError> {
+        Ok(Self::rule_when(self, rule, condition)?)
+    }
+
+    fn disturb(&self, disturbance: &Disturbance) -> Result<Fault, StrikeError> {
+        Ok(Self::disturb(self, disturbance)?)
+    }
+
+    fn advance_clock(&self, by: Duration) {
+        Self::advance_clock(self, by);
     }
 }

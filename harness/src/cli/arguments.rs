@@ -43,6 +43,8 @@ pub enum Command {
     Service(ServiceArguments),
     /// Offer load to any Kafka, open-loop
     Load(LoadArguments),
+    /// Say what this machine has for `--backend apache` and for tests, and how to get the rest
+    Doctor(DoctorArguments),
 }
 
 /// `shakedown run`.
@@ -58,6 +60,9 @@ pub struct RunArguments {
     /// What plays the cluster, instead of what the scenario says
     #[arg(long, value_enum)]
     pub backend: Option<BackendArgument>,
+    /// The servers of the external cluster, with commas between them
+    #[arg(long, value_name = "HOST:PORT,...", required_if_eq("backend", "external"), requires = "backend", value_parser = servers)]
+    pub bootstrap: Option<String>,
     /// Listen on the ports that the system is known by: brokers from 9092, services as their system says
     #[arg(long)]
     pub fixed_ports: bool,
@@ -74,6 +79,21 @@ pub struct RunArguments {
 pub enum BackendArgument {
     /// Shakedown's own brokers, in this process
     Embedded,
+    /// Apache Kafka itself, as JVM processes; `shakedown doctor` says what that needs
+    Apache,
+    /// A cluster that runs already: `--bootstrap` says where. Nothing is done to its brokers; topics are made if missing,
+    /// and those go with the run
+    External,
+}
+
+fn servers(text: &str) -> Result<String, String> {
+    let is_server = |server: &str| {
+        server.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    };
+    if text.split(',').map(str::trim).all(is_server) {
+        return Ok(text.to_owned());
+    }
+    Err("write HOST:PORT, such as 127.0.0.1:9092; more of them with commas between".to_owned())
 }
 
 /// `shakedown check`.
@@ -118,6 +138,17 @@ fn property(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// `shakedown doctor`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes:
+  0  what is required is there
+  4  something required is missing")]
+pub struct DoctorArguments {
+    /// Get Apache Kafka's jars by Maven into the user's cache folder
+    #[arg(long)]
+    pub fetch: bool,
+}
+
 /// `shakedown service`.
 #[derive(Debug, Args)]
 pub struct ServiceArguments {
@@ -152,7 +183,11 @@ mod tests {
             vec!["shakedown", "service", "trakcer"],
             vec!["shakedown", "cluster", "--brokers", "0"],
             vec!["shakedown", "cluster", "--config", "nonsense"],
-            vec!["shakedown", "run", "--backend", "apache", "x.toml"],
+            vec!["shakedown", "run", "--backend", "compose", "x.toml"],
+            vec!["shakedown", "run", "--backend", "external", "x.toml"],
+            vec!["shakedown", "run", "--backend", "external", "--bootstrap", "localhost", "x.toml"],
+            vec!["shakedown", "run", "--bootstrap", "localhost:9092", "x.toml"],
+            vec!["shakedown", "doctor", "--fix"],
         ] {
             let error = Arguments::try_parse_from(&line).expect_err("refused");
             assert_eq!(error.exit_code(), 2, "{line:?}");

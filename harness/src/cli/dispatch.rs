@@ -1,7 +1,7 @@
 //! From a command line to an exit code.
 
 use super::arguments::{Arguments, Command};
-use super::{check_command, cluster_command, load_command, run_command};
+use super::{check_command, cluster_command, doctor_command, load_command, run_command};
 use crate::exit::Exit;
 use crate::language::schema::scenario_schema_text;
 use clap::Parser;
@@ -22,5 +22,6 @@ pub fn main() -> ExitCode {
         Command::Cluster(arguments) => cluster_command::run(&arguments).into(),
         Command::Service(arguments) => shakedown_services::run(&arguments.name),
         Command::Load(arguments) => load_command::run(&arguments).into(),
+        Command::Doctor(arguments) => doctor_command::run(&arguments).into(),
     }
 }

@@ -1,4 +1,4 @@
-//! The command line: `run`, `check`, `schema`, `cluster`, `service`, `load`.
+//! The command line: `run`, `check`, `schema`, `cluster`, `service`, `load`, `doctor`.
 //!
 //! [`arguments`] is what may be typed; each command has a file of its own.
 
@@ -6,6 +6,7 @@ pub mod arguments;
 mod check_command;
 mod cluster_command;
 mod dispatch;
+mod doctor_command;
 mod load_command;
 mod output;
 mod progress;

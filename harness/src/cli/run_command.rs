@@ -4,6 +4,7 @@ use super::arguments::{BackendArgument, RunArguments};
 use super::output;
 use super::progress::Progress;
 use super::signals;
+use crate::backend::{Apache, Embedded, External};
 use crate::exit::Exit;
 use crate::run::error::RunError;
 use crate::runner::Runner;
@@ -18,8 +19,10 @@ pub(super) fn run(arguments: &RunArguments) -> Exit {
         eprintln!("error: cannot handle signals: {error}");
         return Exit::Broken;
     }
-    // There is one back end so far; the argument is checked by its type, and the file's choice by the language.
-    let (Some(BackendArgument::Embedded) | None) = arguments.backend;
+    if arguments.bootstrap.is_some() && arguments.backend != Some(BackendArgument::External) {
+        eprintln!("error: `--bootstrap` says where an external cluster is: write `--backend external` with it");
+        return Exit::Usage;
+    }
     let runners: Vec<(&Path, Runner)> =
         arguments.files.iter().map(|file| (file.as_path(), runner(file, arguments, &interrupt))).collect();
     let mut exit = Exit::Pass;
@@ -52,6 +55,13 @@ fn runner(file: &Path, arguments: &RunArguments, interrupt: &StopFlag) -> Runner
     if let Some(seed) = arguments.seed {
         runner = runner.seed(seed);
     }
+    runner = match (arguments.backend, &arguments.bootstrap) {
+        (Some(BackendArgument::Embedded), _) => runner.backend(Embedded),
+        (Some(BackendArgument::Apache), _) => runner.backend(Apache),
+        (Some(BackendArgument::External), Some(bootstrap)) => runner.backend(External::new(bootstrap)),
+        // Without `--bootstrap` there is no `external`.
+        (Some(BackendArgument::External) | None, _) => runner,
+    };
     // The tool is its own service launcher.
     match std::env::current_exe() {
         Ok(executable) => runner.executable(executable),

@@ -16,6 +16,7 @@ pub mod quantity;
 pub mod raw;
 pub mod raw_faults;
 pub mod raw_interventions;
+pub mod raw_operations;
 pub mod reference;
 pub mod schema;
 pub mod setting;

@@ -84,6 +84,8 @@ choices! {
     pub enum BackendChoice {
         /// Shakedown's own brokers, in the harness's process.
         Embedded = "embedded",
+        /// Apache Kafka itself, as JVM processes; `shakedown doctor` says what that needs.
+        Apache = "apache",
     }
 }
 
@@ -296,10 +298,12 @@ settings! {
     pub struct RawExpect {
         /// Exactly how many acknowledged messages may be missing, over all flows.
         "lost" => lost: Option<Spanned<Whole<0, 9_223_372_036_854_775_807>>>,
-        /// Exactly how many surplus copies there may be, over all flows.
-        "duplicated" => duplicated: Option<Spanned<Whole<0, 9_223_372_036_854_775_807>>>,
+        /// How many surplus copies there may be, over all flows.
+        "duplicated" => duplicated: Option<Spanned<RawCount>>,
         /// Which order must hold on every flow.
         "order" => order: Option<Spanned<OrderChoice>>,
+        /// How many messages may arrive out of their key's order, over all flows. Instead of `order`, which means none.
+        "reordered" => reordered: Option<Spanned<RawCount>>,
         /// Names of the conservation rules that must hold.
         "conserved" => conserved: Option<Spanned<Vec<Spanned<String>>>>,
         /// Latency budgets by the name of a flow: percentiles with their upper bounds, from the intended instant.
@@ -320,6 +324,9 @@ settings! {
         "stalled" => stalled: Option<Spanned<RawStalled>>,
         /// How far groups may be behind while the load lasts, and how long after it.
         "lag" => lag: Option<Spanned<RawLag>>,
+        /// How many messages of the load may come back without an acknowledgement. They may be gone, and count as lost nowhere:
+        /// nobody promised anything about them.
+        "unacknowledged" => unacknowledged: Option<Spanned<RawCount>>,
     }
 }
 

@@ -7,6 +7,7 @@ use super::raw_interventions::{
     RawClash, RawConsumed, RawDamage, RawExpel, RawMoveCoordinator, RawMoveLeader, RawPartition, RawReassign, RawState,
     RawStorm,
 };
+use super::raw_operations::{RawAddPartitions, RawDeleteRecords};
 use super::reference::RoleReference;
 use super::setting::{Whole, choices, settings};
 use super::size::Size;
@@ -101,6 +102,8 @@ settings! {
         "slow-sync" => slow_sync: Option<Spanned<RawSlowSync>>,
         /// Stops it and starts it again: a service by SIGTERM, a broker by `kill -9`.
         "restart" => restart: Option<Spanned<RoleReference>>,
+        /// Asks a service to end by SIGTERM. It finishes what it has begun, and starts again when the fault heals.
+        "stop" => stop: Option<Spanned<RoleReference>>,
         /// Links between nodes are cut. Clients still reach both ends.
         "cut" => cut: Option<Spanned<RawLinks>>,
         /// Links between nodes are slow, and stay in order.
@@ -111,6 +114,10 @@ settings! {
         "clock" => clock: Option<Spanned<RawClock>>,
         /// Every node's wall clock moves on by so much, and stays there: what has become too old is deleted or forgotten.
         "advance-clock" => advance_clock: Option<Spanned<Span>>,
+        /// An operator deletes records, for good.
+        "delete-records" => delete_records: Option<Spanned<RawDeleteRecords>>,
+        /// An operator gives a topic more partitions, for good.
+        "add-partitions" => add_partitions: Option<Spanned<RawAddPartitions>>,
         /// Something happens to requests of clients: from when it strikes until it heals. Without `at` and `when` it is there
         /// before the first message of the load.
         "requests" => requests: Option<Spanned<RawRequests>>,

@@ -1,10 +1,10 @@
 //! Why there is no verdict. Exit code 4, but for scenarios that are wrong (2).
 
-use crate::backend::BackendError;
+use crate::backend::{BackendError, StrikeError};
 use crate::language::problem::ScenarioError;
 use crate::plan::PlanError;
 use rdkafka::error::KafkaError;
-use shakedown_cluster::{FaultError, InterventionError};
+use shakedown_cluster::InterventionError;
 use shakedown_loadgen::{LoadError, TapError};
 use shakedown_reports::DirectoryError;
 use shakedown_reports::record::RecordError;
@@ -52,6 +52,19 @@ pub enum RunError {
         topic: String,
         /// Kafka's error.
         code: String,
+    },
+    /// A topic of somebody else's cluster is not what the scenario needs.
+    #[error(
+        "the cluster has a topic `{topic}` already, with {partitions} partitions, and the scenario wants {wanted}\n  \
+         delete it, or let the scenario take it as it is"
+    )]
+    OtherTopic {
+        /// Its name.
+        topic: String,
+        /// How many partitions it has.
+        partitions: usize,
+        /// How many the scenario wants.
+        wanted: usize,
     },
     /// The load generator broke.
     #[error("the load generator broke: {0}")]
@@ -124,7 +137,13 @@ pub enum RunError {
         /// The fault.
         fault: String,
         /// Why.
-        source: FaultError,
+        source: StrikeError,
+    },
+    /// The back end cannot get in between requests, links, connections or clocks; validation refuses such scenarios.
+    #[error("the back end is no place for this fault: {fault}")]
+    OutOfReach {
+        /// The fault.
+        fault: String,
     },
     /// The cluster does not agree to what a fault asks of it.
     #[error("cannot carry the fault out: {fault}: {source}")]

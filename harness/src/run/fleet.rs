@@ -3,10 +3,10 @@
 use super::error::RunError;
 use super::journal::Journal;
 use super::process::{Process, describe};
-use super::reaper::Reaper;
 use super::service_log::ServiceLog;
 use crate::scenario::model::{Readiness, Service};
 use rustix::process::Signal;
+use shakedown_cluster::apache::reaper::Reaper;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt as _;

@@ -123,7 +123,9 @@ fn weigh(verdict: Verdict, ending: &Ending, expectations: &Expectations) -> Verd
                 UNDRAINED.to_owned()
             }
             // Copies that are expected may still have been on their way; those that are too many were not.
-            ("duplicated", _) if !ending.drained && copies < expectations.duplicated.unwrap_or(0) => {
+            ("duplicated", _)
+                if !ending.drained && copies < expectations.duplicated.map_or(0, |copies| copies.at_least) =>
+            {
                 UNDRAINED.to_owned()
             }
             (_, Some(late)) => format!("the load generator itself was {:.2} ms late at p99", late as f64 / 1e6),
@@ -155,7 +157,7 @@ fn lateness_limit(expectations: &Expectations) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{Ending, Stalled, weigh};
-    use shakedown_reports::expectation::{Expectations, LatencyBudget};
+    use shakedown_reports::expectation::{Bounds, Expectations, LatencyBudget};
     use shakedown_reports::verdict::{Finding, Outcome, Verdict};
     use std::collections::BTreeMap;
 
@@ -206,7 +208,7 @@ mod tests {
     fn copies_that_may_still_come_convict_nobody_and_too_many_do() {
         let ending = Ending { drained: false, ..Ending::default() };
         let outcome = |allowed| {
-            let expectations = Expectations { duplicated: Some(allowed), ..Expectations::default() };
+            let expectations = Expectations { duplicated: Some(Bounds::exactly(allowed)), ..Expectations::default() };
             // Two sinks, one copy each.
             let verdict = Verdict::new(vec![failed("duplicated"), failed("duplicated")], Vec::new());
             weigh(verdict, &ending, &expectations).outcome

@@ -1,8 +1,9 @@
 //! A run: from a plan to a verdict.
 //!
 //! Reading order: [`conductor`] (the phases, in order), then what it conducts: [`fleet`] of [`process`]es under a
-//! [`reaper`], [`topics`], [`stand_in`]s, [`ledger`] pollers, [`nemesis`] and what its faults
-//! wait for, the clients and restarts that it has under way, [`watching`] of groups and logs by [`look`]s, [`drain`], [`figures`]; [`journal`] is where all of them write down what happened, with what the cluster tells
+//! [reaper](shakedown_cluster::apache::reaper), [`topics`], [`stand_in`]s, [`ledger`] pollers, [`nemesis`] and what its faults
+//! wait for, the clients and rolling restarts that it has under way, services on their way back, [`watching`] of groups and
+//! logs by [`look`]s, [`drain`], [`figures`]; [`journal`] is where all of them write down what happened, with what the cluster tells
 //! of itself in [`chronicle`]; [`judgement`] is what comes after.
 
 pub mod chronicle;
@@ -20,12 +21,13 @@ pub mod ledger;
 pub mod look;
 pub mod nemesis;
 pub mod offering;
+mod operator;
 pub mod options;
 pub mod parts;
 mod pending;
 pub mod process;
 pub mod readiness;
-pub mod reaper;
+mod recovery;
 mod rolling;
 pub mod service_log;
 pub mod session;

@@ -1,34 +1,39 @@
 //! The nemesis: does to services and brokers what the scenario says, when it says so, and undoes it.
 //!
 //! What a fault waits for is in [`super::pending`]. Brokers are hit by the back end, in the very step in which messages
-//! have been produced where that is what the fault waits for; services are hit from here.
+//! have been produced where that is what the fault waits for; services are hit from here, and come back in
+//! [`super::recovery`]: nothing here waits for anybody to get well. Rules for requests are laid in `rules`, what takes its time
+//! goes on in `standing`, and what is left at the end of the load ends in `ending`.
 
+mod ending;
+mod rules;
 mod standing;
+#[cfg(test)]
+mod tests;
 
 use super::error::RunError;
 use super::fleet::{Fleet, Instance, Strike as Met};
 use super::intervening::Intervening;
-use super::pending::{Moment, Pending, waits_for};
-use super::readiness;
+use super::operator;
+use super::pending::{Moment, Pending};
+use super::recovery::Recoveries;
 use super::rolling::Rolling;
 use super::session::Session;
-use crate::backend::RunningCluster;
+use crate::backend::{Inside, RunningCluster, StrikeError};
 use crate::scenario::deed::Deed;
 use crate::scenario::model::{FaultAction, FaultRule, FaultTarget};
 use rustix::process::Signal;
-use shakedown_cluster::{Disturbance, Fault, FaultError, RuleGuard, Strike};
+use shakedown_cluster::{Disturbance, Fault, RuleGuard, Strike};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-
-/// Between two looks at whether the cluster is whole again.
-const SETTLE_POLL: Duration = Duration::from_millis(5);
 
 /// Faults on their way. The conductor calls [`Nemesis::advance`] while the load lasts, and [`Nemesis::heal_all`] after.
 pub struct Nemesis<'a> {
     session: &'a Session,
     fleet: &'a Fleet,
     cluster: &'a dyn RunningCluster,
-    bootstrap: &'a str,
+    /// Services on their way back.
+    recoveries: Recoveries<'a>,
     began: Instant,
     /// Faults that have not struck, soonest first as far as their times are known.
     pending: Vec<Pending>,
@@ -63,22 +68,35 @@ enum Hit<'a> {
     Rolling(Rolling),
 }
 
+impl Hit<'_> {
+    /// Whose turn it is where several are to heal at once: services cannot come back without the brokers, nor these without
+    /// each other; a client that is called off leaves its group, for which it needs brokers, before services are waited for.
+    fn turn(&self) -> u8 {
+        match self {
+            Self::Requests(_) | Self::Disturbed(_) => 0,
+            Self::Nodes(..) | Self::Rolling(_) => 1,
+            Self::Intervening(_) => 2,
+            Self::Instances(..) => 3,
+        }
+    }
+}
+
 impl<'a> Nemesis<'a> {
     /// Lays every fault out, before the load begins: the first message may already be what one of them waits for.
     ///
     /// # Errors
     /// When the cluster has ended.
-    pub fn new(
+    pub(super) fn new(
         session: &'a Session,
         fleet: &'a Fleet,
         cluster: &'a dyn RunningCluster,
-        bootstrap: &'a str,
+        recoveries: Recoveries<'a>,
     ) -> Result<Self, RunError> {
         let faults = &session.plan.scenario.faults;
         let fired = faults.iter().map(|fault| (fault.to_string(), 0)).collect();
         let struck = vec![None; faults.len()];
         let (began, pending, open) = (Instant::now(), Vec::new(), Vec::new());
-        let mut nemesis = Self { session, fleet, cluster, bootstrap, began, pending, open, struck, fired };
+        let mut nemesis = Self { session, fleet, cluster, recoveries, began, pending, open, struck, fired };
         for (index, fault) in faults.iter().enumerate() {
             if !nemesis.lay_early(index, fault)? {
                 nemesis.pending.push(Pending::new(index, fault.clone(), cluster)?);
@@ -88,32 +106,12 @@ impl<'a> Nemesis<'a> {
         Ok(nemesis)
     }
 
-    /// Lays a rule that must be there before the load: one that is in force from the beginning, or begins in the very step in
-    /// which something happens. Whether the fault is one.
-    fn lay_early(&mut self, place: usize, fault: &FaultRule) -> Result<bool, RunError> {
-        let Deed::Requests(rule) = &fault.deed else { return Ok(false) };
-        let trigger = &fault.trigger;
-        let (guard, begin_at) = match waits_for(fault) {
-            Some(condition) if trigger.after.is_zero() => {
-                let laid = self.cluster.rule_when(rule.clone(), condition);
-                (laid.map_err(|source| broken(fault, source))?, trigger.at)
-            }
-            None if trigger.when.is_none() && trigger.at == Some(Duration::ZERO) => {
-                (self.cluster.rule(rule.clone()), None)
-            }
-            _ => return Ok(false),
-        };
-        let (fault, began, hit) = (fault.clone(), self.began, Hit::Requests(guard));
-        self.open.push(OpenFault { place, fault, began, begin_at, hit });
-        Ok(true)
-    }
-
     /// The load begins now.
     pub fn begin(&mut self) {
         self.began = Instant::now();
     }
 
-    /// Does what is due: heals before it strikes, so that a service is up again when its next fault comes.
+    /// Does what is due: heals before it strikes, so that a service runs again when its next fault comes.
     ///
     /// # Errors
     /// When something does not come back, or the run is interrupted.
@@ -122,10 +120,10 @@ impl<'a> Nemesis<'a> {
         self.begin_late_rules();
         self.hear_of_interventions()?;
         self.roll_on()?;
-        while let Some(index) = self.open.iter().position(|open| self.is_over(open)) {
-            let open = self.open.remove(index);
+        while let Some(open) = self.take_open(Self::is_over) {
             self.heal(open)?;
         }
+        self.recoveries.follow(self.session, self.open.is_empty())?;
         let mut index = 0;
         while index < self.pending.len() {
             match self.pending[index].moment(self.began, &self.struck) {
@@ -137,8 +135,6 @@ impl<'a> Nemesis<'a> {
                         index += 1;
                     }
                 }
-                // It is tried from here until there is something to hit.
-                Moment::Struck(Err(FaultError::NothingThere { .. })) => index += 1,
                 Moment::Struck(strike) => {
                     let pending = self.pending.remove(index);
                     let strike = strike.map_err(|source| broken(&pending.fault, source))?;
@@ -149,27 +145,11 @@ impl<'a> Nemesis<'a> {
         Ok(())
     }
 
-    /// Heals what is still open: a run ends by healing everything, and by looking whether all brokers are there again.
-    ///
-    /// # Errors
-    /// As for [`Nemesis::advance`].
-    pub fn heal_all(&mut self) -> Result<(), RunError> {
-        // What has not struck by now never will.
-        self.pending.clear();
-        for open in std::mem::take(&mut self.open) {
-            self.heal(open)?;
-        }
-        let on_brokers = |fault: &FaultRule| {
-            matches!(&fault.deed, Deed::Hit { target: FaultTarget::Broker(_), .. } | Deed::RollingRestart(_))
-        };
-        let brokers = self.session.plan.scenario.faults.iter().any(on_brokers);
-        if brokers { self.settle() } else { Ok(()) }
-    }
-
-    /// How often each fault hit something that ran.
-    #[must_use]
-    pub fn fired(&self) -> &BTreeMap<String, u64> {
-        &self.fired
+    /// The next of the open faults that are to heal.
+    fn take_open(&mut self, heals: impl Fn(&Self, &OpenFault<'a>) -> bool) -> Option<OpenFault<'a>> {
+        let healing = self.open.iter().enumerate().filter(|(_, open)| heals(self, open));
+        let (index, _) = healing.min_by_key(|(_, open)| open.hit.turn())?;
+        Some(self.open.remove(index))
     }
 
     /// Whether its time to be healed has come.
@@ -180,7 +160,10 @@ impl<'a> Nemesis<'a> {
             Hit::Rolling(rolling) if rolling.is_done() => return true,
             _ => {}
         }
-        let Some(heal) = open.fault.heal else { return false };
+        let Some(heal) = open.fault.heal else {
+            // A restart is a stop and a start at once: it heals itself.
+            return matches!(open.hit, Hit::Instances(FaultAction::Restart, _) | Hit::Nodes(FaultAction::Restart, _));
+        };
         // A rule that holds requests is over so long after it hit the first of them.
         let from = match heal.then {
             None if matches!(open.hit, Hit::Requests(_) | Hit::Intervening(_)) => self.struck[open.place],
@@ -198,7 +181,7 @@ impl<'a> Nemesis<'a> {
         let (action, target) = match &fault.deed {
             Deed::Hit { action, target } => (*action, target.clone()),
             Deed::Requests(_) => {
-                self.lay_rule(place, fault);
+                self.lay_rule(place, fault)?;
                 return Ok(true);
             }
             Deed::Disturb(disturbance) => {
@@ -206,17 +189,12 @@ impl<'a> Nemesis<'a> {
                 return self.disturb(place, fault, &disturbance);
             }
             Deed::AdvanceClock(by) => {
-                self.cluster.advance_clock(*by);
-                let name = fault.to_string();
-                self.session.journal.fault(&name, fault.deed.to_string());
-                // It stays, and is no trouble that anybody has to be spared.
-                self.session.journal.healed(&name, "healed: it stays so");
-                *self.fired.entry(fault.to_string()).or_insert(0) += 1;
-                self.struck[place] = Some(Instant::now());
+                self.inside(&fault)?.advance_clock(*by);
+                self.done_for_good(place, &fault, fault.deed.to_string());
                 return Ok(true);
             }
             Deed::Intervene(intervention) => {
-                let intervening = Intervening::start(intervention.clone(), self.bootstrap)
+                let intervening = Intervening::start(intervention.clone(), &self.cluster.bootstrap_servers())
                     .map_err(RunError::io("start the thread of an intervention"))?;
                 self.stand(place, fault, Hit::Intervening(intervening));
                 return Ok(true);
@@ -226,39 +204,52 @@ impl<'a> Nemesis<'a> {
                 self.stand(place, fault, Hit::Rolling(rolling));
                 return Ok(true);
             }
+            Deed::Operate(operation) => {
+                let done = operator::perform(self.session, &self.cluster.bootstrap_servers(), operation)?;
+                self.done_for_good(place, &fault, done);
+                return Ok(true);
+            }
+            // Where a service is stopped, it is killed as far as its coming back is concerned.
+            Deed::Stop(target) => (FaultAction::Kill, target.clone()),
         };
         match target {
             FaultTarget::Service { name, instance } => {
-                self.fire_on_service(place, fault, action, (&name, instance));
-                Ok(true)
+                Ok(self.fire_on_service(place, fault, action, (&name, instance)))
             }
             FaultTarget::Broker(role) => match self.cluster.strike(action, &role) {
                 Ok(strike) => {
                     self.has_struck(place, fault, strike);
                     Ok(true)
                 }
-                Err(FaultError::Nobody { .. } | FaultError::NothingThere { .. }) => Ok(false),
+                Err(error) if error.is_passing() => Ok(false),
                 Err(source) => Err(broken(&fault, source)),
             },
         }
     }
 
+    /// Strikes a service; not while an instance is just about to be started.
     fn fire_on_service(
         &mut self,
         place: usize,
         fault: FaultRule,
         action: FaultAction,
         (service, number): (&str, Option<u32>),
-    ) {
-        let (name, word) = (fault.to_string(), action.word());
+    ) -> bool {
+        let name = fault.to_string();
+        let word = if matches!(fault.deed, Deed::Stop(_)) { "stop" } else { action.word() };
         let began = Instant::now();
         let mut hit = Vec::new();
         let fleet: &'a Fleet = self.fleet;
         let named = fleet.instances().iter().filter(|instance| instance.service == service);
-        for instance in named.filter(|instance| number.is_none_or(|number| number == instance.number)) {
-            let text = match self.strike(action, instance) {
+        let named: Vec<_> = named.filter(|instance| number.is_none_or(|number| number == instance.number)).collect();
+        if named.iter().any(|instance| self.recoveries.is_beginning(instance)) {
+            return false;
+        }
+        for instance in named {
+            let text = match self.strike(&fault.deed, instance) {
                 Met::Hit => {
                     hit.push(instance);
+                    self.hit_again(action, instance);
                     format!("{word}: {}", instance.label)
                 }
                 Met::Down => format!("{word}: {} was down already", instance.label),
@@ -270,6 +261,25 @@ impl<'a> Nemesis<'a> {
         if !hit.is_empty() {
             self.opened(OpenFault { place, fault, began, begin_at: None, hit: Hit::Instances(action, hit) });
         }
+        true
+    }
+
+    /// Whoever is stopped on its way back recovers from that, and no more from what it was hit by before.
+    fn hit_again(&mut self, action: FaultAction, instance: &Instance) {
+        if action != FaultAction::Pause
+            && let Some(earlier) = self.recoveries.give_up(instance)
+        {
+            self.session.journal.healed(&earlier, format!("healed: {}, until it was hit again", instance.label));
+        }
+    }
+
+    /// Notes what stays, and is no trouble that anybody has to be spared.
+    fn done_for_good(&mut self, place: usize, fault: &FaultRule, text: String) {
+        let name = fault.to_string();
+        self.session.journal.fault(&name, text);
+        self.session.journal.healed(&name, "healed: it stays so");
+        *self.fired.entry(name).or_insert(0) += 1;
+        self.struck[place] = Some(Instant::now());
     }
 
     fn has_struck(&mut self, place: usize, fault: FaultRule, strike: Strike) {
@@ -293,9 +303,9 @@ impl<'a> Nemesis<'a> {
 
     /// Puts a fault of links, connections or clocks in place; not where nobody plays one of its roles at the moment.
     fn disturb(&mut self, place: usize, fault: FaultRule, disturbance: &Disturbance) -> Result<bool, RunError> {
-        let guard = match self.cluster.disturb(disturbance) {
+        let guard = match self.inside(&fault)?.disturb(disturbance) {
             Ok(guard) => guard,
-            Err(FaultError::Nobody { .. }) => return Ok(false),
+            Err(StrikeError::Nobody { .. }) => return Ok(false),
             Err(source) => return Err(broken(&fault, source)),
         };
         let began = Instant::now();
@@ -305,46 +315,16 @@ impl<'a> Nemesis<'a> {
         Ok(true)
     }
 
-    /// Puts a rule into force. It has struck when it hits its first request, and fires as often as it hits one.
-    fn lay_rule(&mut self, place: usize, fault: FaultRule) {
-        let Deed::Requests(rule) = &fault.deed else { return };
-        let guard = self.cluster.rule(rule.clone());
-        self.open.push(OpenFault { place, fault, began: Instant::now(), begin_at: None, hit: Hit::Requests(guard) });
+    /// What gets in between, for a fault that needs it.
+    fn inside(&self, fault: &FaultRule) -> Result<&'a dyn Inside, RunError> {
+        self.cluster.inside().ok_or_else(|| RunError::OutOfReach { fault: fault.to_string() })
     }
 
-    /// Lets rules begin that have waited long enough for something else.
-    fn begin_late_rules(&mut self) {
-        let elapsed = self.began.elapsed();
-        for open in &mut self.open {
-            if let (Hit::Requests(guard), Some(_)) = (&open.hit, open.begin_at.take_if(|at| elapsed >= *at)) {
-                guard.begin();
-            }
-        }
-    }
-
-    /// Notes which rules have hit their first request.
-    fn count_first_hits(&mut self) {
-        let open = std::mem::take(&mut self.open);
-        for fault in &open {
-            if let Hit::Requests(guard) = &fault.hit {
-                self.count_first_hit(fault.place, &fault.fault, guard);
-            }
-        }
-        self.open = open;
-    }
-
-    fn count_first_hit(&mut self, place: usize, fault: &FaultRule, guard: &RuleGuard) {
-        if let (Some(at), None) = (guard.first_hit(), self.struck[place]) {
-            self.session.journal.fault_at(at, &fault.to_string(), fault.deed.to_string());
-            self.struck[place] = Some(at);
-        }
-    }
-
-    fn strike(&self, action: FaultAction, instance: &Instance) -> Met {
-        match action {
-            FaultAction::Kill => instance.kill(),
-            FaultAction::Pause => instance.signal(Signal::STOP),
-            FaultAction::Restart => {
+    fn strike(&self, deed: &Deed, instance: &Instance) -> Met {
+        match deed {
+            Deed::Hit { action: FaultAction::Kill, .. } => instance.kill(),
+            Deed::Hit { action: FaultAction::Pause, .. } => instance.signal(Signal::STOP),
+            Deed::Hit { action: FaultAction::Restart, .. } | Deed::Stop(_) => {
                 let (strike, complaint) = instance.stop(self.session.plan.scenario.limits.stop);
                 if let Some(complaint) = complaint {
                     self.session.journal.warning(complaint);
@@ -352,7 +332,7 @@ impl<'a> Nemesis<'a> {
                 strike
             }
             // Validation leaves these to brokers: a process of ours has no disk and no links of its own.
-            FaultAction::PowerLoss | FaultAction::Isolate | FaultAction::Disk(_) | FaultAction::Damage(_) => Met::Down,
+            _ => Met::Down,
         }
     }
 
@@ -387,14 +367,14 @@ impl<'a> Nemesis<'a> {
                 }
             }
             Hit::Instances(action, instances) => {
-                let deadline = Instant::now() + self.session.plan.scenario.limits.start;
                 for instance in instances {
                     if action == FaultAction::Pause {
                         instance.signal(Signal::CONT);
+                        self.session.journal.healed(&name, format!("healed: {}", instance.label));
                     } else {
-                        self.start_again(instance, deadline)?;
+                        // It is told when it is ready.
+                        self.recoveries.begin(&name, instance, self.session.plan.scenario.limits.start);
                     }
-                    self.session.journal.healed(&name, format!("healed: {}", instance.label));
                 }
             }
         }
@@ -406,35 +386,9 @@ impl<'a> Nemesis<'a> {
         *self.fired.entry(name.to_owned()).or_insert(0) += if bounded { hits } else { hits.min(1) };
         self.session.journal.healed(name, format!("healed: {hits} hit"));
     }
-
-    fn start_again(&self, instance: &Instance, deadline: Instant) -> Result<(), RunError> {
-        let members = readiness::members(self.bootstrap, instance)?;
-        instance.start(&self.fleet.reaper)?;
-        readiness::wait(self.session, self.bootstrap, instance, &members, deadline).map_err(|error| match error {
-            RunError::DiedAtStart { .. } | RunError::NotReady { .. } => {
-                RunError::NotRecovered { who: format!("service {}", instance.label), source: Box::new(error) }
-            }
-            other => other,
-        })
-    }
-
-    /// Waits until every broker knows all others to be alive.
-    fn settle(&self) -> Result<(), RunError> {
-        let limit = self.session.plan.scenario.limits.start;
-        let deadline = Instant::now() + limit;
-        while let Some((node, missing)) = self.cluster.unsettled() {
-            self.session.go_on()?;
-            if Instant::now() >= deadline {
-                let source = Box::new(RunError::Unsettled { node, missing: brokers(&missing), limit });
-                return Err(RunError::NotRecovered { who: "the cluster".to_owned(), source });
-            }
-            std::thread::sleep(SETTLE_POLL);
-        }
-        Ok(())
-    }
 }
 
-fn broken(fault: &FaultRule, source: FaultError) -> RunError {
+fn broken(fault: &FaultRule, source: StrikeError) -> RunError {
     RunError::Fault { fault: fault.to_string(), source }
 }
 
@@ -445,17 +399,5 @@ fn brokers(ids: &[i32]) -> String {
         Some((last, first)) if !first.is_empty() => format!("brokers {} and {last}", first.join(", ")),
         Some((only, _)) => format!("broker {only}"),
         None => "no broker".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::brokers;
-
-    #[test]
-    fn brokers_are_named_as_people_do() {
-        assert_eq!(brokers(&[2]), "broker 2");
-        assert_eq!(brokers(&[1, 3]), "brokers 1 and 3");
-        assert_eq!(brokers(&[1, 3, 2]), "brokers 1, 3 and 2");
     }
 }

@@ -6,6 +6,7 @@ use super::http;
 use super::nemesis::Nemesis;
 use super::parts::Parts;
 use super::readiness;
+use super::recovery;
 use super::session::Session;
 use crate::plan::Plan;
 use crate::scenario::model::{LoadRule, Target};
@@ -219,21 +220,27 @@ fn with_faults(
     mut is_over: impl FnMut(&mut Parts) -> Result<bool, RunError>,
 ) -> Result<(), RunError> {
     let (Some(fleet), Some(cluster)) = (parts.fleet.clone(), parts.cluster.clone()) else { return Ok(()) };
-    let mut nemesis = Nemesis::new(session, &fleet, &*cluster, bootstrap)?;
-    let steps = || -> Result<(), RunError> {
-        begin(parts)?;
-        nemesis.begin();
-        loop {
-            session.go_on()?;
-            nemesis.advance()?;
-            if is_over(parts)? {
-                return nemesis.heal_all();
+    let (recoveries, starter) = recovery::pair();
+    let (result, fired) = std::thread::scope(|scope| -> Result<_, RunError> {
+        let start = || starter.work(session, &fleet, bootstrap);
+        let thread = std::thread::Builder::new().name("shakedown-starter".to_owned()).spawn_scoped(scope, start);
+        thread.map_err(RunError::io("start the thread that brings services back"))?;
+        let mut nemesis = Nemesis::new(session, &fleet, &*cluster, recoveries)?;
+        let steps = || -> Result<(), RunError> {
+            begin(parts)?;
+            nemesis.begin();
+            loop {
+                session.go_on()?;
+                nemesis.advance()?;
+                if is_over(parts)? {
+                    return nemesis.heal_all();
+                }
+                std::thread::sleep(TICK);
             }
-            std::thread::sleep(TICK);
-        }
-    };
-    let result = steps();
-    let fired = nemesis.fired();
+        };
+        let result = steps();
+        Ok((result, nemesis.fired()))
+    })?;
     let struck = fired.values().filter(|times| **times > 0).count();
     if !fired.is_empty() {
         let names = fired.keys().cloned().collect::<Vec<_>>().join(", ");
@@ -242,6 +249,6 @@ fn with_faults(
     for (name, _) in fired.iter().filter(|(_, times)| **times == 0) {
         parts.ending.reasons.push(format!("the fault never fired: {name}"));
     }
-    parts.summary.faults_fired = fired.clone();
+    parts.summary.faults_fired = fired;
     result
 }

@@ -1,6 +1,7 @@
 //! What the caller of a run decides, beside the scenario.
 
 use super::journal::{Nobody, Observer};
+use crate::backend::Backend;
 use shakedown_loadgen::StopFlag;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,6 +10,8 @@ use std::sync::Arc;
 /// Options of a run.
 #[derive(Clone)]
 pub struct RunOptions {
+    /// Instead of the back end that the scenario names.
+    pub backend: Option<Arc<dyn Backend>>,
     /// Instead of the scenario's seed.
     pub seed: Option<u64>,
     /// Commands of services, instead of those of the scenario.
@@ -30,6 +33,7 @@ pub struct RunOptions {
 impl Default for RunOptions {
     fn default() -> Self {
         Self {
+            backend: None,
             seed: None,
             commands: BTreeMap::new(),
             output: PathBuf::from("target/shakedown"),

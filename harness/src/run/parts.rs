@@ -8,6 +8,7 @@ use super::judgement::Ending;
 use super::ledger::LedgerPoller;
 use super::session::Session;
 use super::stand_in::Mailbox;
+use super::topics;
 use super::watching::Watching;
 use crate::backend::RunningCluster;
 use crate::scenario::model::LedgerRule;
@@ -44,6 +45,8 @@ pub struct Parts {
     pub tap_stop: StopFlag,
     /// The cluster.
     pub cluster: Option<Arc<dyn RunningCluster>>,
+    /// Topics that the run has created in a cluster that it does not own, and that go with it.
+    pub brought: Vec<String>,
     /// Writes down what the cluster tells of itself.
     pub chronicle: Option<Chronicle>,
     /// What the report says above its table.
@@ -122,6 +125,9 @@ impl Parts {
                 }
                 Err(error) => keep(Err(error.into())),
             }
+        }
+        if !self.brought.is_empty() {
+            keep(session.runtime.block_on(topics::delete(&self.bootstrap(), &std::mem::take(&mut self.brought))));
         }
         self.cluster = None;
         if let Some(chronicle) = self.chronicle.take() {

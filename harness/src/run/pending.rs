@@ -1,10 +1,10 @@
 //! A fault that has not struck yet, and what it waits for.
 
 use super::error::RunError;
-use crate::backend::RunningCluster;
+use crate::backend::{Awaited, RunningCluster, StrikeError};
 use crate::scenario::deed::Deed;
 use crate::scenario::model::{Condition, FaultRule, FaultTarget};
-use shakedown_cluster::{Condition as WatchFor, FaultError, Produced, Strike, Watch};
+use shakedown_cluster::{Condition as WatchFor, Produced, Strike};
 use std::time::Instant;
 
 /// A fault on its way.
@@ -13,9 +13,9 @@ pub(super) struct Pending {
     pub(super) index: usize,
     pub(super) fault: FaultRule,
     /// The back end's part of it, where messages or requests are waited for.
-    watch: Option<Watch>,
+    watch: Option<Box<dyn Awaited>>,
     /// When that had happened, where the fault itself comes from here.
-    happened: Option<Instant>,
+    pub(super) happened: Option<Instant>,
 }
 
 /// Whether a fault's time has come.
@@ -24,7 +24,7 @@ pub(super) enum Moment {
     /// It is to strike now.
     Now,
     /// The back end has struck already.
-    Struck(Result<Strike, FaultError>),
+    Struck(Result<Strike, StrikeError>),
 }
 
 /// What the back end can tell of, if the fault waits for that.
@@ -78,15 +78,28 @@ impl Pending {
         if due || late { Moment::Now } else { Moment::NotYet }
     }
 
+    /// Waits no longer; what the back end has done by then, if it was to strike and found something to hit.
+    pub(super) fn call_off(&mut self) -> Option<Result<Strike, StrikeError>> {
+        let outcome = self.watch.take().and_then(Awaited::cancel);
+        let outcome = outcome.filter(|_| self.leaves_it_to_the_back_end().is_some());
+        outcome.filter(|strike| !strike.as_ref().is_err_and(StrikeError::is_passing))
+    }
+
     /// Asks the back end; nothing where the fault itself comes from here.
     fn look(&mut self, late: bool) -> Option<Moment> {
         let watch = self.watch.as_ref()?;
         let strikes_there = self.leaves_it_to_the_back_end().is_some();
         let outcome = match watch.outcome() {
-            None if late => self.watch.take().and_then(Watch::cancel),
+            None if late => self.watch.take().and_then(Awaited::cancel),
             outcome => outcome,
         };
         match outcome {
+            // From here on it is tried again and again, until there is something to hit.
+            Some(Err(error)) if strikes_there && error.is_passing() => {
+                self.happened = Some(Instant::now());
+                self.watch = None;
+                None
+            }
             Some(strike) if strikes_there => Some(Moment::Struck(strike)),
             Some(strike) => {
                 self.happened = Some(strike.map_or_else(|_| Instant::now(), |strike| strike.at));

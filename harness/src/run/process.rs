@@ -1,8 +1,8 @@
 //! One child process with everything it starts: a process group of its own, its output captured, never left behind.
 
-use super::reaper::Reaper;
 use super::service_log::ServiceLog;
 use rustix::process::{Pid, Signal, kill_process_group};
+use shakedown_cluster::apache::reaper::Reaper;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;

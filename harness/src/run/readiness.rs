@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 /// Between two looks at a service that is not ready.
 const POLL: Duration = Duration::from_millis(10);
 
-/// For one question about a group.
-const GROUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// For one question about a group. Whoever looks asks again; whoever ends waits as long for who looks.
+const GROUP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The members that the instance's group has now, by id; none where readiness does not depend on the group.
 ///
@@ -43,31 +43,36 @@ pub fn wait(
     before: &BTreeSet<String>,
     deadline: Instant,
 ) -> Result<(), RunError> {
-    let mut probe = Probe { session, instance, bootstrap, before, groups: None };
+    let mut probe = Probe::new(session, bootstrap, instance, before);
     loop {
         session.go_on()?;
         let Err(reason) = probe.look() else {
             session.journal.service(&instance.service, format!("{} is ready", instance.label));
             return Ok(());
         };
-        if let Some(status) = instance.died() {
-            let last_lines = instance.log.last_lines();
-            return Err(RunError::DiedAtStart { service: instance.label.clone(), status, last_lines });
+        if let Some(error) = death(instance) {
+            return Err(error);
         }
         if Instant::now() >= deadline {
-            return Err(RunError::NotReady {
-                service: instance.label.clone(),
-                limit: session.plan.scenario.limits.start,
-                reason,
-                last_lines: instance.log.last_lines(),
-            });
+            return Err(not_ready(instance, session.plan.scenario.limits.start, reason));
         }
         std::thread::sleep(POLL);
     }
 }
 
+/// The end of an instance that was to become ready, if it has ended on its own.
+pub(super) fn death(instance: &Instance) -> Option<RunError> {
+    let (service, status) = (instance.label.clone(), instance.died()?);
+    Some(RunError::DiedAtStart { service, status, last_lines: instance.log.last_lines() })
+}
+
+/// What is said of an instance that lives and is not ready within its limit.
+pub(super) fn not_ready(instance: &Instance, limit: Duration, reason: String) -> RunError {
+    RunError::NotReady { service: instance.label.clone(), limit, reason, last_lines: instance.log.last_lines() }
+}
+
 /// Looks at one instance by its own rule.
-struct Probe<'a> {
+pub(super) struct Probe<'a> {
     session: &'a Session,
     instance: &'a Instance,
     bootstrap: &'a str,
@@ -75,9 +80,19 @@ struct Probe<'a> {
     groups: Option<BaseConsumer>,
 }
 
-impl Probe<'_> {
+impl<'a> Probe<'a> {
+    /// Looks at an instance with these members in its group `before` it started.
+    pub(super) fn new(
+        session: &'a Session,
+        bootstrap: &'a str,
+        instance: &'a Instance,
+        before: &'a BTreeSet<String>,
+    ) -> Self {
+        Self { session, instance, bootstrap, before, groups: None }
+    }
+
     /// Whether it is ready; if not, why.
-    fn look(&mut self) -> Result<(), String> {
+    pub(super) fn look(&mut self) -> Result<(), String> {
         match &self.instance.readiness {
             Readiness::Http(path) => {
                 let address = self.instance.address().ok_or("it has not said where it listens")?;

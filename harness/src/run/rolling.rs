@@ -1,10 +1,10 @@
 //! A rolling restart on any back end: what comes next is decided by [`RollingRestart`], from what a client of the cluster
 //! sees of it.
 
-use crate::backend::RunningCluster;
+use crate::backend::{RunningCluster, StrikeError};
 use crate::scenario::model::{FaultAction, Scenario};
 use shakedown_cluster::interventions::view;
-use shakedown_cluster::{FaultError, Role, RollingRestart, Turn};
+use shakedown_cluster::{Role, RollingRestart, Turn};
 use std::time::{Duration, Instant};
 
 /// Between two looks at the cluster, each of which is a connection and a request.
@@ -35,7 +35,7 @@ impl Rolling {
         &mut self,
         cluster: &dyn RunningCluster,
         bootstrap: &str,
-    ) -> Result<Option<(Instant, String)>, FaultError> {
+    ) -> Result<Option<(Instant, String)>, StrikeError> {
         if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
             return Ok(None);
         }

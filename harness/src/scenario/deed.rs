@@ -1,6 +1,7 @@
 //! What a fault does, and how that is called.
 
 use super::model::{FaultAction, FaultTarget};
+use super::operation::Operation;
 use shakedown_cluster::{Disturbance, Effect, Intervention, Role, Rule, Selector, error_name};
 use std::fmt;
 use std::time::Duration;
@@ -15,6 +16,10 @@ pub enum Deed {
         /// To whom.
         target: FaultTarget,
     },
+    /// A service ends in order, until the fault heals.
+    Stop(FaultTarget),
+    /// Something that an operator does, for good.
+    Operate(Operation),
     /// Something to requests of clients, for as long as the fault lasts.
     Requests(Rule),
     /// Something to links, connections or a clock, for as long as the fault lasts.
@@ -27,11 +32,25 @@ pub enum Deed {
     RollingRestart(Role),
 }
 
+impl Deed {
+    /// Whom of a service's instances it takes hold of: the service, and which of them; `None` for all.
+    #[must_use]
+    pub fn service(&self) -> Option<(&str, Option<u32>)> {
+        match self {
+            Self::Hit { target: FaultTarget::Service { name, instance }, .. }
+            | Self::Stop(FaultTarget::Service { name, instance }) => Some((name, *instance)),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Deed {
     /// `kill service(tracker)`, `hang up after Produce of orders, no. 3`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Hit { action, target } => write!(f, "{} {target}", action.word()),
+            Self::Stop(target) => write!(f, "stop {target}"),
+            Self::Operate(operation) => operation.fmt(f),
             Self::Disturb(disturbance) => disturbance.fmt(f),
             Self::AdvanceClock(by) => write!(f, "advance the clock by {by:?}"),
             Self::Intervene(intervention) => intervention.fmt(f),

@@ -36,7 +36,7 @@ pub fn read(path: &Path) -> Result<ScenarioFiles, ScenarioError> {
 }
 
 /// What there is under the name of a system.
-pub(crate) enum SystemFile {
+pub enum SystemFile {
     /// Its file.
     Found {
         /// As messages show it.
@@ -52,7 +52,10 @@ pub(crate) enum SystemFile {
 }
 
 /// Puts a scenario and its system together, wherever their texts are from.
-pub(crate) fn assemble(
+///
+/// # Errors
+/// As [`read`], and those of `system`.
+pub fn assemble(
     path: &Path,
     text: String,
     system: &dyn Fn(&str) -> Result<SystemFile, ScenarioError>,

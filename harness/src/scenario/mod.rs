@@ -8,4 +8,5 @@ pub mod deed;
 pub mod files;
 pub mod merge;
 pub mod model;
+pub mod operation;
 pub mod validate;

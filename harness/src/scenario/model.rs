@@ -331,16 +331,33 @@ pub struct FaultRule {
     pub deed: Deed,
     /// Until when; `None` for the end of the load.
     pub heal: Option<Heal>,
+    /// How many of the faults above it are called the same but for this: 0 for the first.
+    pub namesakes: usize,
+}
+
+impl FaultRule {
+    /// Gives each fault a name of its own: events and reports tell faults apart by what they are called.
+    pub fn tell_apart(faults: &mut [Self]) {
+        let mut times: BTreeMap<String, usize> = BTreeMap::new();
+        for fault in faults {
+            fault.namesakes = 0;
+            let times = times.entry(fault.to_string()).or_default();
+            fault.namesakes = *times;
+            *times += 1;
+        }
+    }
 }
 
 impl std::fmt::Display for FaultRule {
-    /// How a fault is called in events and reports: `kill service(tracker) at 2s`.
+    /// How a fault is called in events and reports: `kill service(tracker) at 2s`, and `kill service(tracker) at 2s #2` where
+    /// another one is called so already.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (&self.deed, &self.trigger) {
             // From the beginning, as rules are that say nothing else.
-            (Deed::Requests(_), Trigger { at: Some(Duration::ZERO), when: None, .. }) => self.deed.fmt(f),
-            (deed, trigger) => write!(f, "{deed} {trigger}"),
+            (Deed::Requests(_), Trigger { at: Some(Duration::ZERO), when: None, .. }) => self.deed.fmt(f)?,
+            (deed, trigger) => write!(f, "{deed} {trigger}")?,
         }
+        if self.namesakes == 0 { Ok(()) } else { write!(f, " #{}", self.namesakes + 1) }
     }
 }
 
@@ -350,9 +367,11 @@ pub struct Expect {
     /// Missing messages.
     pub lost: Option<u64>,
     /// Surplus copies.
-    pub duplicated: Option<u64>,
+    pub duplicated: Option<Bounds>,
     /// Order per key.
     pub order_per_key: bool,
+    /// Messages out of their key's order, where that is not none.
+    pub reordered: Option<Bounds>,
     /// Budgets by flow, then by percentile.
     pub latency: Vec<(String, BTreeMap<String, Duration>)>,
     /// The longest time without an acknowledgement that was due.
@@ -369,6 +388,8 @@ pub struct Expect {
     pub stalled: Option<StalledRule>,
     /// How far groups may be behind.
     pub lag: Option<LagRule>,
+    /// Messages of the load without an acknowledgement.
+    pub unacknowledged: Option<Bounds>,
 }
 
 impl Expect {
@@ -377,6 +398,14 @@ impl Expect {
     pub fn watches(&self) -> bool {
         let counts = [self.skipped, self.committed_too_far, self.offset_regressed];
         counts.iter().any(Option::is_some) || self.stalled.is_some() || self.lag.is_some()
+    }
+}
+
+impl StalledRule {
+    /// Whether some partition has to stand still: such a run never drains.
+    #[must_use]
+    pub fn is_expected(&self) -> bool {
+        self.partitions.at_least > 0
     }
 }
 

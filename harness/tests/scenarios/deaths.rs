@@ -5,6 +5,7 @@ use libtest_mimic::Trial;
 use shakedown::run::judgement::{ENDING_FILE, Ending};
 use shakedown::{Report, Runner};
 use shakedown_reports::verdict::Outcome;
+use shakedown_reports::{Event, EventKind, RunRecord};
 use std::path::Path;
 
 /// The service is asked for figures after the drain.
@@ -66,7 +67,53 @@ pub(crate) fn trials() -> Vec<Trial> {
             assert!(text.contains("no such database"), "its last words are missing:\n{text}");
             assert_eq!(report.summary().faults_fired.values().sum::<u64>(), 1, "{text}");
         }),
+        trial("deaths::a_service_that_is_restarted_is_up_again_within_a_second", || {
+            let text = committed("tracker-restart.toml");
+            let events = run_tracker(&text);
+            let at_ns = |told: &str| events.iter().rfind(|event| event.text == told).map(|event| event.at_ns);
+            let [stopped, back] = ["restart: tracker", "healed: tracker"].map(|told| at_ns(told).expect(told));
+            assert!(back - stopped <= 1_000_000_000, "{} ms", (back - stopped) / 1_000_000);
+        }),
+        trial("deaths::a_service_comes_back_when_its_coordinator_does_and_is_not_convicted_before", || {
+            // Killed while its coordinator hears no client, it cannot join before that has healed, which takes longer than a
+            // service may take to start.
+            let cut = "[[fault]]\nat = \"1s\"\nheal = { after = \"5s\" }\n\
+                       do = { clients = { of = \"group-coordinator(order-tracker)\", cut = true } }\n\n\
+                       [limits]\nstart = \"3s\"\n\n[expect]";
+            let mut text = committed("tracker-killed.toml");
+            for (part, change) in
+                [("for = \"2s\"", "for = \"7s\""), ("at = \"700ms\"", "at = \"1500ms\""), ("[expect]", cut)]
+            {
+                assert!(text.contains(part), "the scenario has no {part}");
+                text = text.replace(part, change);
+            }
+            let events = run_tracker(&text);
+            let is_heard = |event: &&Event| matches!(&event.kind, EventKind::Fault { fault, healed: true } if fault.starts_with("clients"));
+            let heard_ns = events.iter().find(is_heard).expect("clients are heard again").at_ns;
+            let back = events.iter().rfind(|event| event.text == "healed: tracker").expect("the tracker is back");
+            assert!(heard_ns < back.at_ns, "the tracker joined a group whose coordinator heard nobody");
+        }),
     ]
+}
+
+fn committed(scenario: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/correctness").join(scenario);
+    std::fs::read_to_string(file).expect("the scenario")
+}
+
+/// Runs a scenario over the tracker, which passes; its timeline.
+fn run_tracker(scenario: &str) -> Vec<Event> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let systems = folder.path().join("systems");
+    std::fs::create_dir(&systems).expect("a folder");
+    let system = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/systems/tracker.toml");
+    std::fs::copy(system, systems.join("tracker.toml")).expect("the system");
+    let file = folder.path().join("correctness.toml");
+    std::fs::write(&file, scenario).expect("a scenario file");
+    let runner = Runner::new(&file).executable(env!("CARGO_BIN_EXE_shakedown")).output(folder.path());
+    let report = runner.run().unwrap_or_else(|error| panic!("{error}"));
+    report.assert_passed();
+    RunRecord::open(report.directory()).expect("a record").events().expect("a timeline")
 }
 
 /// Runs the scenario with this script as the service; its `$1` is a file that is not there yet.

@@ -5,10 +5,13 @@
 mod agreement;
 mod committed;
 mod deaths;
+mod doctor;
+mod external;
 mod failover;
 mod forwarder;
 mod kcat;
 mod launch;
+mod long_log;
 mod misbehaviour;
 mod processes;
 mod reach;
@@ -31,7 +34,10 @@ fn main() -> ExitCode {
     trials.extend(reach::trials());
     trials.extend(tool::trials());
     trials.extend(kcat::trials());
+    trials.extend(external::trials());
+    trials.extend(doctor::trials());
     trials.extend(agreement::trials());
+    trials.extend(long_log::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn info() -> RunInfo {
         flows: vec![flow, Flow { from: 1, to: 2 }],
         expectations: Expectations {
             lost: Some(0),
-            duplicated: Some(0),
+            duplicated: Some(0.into()),
             unavailable: Some(1_500_000_000),
             order_per_key: true,
             conserved: Vec::new(),

@@ -8,7 +8,9 @@
 
 use super::batch::{BatchError, Event, Offsets};
 use super::group::{GROUP, GroupContext, PositionSource};
+use crate::config::{ConfigError, Environment};
 use crate::error::{RunError, WorkerError};
+use crate::failpoint::Place;
 use crate::metrics::TopicLabel;
 use crate::service::Context;
 use crate::worker::Worker;
@@ -38,6 +40,9 @@ const LEAVE_POLL: Duration = Duration::from_millis(20);
 /// How long to wait for the client when it moves a position.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a batch may wait for its commit, where that comes first. The group is not served meanwhile.
+const FIRST_COMMIT_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How long to wait for an answer about the topic.
 const TOPIC_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -63,6 +68,22 @@ pub(crate) struct ConsumerSettings {
     pub(crate) group: String,
     /// The most events that a batch has.
     pub(crate) batch_events_max: usize,
+}
+
+/// When offsets are committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CommitTime {
+    /// Once the work behind them is done: a crash does some of it again.
+    AfterWork,
+    /// Before any of it is done, as automatic commits may: a crash leaves it undone for good.
+    BeforeWork,
+}
+
+impl CommitTime {
+    /// Reads `COMMIT`.
+    pub(crate) fn read(environment: &Environment) -> Result<Self, ConfigError> {
+        environment.choice("COMMIT", &[("after", Self::AfterWork), ("before", Self::BeforeWork)])
+    }
 }
 
 /// The work of a service.
@@ -202,18 +223,23 @@ impl<H: BatchHandler> ConsumerLoop<H> {
     }
 
     fn work(&mut self) -> Result<(), WorkerError> {
-        let stop = self.context.stop.clone();
+        if self.context.commit == CommitTime::BeforeWork && !self.commit_first()? {
+            return Ok(());
+        }
+        let (stop, failpoint) = (self.context.stop.clone(), self.context.failpoint.clone());
+        let work = async {
+            failpoint.visit(Place::BeforeWork).await;
+            self.handler.handle(&self.batch).await
+        };
         let outcome = self.context.runtime.block_on(async {
             tokio::select! {
-                outcome = self.handler.handle(&self.batch) => Some(outcome),
+                outcome = work => Some(outcome),
                 () = stop.wait_and(FINISH_TIMEOUT) => None,
             }
         });
         match outcome {
             Some(Ok(())) => {
-                let mut offsets = Offsets::default();
-                self.batch.iter().for_each(|event| offsets.pass(event));
-                self.consumer.context().commits.finished(&offsets);
+                self.finished(&self.offsets());
                 self.pause = pauses();
                 self.context.readiness.satisfied(WORK);
                 Ok(())
@@ -226,13 +252,39 @@ impl<H: BatchHandler> ConsumerLoop<H> {
         }
     }
 
+    /// Commits the batch in hand before its work begins. False if that is not answered in time: the batch is read again.
+    fn commit_first(&self) -> Result<bool, WorkerError> {
+        let commits = &self.consumer.context().commits;
+        commits.finished(&self.offsets());
+        let committed = commits.settle(Instant::now() + FIRST_COMMIT_TIMEOUT);
+        if !committed {
+            warn!(events = self.batch.len(), "the commit of a batch was not answered, the batch is read again");
+            self.rewind(&Offsets::default())?;
+        }
+        Ok(committed)
+    }
+
+    /// The offsets behind the batch in hand.
+    fn offsets(&self) -> Offsets {
+        let mut offsets = Offsets::default();
+        self.batch.iter().for_each(|event| offsets.pass(event));
+        offsets
+    }
+
+    /// The work before these offsets is done. Where they were committed before it, there is nothing left to commit.
+    fn finished(&self, offsets: &Offsets) {
+        if self.context.commit == CommitTime::AfterWork {
+            self.consumer.context().commits.finished(offsets);
+        }
+    }
+
     fn retry(&mut self, failure: &BatchError) -> Result<(), WorkerError> {
         let pause = self.pause.next().unwrap_or(PAUSE_MAX);
         let events = self.batch.len();
         warn!(error = %failure, events, ?pause, "failed to handle a batch, it is read again");
         self.context.metrics.batches_retried.inc();
         self.context.readiness.wait_for(WORK, failure.to_string());
-        self.consumer.context().commits.finished(&failure.finished);
+        self.finished(&failure.finished);
         self.rewind(&failure.finished)?;
         self.context.stop.sleep(pause);
         Ok(())

@@ -2,7 +2,8 @@
 //! producer that waits for every replica.
 //!
 //! The delivery guarantee is at least once, and it lies in one place: `consumer` hands a batch to the service's
-//! [`BatchHandler`] and passes on to the commit only those offsets whose events the handler has finished.
+//! [`BatchHandler`] and passes on to the commit only those offsets whose events the handler has finished, unless
+//! [`CommitTime`] says otherwise.
 
 mod batch;
 mod client_log;
@@ -15,7 +16,7 @@ mod settings;
 pub(crate) mod testing;
 
 pub(crate) use batch::{BatchError, Event, Offsets, finished_offsets};
-pub(crate) use consumer::{BatchHandler, ConsumerSettings, spawn_consumer};
+pub(crate) use consumer::{BatchHandler, CommitTime, ConsumerSettings, spawn_consumer};
 pub(crate) use group::PositionSource;
 pub(crate) use producer::{EventProducer, Outgoing, acknowledged, is_queue_full};
 pub(crate) use settings::KafkaSettings;

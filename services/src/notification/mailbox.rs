@@ -1,6 +1,7 @@
 //! The mailbox provider: `POST {MAILBOX_URL}/emails`, once per order.
 //!
-//! The order id is the idempotency key, so the provider can drop what it has seen; sending again is always safe.
+//! The order id is the idempotency key, so the provider can drop what it has seen; sending again is always safe. Without the
+//! key, every time is one more e-mail.
 //! Failures that may pass (no connection, a timeout, 408, 409, 425, 429, 5xx) are retried with growing, jittered
 //! pauses; any other refusal is final for that e-mail.
 
@@ -10,8 +11,11 @@ use backon::{ExponentialBuilder, Retryable};
 use prometheus_client::metrics::counter::Counter;
 use reqwest::{Client, StatusCode, Url};
 use serde::Serialize;
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::sync::Mutex;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 /// For one attempt.
@@ -63,6 +67,10 @@ pub(crate) enum Mailbox {
 pub(crate) struct Provider {
     client: Client,
     emails: String,
+    /// Whether e-mails carry their idempotency key.
+    keyed: bool,
+    /// Ticks when the next e-mail may go, where the provider takes only so many a second.
+    pace: Option<Arc<Mutex<Interval>>>,
     /// After so much pausing the batch is given up for now, so that the group is served again.
     retry_total: Duration,
     retries: Counter,
@@ -73,11 +81,28 @@ impl Mailbox {
         Self::Log
     }
 
-    pub(crate) fn provider(url: &Url, retry_total: Duration, metrics: &Metrics) -> Result<Self, reqwest::Error> {
+    pub(crate) fn provider(
+        url: &Url,
+        keyed: bool,
+        retry_total: Duration,
+        metrics: &Metrics,
+    ) -> Result<Self, reqwest::Error> {
         let client = Client::builder().timeout(REQUEST_TIMEOUT).build()?;
         let emails = format!("{}/emails", url.as_str().trim_end_matches('/'));
         let retries = metrics.counter("email_retries", "Attempts at an e-mail that failed and are made again");
-        Ok(Self::Provider(Provider { client, emails, retry_total, retries }))
+        Ok(Self::Provider(Provider { client, emails, keyed, pace: None, retry_total, retries }))
+    }
+
+    /// Sends no more than so many e-mails a second, as the provider's contract may say. Called within a runtime.
+    #[must_use]
+    pub(crate) fn paced(mut self, per_second: u32) -> Self {
+        if let Self::Provider(provider) = &mut self {
+            let mut pace = interval(Duration::from_secs(1) / per_second.max(1));
+            // Time in which there was nothing to send buys nothing.
+            pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            provider.pace = Some(Arc::new(Mutex::new(pace)));
+        }
+        self
     }
 
     /// Sends an e-mail, trying again while that may help.
@@ -110,6 +135,9 @@ impl Mailbox {
 impl Provider {
     /// Counts here and not where it pauses: the last failure of a round is made again, too, when its batch is read again.
     async fn attempt(&self, email: &Email, trace: &TraceContext) -> Result<(), MailboxError> {
+        if let Some(pace) = &self.pace {
+            pace.lock().await.tick().await;
+        }
         let outcome = self.post(email, trace).await;
         if outcome.as_ref().is_err_and(MailboxError::is_transient) {
             self.retries.inc();
@@ -118,15 +146,11 @@ impl Provider {
     }
 
     async fn post(&self, email: &Email, trace: &TraceContext) -> Result<(), MailboxError> {
-        let response = self
-            .client
-            .post(&self.emails)
-            .header("Idempotency-Key", &email.order_id)
-            .header(TRACEPARENT, trace.header())
-            .json(email)
-            .send()
-            .await
-            .map_err(MailboxError::NoAnswer)?;
+        let mut request = self.client.post(&self.emails).header(TRACEPARENT, trace.header()).json(email);
+        if self.keyed {
+            request = request.header("Idempotency-Key", &email.order_id);
+        }
+        let response = request.send().await.map_err(MailboxError::NoAnswer)?;
         match response.status() {
             status if status.is_success() => Ok(()),
             status if is_transient(status) => Err(MailboxError::Busy(status)),
@@ -147,6 +171,19 @@ fn is_transient(status: StatusCode) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_provider_gets_no_more_than_its_contract_says() {
+        let url = Url::parse("http://127.0.0.1:9").unwrap();
+        let began = std::time::Instant::now();
+        let mailbox = Mailbox::provider(&url, true, Duration::ZERO, &Metrics::new()).unwrap().paced(100);
+        let Mailbox::Provider(provider) = mailbox else { panic!("no provider") };
+        let pace = provider.pace.unwrap();
+        for _ in 0..6 {
+            pace.lock().await.tick().await;
+        }
+        assert!(began.elapsed() >= Duration::from_millis(50), "the sixth of a hundred in a second comes after 50 ms");
+    }
 
     #[test]
     fn only_refusals_are_final() {

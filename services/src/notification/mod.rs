@@ -21,6 +21,10 @@ struct Settings {
     consumer: ConsumerSettings,
     /// Unset: e-mails are logged.
     mailbox_url: Option<Url>,
+    /// Whether e-mails carry an idempotency key.
+    keyed: bool,
+    /// How many e-mails a second the provider takes. Unset: as many as there are.
+    per_second: Option<u32>,
     concurrency: usize,
     retry_total: Duration,
 }
@@ -35,6 +39,10 @@ impl Settings {
         let concurrency = environment.parse("MAILBOX_CONCURRENCY", 32, "1 to 1024", |n| (1..=1024).contains(n))?;
         // Far below max.poll.interval.ms (5 minutes): within it the batch must come to an end.
         let retry_seconds = environment.parse("MAILBOX_RETRY_SECONDS", 20, "1 to 120", |n| (1..=120).contains(n))?;
+        let keyed = environment.choice("MAILBOX_IDEMPOTENCY", &[("on", true), ("off", false)])?;
+        let per_second =
+            environment.parse("MAILBOX_PER_SECOND", 0, "1 to 100000, or unset", |n| (1..=100_000).contains(n))?;
+        let per_second = Some(per_second).filter(|per_second| *per_second > 0);
         let mailbox_url = match environment.optional("MAILBOX_URL") {
             None => None,
             Some(value) => match Url::parse(value) {
@@ -48,7 +56,8 @@ impl Settings {
                 }
             },
         };
-        Ok(Self { consumer, mailbox_url, concurrency, retry_total: Duration::from_secs(retry_seconds) })
+        let retry_total = Duration::from_secs(retry_seconds);
+        Ok(Self { consumer, mailbox_url, keyed, per_second, concurrency, retry_total })
     }
 }
 
@@ -56,11 +65,16 @@ impl Settings {
 pub(crate) fn start(environment: &Environment, context: &Context) -> Result<Running, RunError> {
     let settings = Settings::read(environment)?;
     let mailbox = match settings.mailbox_url {
-        Some(url) => Mailbox::provider(&url, settings.retry_total, &context.metrics).map_err(RunError::HttpClient)?,
+        Some(url) => Mailbox::provider(&url, settings.keyed, settings.retry_total, &context.metrics)
+            .map_err(RunError::HttpClient)?,
         None => {
             info!("MAILBOX_URL is not set: e-mails are logged");
             Mailbox::log()
         }
+    };
+    let mailbox = match settings.per_second {
+        Some(per_second) => mailbox.paced(per_second),
+        None => mailbox,
     };
     let handler = Dispatch::new(mailbox, settings.concurrency, context.metrics.clone());
     let worker = spawn_consumer(&settings.consumer, handler, None, context)?;

@@ -15,6 +15,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("notification::a_user_whose_mail_fails_holds_up_nobody_else", a_user_whose_mail_fails),
     ("notification::a_refused_email_is_skipped", a_refused_email_is_skipped),
     ("notification::a_stop_does_not_wait_for_the_mailbox", a_stop_does_not_wait),
+    ("notification::without_idempotency_no_email_has_a_key", without_idempotency),
 ];
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
@@ -161,4 +162,18 @@ fn a_stop_does_not_wait() {
     // What was not sent is not committed: the next instance sends it.
     let committed = cluster.committed("notification", "order-processed").get(&0).copied().unwrap_or(0);
     assert!(committed < 2, "committed {committed}");
+}
+
+fn without_idempotency() {
+    let cluster = Cluster::start(&[("order-processed", 1)]);
+    let mailbox = Mailbox::start(|_, _| StatusCode::OK);
+    produce(&cluster, 3);
+    let variables = [("MAILBOX_URL", &*mailbox.url()), ("MAILBOX_IDEMPOTENCY", "off")];
+    let service = Service::start_ready("notification", &cluster, &variables);
+    let keys = wait_for("the e-mails", || {
+        let keys: Vec<String> = mailbox.taken().into_iter().map(|received| received.idempotency_key).collect();
+        (keys.len() == 3).then_some(keys)
+    });
+    assert_eq!(keys, ["", "", ""]);
+    service.stop();
 }

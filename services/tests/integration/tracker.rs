@@ -11,6 +11,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("tracker::the_audit_trail_holds_every_order_in_order", the_audit_trail_holds_every_order),
     ("tracker::a_killed_instance_neither_loses_nor_repeats_an_entry", a_killed_instance),
     ("tracker::an_order_can_be_asked_for", an_order_can_be_asked_for),
+    ("tracker::a_commit_before_the_work_is_there_when_the_work_is_not", a_commit_before_the_work),
 ];
 
 fn produce(cluster: &Cluster, numbers: Range<u64>) {
@@ -125,4 +126,33 @@ fn an_order_can_be_asked_for() {
     }
     assert_eq!(service.get("/tracked").body.lines().count(), 4);
     service.stop();
+}
+
+fn a_commit_before_the_work() {
+    let cluster = Cluster::start(&[("orders", 1)]);
+    let folder = Folder::new();
+    produce(&cluster, 0..10);
+    let url = folder.database_url("tracker.db");
+    let variables = [("DATABASE_URL", url.as_str()), ("BATCH_EVENTS_MAX", "1"), ("FAILPOINT", "before_work:5")];
+    let wait = |service: &Service| {
+        wait_for("the failpoint", || {
+            service.log_lines().iter().any(|line| line["message"] == "waiting at a failpoint").then_some(())
+        });
+        assert_eq!(service.get("/stats").json()["orders"], 4, "the fifth is in hand");
+    };
+    let hasty = Service::start("tracker", &cluster, &[&variables[..], &[("COMMIT", "before")]].concat());
+    wait(&hasty);
+    assert_eq!(cluster.committed("order-tracker", "orders"), [(0, 5)].into());
+    hasty.kill();
+    let second = Service::start("tracker", &cluster, &[("DATABASE_URL", &url), ("COMMIT", "before")]);
+    wait_for_orders(&second, 9);
+    assert_eq!(second.get("/orders/order-4").status, 404);
+    second.stop();
+    assert_eq!(cluster.committed("order-tracker", "orders"), cluster.ends("orders"));
+
+    let sound = [("DATABASE_URL", &*folder.database_url("sound.db")), ("GROUP_ID", "sound")];
+    let sound = Service::start("tracker", &cluster, &[&variables[1..], &sound].concat());
+    wait(&sound);
+    assert!(cluster.committed("sound", "orders").get(&0).is_none_or(|committed| *committed < 5));
+    sound.stop();
 }

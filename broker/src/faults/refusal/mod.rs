@@ -7,6 +7,7 @@ mod groups;
 
 use crate::node::Node;
 use crate::wire::response::Response;
+use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{RequestKind, ResponseKind};
 
 /// No broker, no offset, no epoch, no time.
@@ -25,6 +26,15 @@ pub(super) fn of(node: &Node, request: &RequestKind, version: i16, code: i16) ->
     }
 }
 
+/// What metadata says of a topic, and never of the whole request: a client that finds it there believes none of the rest.
+const OF_A_TOPIC: [ResponseError; 5] = [
+    ResponseError::UnknownTopicOrPartition,
+    ResponseError::UnknownTopicId,
+    ResponseError::LeaderNotAvailable,
+    ResponseError::InvalidTopicException,
+    ResponseError::TopicAuthorizationFailed,
+];
+
 /// Writes the error into a reply that was on its way, where what else it says must stay true: metadata without brokers
 /// would leave the client without anybody to ask again.
 pub(super) fn spoil(response: &mut Response, code: i16) -> bool {
@@ -33,6 +43,8 @@ pub(super) fn spoil(response: &mut Response, code: i16) -> bool {
         topic.error_code = code;
         topic.partitions.clear();
     }
-    metadata.error_code = code;
+    if !OF_A_TOPIC.iter().any(|error| error.code() == code) {
+        metadata.error_code = code;
+    }
     true
 }

@@ -2,8 +2,9 @@
 //!
 //! First the dirty part is read, to learn the last offset of each key; then everything in front of the end is read and
 //! written again without what those supersede. Both go slice by slice, so that a node has time for its clients in
-//! between. A slice that is written leaves a log that is right as it is, since records go in the order of their
-//! offsets: whatever a tombstone deletes is gone before the tombstone may go.
+//! between; where batches lie in files, what is left of one is written once all of it was read. Whatever is written
+//! leaves a log that is right as it is, since records go in the order of their offsets: whatever a tombstone deletes is
+//! gone before the tombstone may go.
 //!
 //! A tombstone stays for `delete.retention.ms` from the first time on that it is the last of its key. Batches that lost
 //! their last record stay as empty ones where their header says what nothing else does: the last sequence of a
@@ -16,6 +17,7 @@ use crate::batch::filter::{Filtered, filter};
 use crate::batch::header::BatchHeader;
 use crate::batch::records::{self, Records};
 use crate::log::partition::Partition;
+use crate::log::producer_state::ProducerStates;
 use crate::log::segments::Segment;
 use crate::log::store::{LogStore, StorageError, StoredBatch};
 use crate::types::{LeaderEpoch, Now, Offset};
@@ -51,6 +53,10 @@ enum Stage {
 #[derive(Debug, Default)]
 struct Writing {
     next: Offset,
+    /// What was read and is not written again yet.
+    judged: Vec<Judged>,
+    /// Whether any of it is another than it was.
+    is_changed: bool,
     /// The segments of what was written.
     segments: Vec<Segment>,
     /// The segment that is being read, and how large those together were that became the last written one.
@@ -58,6 +64,16 @@ struct Writing {
     grouped: u64,
     begins_group: bool,
     epoch: Option<LeaderEpoch>,
+}
+
+/// A batch and what becomes of it.
+#[derive(Debug)]
+struct Judged {
+    header: BatchHeader,
+    is_same: bool,
+    /// What is left of it, how large and how young that is. In front of the first one that changes nobody needs the bytes.
+    left: Option<StoredBatch>,
+    size: u64,
 }
 
 /// What a slice left.
@@ -109,6 +125,30 @@ impl Pass {
         }
     }
 
+    /// Decides about batches that were read.
+    fn judge(&mut self, batches: Vec<Bytes>, producers: &ProducerStates) {
+        let Stage::Writing(writing) = &mut self.stage else { return };
+        let mut writing = std::mem::take(writing);
+        for batch in batches {
+            let Some(header) = BatchHeader::read(&batch) else { continue };
+            let begins_epoch = writing.epoch.replace(header.leader_epoch) != Some(header.leader_epoch);
+            let (is_same, left) = match self.filtered(&batch, &header, begins_epoch || producers.is_last(&header)) {
+                Filtered::Unchanged => (true, Some(batch)),
+                Filtered::Changed(changed) => (false, Some(changed)),
+                Filtered::Gone => (false, None),
+            };
+            writing.is_changed |= !is_same;
+            writing.next = header.last_offset().plus(1);
+            let size = left.as_ref().map_or(0, |left| left.len() as u64);
+            let mut left = left.map(|bytes| stored(&header, bytes));
+            if let Some(left) = left.as_mut().filter(|_| !writing.is_changed) {
+                left.bytes = Bytes::new();
+            }
+            writing.judged.push(Judged { header, is_same, left, size });
+        }
+        self.stage = Stage::Writing(writing);
+    }
+
     /// What stays of a batch. `needed`: its header even without records.
     fn filtered(&self, batch: &Bytes, header: &BatchHeader, needed: bool) -> Filtered {
         if !is_cleanable(header) || header.last_offset() >= self.end {
@@ -138,7 +178,7 @@ fn stored(header: &BatchHeader, bytes: Bytes) -> StoredBatch {
 impl Writing {
     /// A batch that stays, in front of which it came in another segment perhaps. Small segments become one, as long as
     /// what they were made of fits.
-    fn keep(&mut self, source: &Segment, batch: &StoredBatch, policy: &Policy) {
+    fn keep(&mut self, source: &Segment, batch: &StoredBatch, size: u64, policy: &Policy) {
         let limits = policy.segment_limits();
         if self.source != Some(source.base) {
             self.source = Some(source.base);
@@ -153,7 +193,6 @@ impl Writing {
         }
         if let Some(segment) = self.segments.last_mut() {
             segment.inherit(source);
-            let size = batch.bytes.len() as u64;
             segment.add(batch.base, size, batch.max_timestamp, limits.index_interval_bytes);
         }
     }
@@ -203,49 +242,45 @@ impl Partition {
                 Ok(Progress::More)
             }
             Stage::Writing(writing) => {
-                let batches = self.log.read(store, writing.next, pass.boundary, slice_bytes)?;
-                if batches.is_empty() {
+                // Of a file that is written again every slice would cost all of it, and files would grow into one.
+                let at = writing.judged.first().map_or(writing.next, |first| first.header.base_offset);
+                let file_end = store.file_end(self.log.id(), at);
+                let below = file_end.map_or(pass.boundary, |end| end.min(pass.boundary));
+                let batches = self.log.read(store, writing.next, below, slice_bytes)?;
+                let is_read = batches.is_empty();
+                if is_read && writing.judged.is_empty() {
                     self.finish(store, pass);
                     return Ok(Progress::Done);
                 }
-                self.write_again(store, pass, batches)?;
+                pass.judge(batches, self.producers());
+                if is_read || file_end.is_none() {
+                    self.write_again(store, pass)?;
+                }
                 Ok(Progress::More)
             }
         }
     }
 
-    fn write_again(&self, store: &mut dyn LogStore, pass: &mut Pass, batches: Vec<Bytes>) -> Result<(), StorageError> {
-        let Stage::Writing(writing) = &pass.stage else { return Ok(()) };
-        let mut epoch = writing.epoch;
-        let mut outcomes = Vec::with_capacity(batches.len());
-        for batch in batches {
-            let Some(header) = BatchHeader::read(&batch) else { continue };
-            let begins_epoch = epoch != Some(header.leader_epoch);
-            epoch = Some(header.leader_epoch);
-            let outcome = pass.filtered(&batch, &header, begins_epoch || self.producers().is_last(&header));
-            let (is_same, left) = match outcome {
-                Filtered::Unchanged => (true, Some(batch)),
-                Filtered::Changed(changed) => (false, Some(changed)),
-                Filtered::Gone => (false, None),
-            };
-            outcomes.push((header, is_same, left.map(|bytes| stored(&header, bytes))));
-        }
+    /// Puts what is left of batches in their place.
+    fn write_again(&self, store: &mut dyn LogStore, pass: &mut Pass) -> Result<(), StorageError> {
+        let Stage::Writing(writing) = &mut pass.stage else { return Ok(()) };
+        // What was deleted since it was read must not come back.
+        writing.judged.retain(|judged| judged.header.last_offset() >= self.log_start());
+        let judged = &writing.judged;
         // What stays as it is at both ends need not be touched, and is shared with other replicas as before.
-        let first = outcomes.iter().position(|(_, is_same, _)| !is_same);
-        let last = outcomes.iter().rposition(|(_, is_same, _)| !is_same);
+        let first = judged.iter().position(|judged| !judged.is_same);
+        let last = judged.iter().rposition(|judged| !judged.is_same);
         if let (Some(first), Some(last)) = (first, last) {
-            let range = outcomes[first].0.base_offset..outcomes[last].0.last_offset().plus(1);
-            let left = outcomes[first..=last].iter().filter_map(|(_, _, left)| left.clone());
+            let range = judged[first].header.base_offset..judged[last].header.last_offset().plus(1);
+            let left = judged[first..=last].iter().filter_map(|judged| judged.left.clone());
             self.log.replace(store, range, left.collect())?;
         }
-        let Stage::Writing(writing) = &mut pass.stage else { return Ok(()) };
-        writing.epoch = epoch;
+        writing.is_changed = false;
         let sources = self.log.segments().as_slice();
-        for (header, _, left) in outcomes {
-            writing.next = header.last_offset().plus(1);
+        for Judged { header, left, size, .. } in std::mem::take(&mut writing.judged) {
             let at = sources.partition_point(|source| source.base <= header.base_offset).saturating_sub(1);
             if let (Some(source), Some(left)) = (sources.get(at), left) {
-                writing.keep(source, &left, &pass.policy);
+                writing.keep(source, &left, size, &pass.policy);
             }
         }
         Ok(())
@@ -264,11 +299,13 @@ mod tests {
     use super::super::random::{ID, LIMITS, POLICY, broker, read, sign};
     use super::*;
     use crate::batch::build::BatchBuilder;
-    use crate::batch::header;
+    use crate::batch::filter::recoded;
+    use crate::batch::header::{self, Compression, HEADER_SIZE};
     use crate::log::store::MemoryStore;
     use crate::metadata::record::PartitionState;
     use crate::peer::Found;
     use crate::replica::link::Outcome;
+    use bytes::BytesMut;
 
     /// One replica with what these batches of (key, value) leave, each in a segment of its own; one more segment is
     /// active.
@@ -361,6 +398,27 @@ mod tests {
         let again = Partition::open(&mut store, broker(0), ID, settings, false, NOW).expect("memory");
         let last: Vec<_> = again.producers().active().map(|(id, _, seen)| (id.0, seen.last_sequence)).collect();
         assert_eq!(last, [(7, 41)]);
+    }
+
+    #[test]
+    fn a_record_that_claims_an_offset_beyond_all_is_survived() {
+        let batches: [&[(u8, Option<u64>)]; 1] = [&[(1, Some(10))]];
+        let (mut partition, mut store) = cleaned(&batches, POLICY, NOW);
+        // Only behind compression, and only before the topic was compacted, does nobody look.
+        let honest = BatchBuilder::new(NOW.wall_ms).record(&[1], &11_u64.to_be_bytes()).finish();
+        let mut lies = BytesMut::from(&honest[..HEADER_SIZE]);
+        let record: Vec<u8> =
+            [&[0, 0][..], &[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 2, 1, 0, 0]].concat();
+        lies.extend_from_slice(&[u8::try_from(2 * record.len()).expect("short")]);
+        lies.extend_from_slice(&record);
+        partition.limits.compacted = false;
+        let lies = recoded(&lies, Compression::Gzip);
+        partition.append(&mut store, &lies, NOW).expect("nobody looks");
+        append(&mut partition, &mut store, &[(1, Some(12))], NOW);
+        append(&mut partition, &mut store, &[(2, Some(20))], NOW);
+        clean(&mut partition, &mut store, NOW);
+        let kept = partition.read_all(&mut store, Offset(1)).expect("memory");
+        assert_eq!(kept[0][header::CHECKED_FROM..], lies[header::CHECKED_FROM..], "it stays as it is");
     }
 
     #[test]

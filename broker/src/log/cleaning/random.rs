@@ -36,7 +36,7 @@ pub(crate) const POLICY: Policy = Policy {
     segment_ms: 100_000,
     index_interval_bytes: 200,
 };
-pub(super) const LIMITS: Limits = Limits {
+pub(crate) const LIMITS: Limits = Limits {
     max_message_bytes: 1 << 20,
     timestamp_before_max_ms: i64::MAX,
     timestamp_after_max_ms: i64::MAX,
@@ -45,7 +45,7 @@ pub(super) const LIMITS: Limits = Limits {
 };
 const SEEDS: u64 = 10;
 const STEPS: usize = 400;
-pub(super) const ID: PartitionId = PartitionId { topic: uuid::Uuid::nil(), index: 0 };
+pub(crate) const ID: PartitionId = PartitionId { topic: uuid::Uuid::nil(), index: 0 };
 const CODECS: [Compression; 5] =
     [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
 
@@ -85,7 +85,7 @@ struct World {
     next_value: u64,
 }
 
-pub(super) fn broker(at: usize) -> BrokerId {
+pub(crate) fn broker(at: usize) -> BrokerId {
     BrokerId(i32::try_from(at).expect("one of two") + 1)
 }
 
@@ -260,7 +260,9 @@ impl World {
             92..96 => {
                 let now = self.now;
                 let replica = &mut self.replicas[at];
-                replica.partition.delete_expired(&mut replica.store, now);
+                if let Some(start) = replica.partition.begins_unexpired(now) {
+                    replica.partition.begin_at(&mut replica.store, start);
+                }
             }
             _ => self.now.wall_ms += 40,
         }

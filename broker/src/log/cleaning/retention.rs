@@ -7,7 +7,7 @@
 use super::policy::Policy;
 use crate::log::partition::Partition;
 use crate::log::segments::Segment;
-use crate::log::store::LogStore;
+use crate::log::store::{LogId, LogStore};
 use crate::types::{Now, Offset};
 
 /// Where the log begins without the segments that are too many or too old; `None` where all of them stay.
@@ -36,13 +36,27 @@ pub fn begins_at(segments: &[Segment], policy: &Policy, end: Offset, committed: 
 }
 
 impl Partition {
-    /// Deletes the segments that retention does not keep. Where the log begins then, if it begins elsewhere.
-    pub fn delete_expired(&mut self, store: &mut dyn LogStore, now: Now) -> Option<Offset> {
-        self.log.segments_mut().clock_ms = now.wall_ms;
-        let (end, committed) = (self.log_end(), self.high_watermark());
-        let start = begins_at(self.log.segments().as_slice(), &self.policy, end, committed, now)?;
+    /// Where its log begins without the segments that retention does not keep, if it begins elsewhere.
+    #[must_use]
+    pub fn begins_unexpired(&self, now: Now) -> Option<Offset> {
+        begins_at(self.log.segments().as_slice(), &self.policy, self.log_end(), self.high_watermark(), now)
+    }
+
+    /// Forgets the records in front of an offset, which is not above the high watermark.
+    pub fn begin_at(&mut self, store: &mut dyn LogStore, start: Offset) {
         self.log.begin_at(store, start);
-        Some(start)
+    }
+
+    /// The store's handle of its log.
+    #[must_use]
+    pub fn log_id(&self) -> LogId {
+        self.log.id()
+    }
+
+    /// Forgets the idempotent producers that have not been heard of for so many milliseconds, whatever becomes of their
+    /// records (`ProducerStateManager.removeExpiredProducers`).
+    pub fn forget_producers(&mut self, now: Now, idle_ms_max: i64) {
+        self.log.forget_producers(now.wall_ms, idle_ms_max);
     }
 }
 

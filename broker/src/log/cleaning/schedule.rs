@@ -1,40 +1,38 @@
-//! When a node looks at which of its logs: for old segments every `log.retention.check.interval.ms`, for dirty logs
-//! every `log.cleaner.backoff.ms`, and at once when the clock on the wall jumps.
+//! When a node looks at which of its logs: for old segments and for producers that have fallen silent every
+//! `log.retention.check.interval.ms`, for dirty logs every `log.cleaner.backoff.ms`, and at once when somebody moves the
+//! clock on the wall.
 //!
-//! One log is cleaned at a time, the dirtiest first (`log.cleaner.threads` is 1).
+//! One log is cleaned at a time, the dirtiest first (`log.cleaner.threads` is 1). A few logs lose old segments at a time,
+//! since each of them may cost a disk's sync.
 
 use super::keys::KEY_BYTES_MAX;
 use super::pass::{Pass, Progress};
 use crate::node::Node;
 use crate::timers::Timer;
-use crate::types::{Now, PartitionId};
+use crate::types::{Now, Offset, PartitionId};
+use std::ops::Bound;
 
 /// Bytes that are cleaned in one step of the node.
 const SLICE_BYTES: usize = 1 << 20;
-/// How far wall time may drift from the time that passes before it counts as a jump: clocks that are corrected a little
-/// do not make a node look at everything.
-const JUMP_MS: u64 = 1000;
+/// Logs that lose old segments in one step of the node.
+const EXPIRED_LOGS_MAX: usize = 16;
 
 /// What a node is doing about old records.
 #[derive(Debug, Default)]
 pub(crate) struct Housekeeping {
     /// The log that is being cleaned.
     cleaning: Option<(PartitionId, Pass)>,
-    /// What the wall clock is ahead of the monotonic one.
-    ahead_ms: Option<i64>,
+    /// The last log that was looked at for old segments, while there are others behind it.
+    looked_at: Option<PartitionId>,
 }
 
 impl Node {
-    /// Looks whether the wall clock jumped since the last step. What is too old by it is old now, and not only after
-    /// the next interval.
-    pub(crate) fn watch_clock(&mut self, now: Now) {
-        let monotonic_ms = i64::try_from(now.monotonic_ns / 1_000_000).unwrap_or(i64::MAX);
-        let ahead_ms = now.wall_ms.saturating_sub(monotonic_ms);
-        let before = *self.housekeeping.ahead_ms.get_or_insert(ahead_ms);
-        if ahead_ms.abs_diff(before) >= JUMP_MS {
-            self.housekeeping.ahead_ms = Some(ahead_ms);
-            self.look_after_records(now, |_, _| now.monotonic_ns);
-        }
+    /// The wall clock was moved: what is too old by it is old now, and not only after the next interval.
+    ///
+    /// That somebody moved it has to be said. A clock that is merely ahead of the time that has passed may be so because
+    /// the shell skips stretches in which nobody could keep deadlines, and these add up.
+    pub(crate) fn on_clock_moved(&mut self, now: Now) {
+        self.look_after_records(now, |_, _| now.monotonic_ns);
     }
 
     /// Begins to look after records, one interval from now.
@@ -43,6 +41,8 @@ impl Node {
     }
 
     fn look_after_records(&mut self, now: Now, at: impl Fn(Now, i64) -> u64) {
+        // What was looked at already was looked at by another clock.
+        self.housekeeping.looked_at = None;
         if self.config.is_broker {
             self.timers.set(Timer::Retention, at(now, self.config.retention_check_interval_ms));
             self.timers.set(Timer::Cleaner, at(now, self.config.cleaner_backoff_ms));
@@ -50,12 +50,35 @@ impl Node {
         }
     }
 
-    /// Deletes old segments. A log that is being cleaned waits.
+    /// Deletes old segments of a few logs, and forgets producers that have fallen silent. A log that is being cleaned
+    /// keeps its segments for now.
     pub(crate) fn on_retention_timer(&mut self, now: Now) {
-        self.timers.set(Timer::Retention, now.after_ms(self.config.retention_check_interval_ms));
         let cleaning = self.housekeeping.cleaning.as_ref().map(|(id, _)| *id);
-        for (id, partition) in &mut self.partitions {
-            if cleaning != Some(*id) && partition.delete_expired(&mut *self.store, now).is_some() {
+        let behind = self.housekeeping.looked_at.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut expired: Vec<(PartitionId, Offset)> = Vec::new();
+        for (id, partition) in self.partitions.range_mut((behind, Bound::Unbounded)) {
+            partition.forget_producers(now, self.config.producer_id_expiration_ms);
+            let start = partition.begins_unexpired(now).filter(|_| cleaning != Some(*id));
+            expired.extend(start.map(|start| (*id, start)));
+            if expired.len() == EXPIRED_LOGS_MAX {
+                self.housekeeping.looked_at = Some(*id);
+                break;
+            }
+        }
+        self.begin_logs_at(&expired);
+        // Requests that have come meanwhile are answered before the other logs' turn.
+        let soon = now.monotonic_ns.saturating_add(1);
+        let later = now.after_ms(self.config.retention_check_interval_ms);
+        self.timers.set(Timer::Retention, if self.housekeeping.looked_at.is_some() { soon } else { later });
+    }
+
+    fn begin_logs_at(&mut self, starts: &[(PartitionId, Offset)]) {
+        let log = |(id, start): &(PartitionId, Offset)| Some((self.partitions.get(id)?.log_id(), *start));
+        let logs: Vec<_> = starts.iter().filter_map(log).collect();
+        self.store.remove_all_before(&logs);
+        for (id, start) in starts {
+            if let Some(partition) = self.partitions.get_mut(id) {
+                partition.begin_at(&mut *self.store, *start);
                 // Followers are told where the log begins, and whoever waits for records that are gone.
                 self.moved.push(*id);
             }

@@ -163,6 +163,10 @@ impl<B: Body> Logs<B> {
     /// See [`super::LogStore::truncate`].
     pub fn truncate(&mut self, log: LogId, end: Offset) -> Vec<B> {
         let log = &mut self.logs[log.0];
+        // A log that was cut in front of its beginning does not begin there again when power is lost.
+        let synced = &mut log.checkpoint_synced;
+        synced.log_start = synced.log_start.min(end);
+        synced.high_watermark = synced.high_watermark.min(end);
         let kept = log.batches.partition_point(|entry| entry.last < end);
         log.forget(kept..log.batches.len())
     }

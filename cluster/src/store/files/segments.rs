@@ -45,7 +45,7 @@ struct Segment {
 pub(super) enum Replacing {
     /// They are as they were.
     NotBegun(io::Error),
-    /// They will be replaced when the log is loaded.
+    /// They may be replaced when the log is loaded.
     Begun(io::Error),
 }
 
@@ -138,6 +138,11 @@ impl Segments {
         }
         drive.io.sync_folder(&folder)?;
         Ok(entries)
+    }
+
+    /// The first offset that the segment behind another was made for.
+    pub(super) fn base_behind(&self, number: u32) -> Option<i64> {
+        self.segments.get(self.index(number) + 1).map(|segment| segment.base)
     }
 
     /// The first offset that the first segment was made for.
@@ -305,6 +310,7 @@ impl Segments {
         for segment in self.segments.range(from..to) {
             drive.handles.close(self.key(segment.number));
         }
+        swap.decide(&drive.io).map_err(Replacing::Begun)?;
         let old = self.segments.range(from + 1..to).map(|segment| segment.base);
         swap.carry_out(&drive.io, old).map_err(Replacing::Begun)?;
         let mut at = 0;

@@ -16,14 +16,17 @@ const SWAP: &str = ".swap";
 /// Bytes that are written at once.
 const WRITE: usize = 1024 * 1024;
 
-/// A segment that is there and has to take the place of others.
+/// A segment that has to take the place of others.
 pub(super) struct Swap<'a> {
     folder: &'a Path,
+    /// The name in which it is found.
     file: PathBuf,
+    /// The name in which it was written.
+    cleaned: PathBuf,
     base: i64,
 }
 
-/// Writes the segment and decides that it takes the place of those from one offset to below another.
+/// Writes the segment that is to take the place of those from one offset to below another. Nothing is decided yet.
 pub(super) fn prepare<'a>(
     io: &Io,
     folder: &'a Path,
@@ -41,9 +44,7 @@ pub(super) fn prepare<'a>(
         return Err(error);
     }
     let file = folder.join(format!("{name}{SWAP}"));
-    io.rename(&cleaned, &file)?;
-    io.sync_folder(folder)?;
-    Ok(Swap { folder, file, base })
+    Ok(Swap { folder, file, cleaned, base })
 }
 
 fn write(io: &Io, path: &Path, batches: &[Bytes]) -> io::Result<()> {
@@ -63,6 +64,13 @@ fn write(io: &Io, path: &Path, batches: &[Bytes]) -> io::Result<()> {
 }
 
 impl Swap<'_> {
+    /// Decides that the segment takes the place of the others. Where this fails nobody can say whether it is decided: it
+    /// may have its name, and whoever comes next then goes by that.
+    pub(super) fn decide(&self, io: &Io) -> io::Result<()> {
+        io.rename(&self.cleaned, &self.file)?;
+        io.sync_folder(self.folder)
+    }
+
     /// Deletes the others and takes the place of the first.
     pub(super) fn carry_out(self, io: &Io, others: impl IntoIterator<Item = i64>) -> io::Result<()> {
         // While the swap has its name whoever comes next finds out that the others have to go.
@@ -92,7 +100,7 @@ pub(super) fn finish(io: &Io, folder: &Path) -> io::Result<()> {
     }
     for (base, below, file) in swaps {
         let others = segments.iter().copied().filter(|other| *other > base && *other < below);
-        Swap { folder, file, base }.carry_out(io, others)?;
+        Swap { folder, cleaned: file.clone(), file, base }.carry_out(io, others)?;
     }
     Ok(())
 }

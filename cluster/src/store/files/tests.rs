@@ -183,6 +183,53 @@ fn segments_are_replaced_wholly_or_not_at_all() {
     }
 }
 
+/// The disk fails at any change of a swap, is mended, and the same process goes on with what it then has.
+#[test]
+fn what_is_appended_behind_a_swap_that_failed_survives_the_next_start() {
+    let mut changes = 0;
+    loop {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (mut store, log) = with_log(folder.path(), 40);
+        store.sync(log).expect("a disk");
+        store.drive.io.fuse.set(changes);
+        // To the log's end, so that whatever comes next would have to go as well.
+        let kept = (60..80).step_by(4).map(|base| batch(base, 2)).collect();
+        let replaced = store.replace(log, Offset(60)..Offset(80), kept);
+        store.drive.io.fuse.set(10_000);
+        let log = store.open(partition(0));
+        for base in [80, 82, 84, 86, 88] {
+            store.append(log, batch(base, 2)).expect("it was mended");
+        }
+        let before = bases(&mut store, log);
+        assert!(before.ends_with(&[80, 82, 84, 86, 88]), "after {changes} changes: {before:?}");
+        drop(store);
+        let mut store = open(folder.path());
+        let log = store.open(partition(0));
+        assert_eq!(bases(&mut store, log), before, "after {changes} changes");
+        if replaced.is_ok() {
+            return assert!(changes > 6, "{changes} changes");
+        }
+        changes += 1;
+    }
+}
+
+#[test]
+fn logs_that_begin_later_together_are_noted_with_one_sync() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut store = open(folder.path());
+    let logs: Vec<LogId> = (0..10).map(|index| store.open(partition(index))).collect();
+    for log in &logs {
+        (0..10).for_each(|n| store.append(*log, batch(2 * n, 2)).expect("room"));
+        store.sync(*log).expect("a disk");
+    }
+    let alone = calls(&mut store, |store| store.remove_before(logs[0], Offset(20)));
+    let starts: Vec<(LogId, Offset)> = logs[1..].iter().map(|log| (*log, Offset(20))).collect();
+    let together = calls(&mut store, |store| store.remove_all_before(&starts));
+    assert_eq!(together, 9 * alone - 8, "one log takes {alone} calls");
+    assert!(logs.iter().all(|log| store.size(*log) == 0));
+    assert_eq!(calls(&mut store, |store| store.remove_all_before(&starts)), 0, "nothing is new");
+}
+
 #[test]
 fn a_removed_log_leaves_nothing_and_its_name_is_free() {
     let folder = tempfile::tempdir().expect("a temporary folder");

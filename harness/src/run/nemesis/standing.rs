@@ -41,10 +41,11 @@ impl<'a> Nemesis<'a> {
 
     /// Does the next step of each rolling restart.
     pub(super) fn roll_on(&mut self) -> Result<(), RunError> {
+        let bootstrap = self.cluster.bootstrap_servers();
         let mut open = std::mem::take(&mut self.open);
         let rolled = open.iter_mut().try_for_each(|open| {
             let Hit::Rolling(rolling) = &mut open.hit else { return Ok(()) };
-            let stepped = rolling.step(self.cluster, self.bootstrap);
+            let stepped = rolling.step(self.cluster, &bootstrap);
             let Some((at, what)) = stepped.map_err(|source| broken(&open.fault, source))? else { return Ok(()) };
             self.session.journal.fault_at(at, &open.fault.to_string(), what);
             let is_first = self.struck[open.place].is_none();

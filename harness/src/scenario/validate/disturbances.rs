@@ -1,7 +1,7 @@
 //! Faults of links, of clients' connections and of clocks: that the back end can do them, to somebody who exists, and
 //! exactly one thing.
 
-use super::faults::broker_exists;
+use super::faults::{broker_exists, possible_faults};
 use super::scenario::Capabilities;
 use super::scope::Scope;
 use crate::language::document::{Place, Spanned};
@@ -21,8 +21,9 @@ const CLOCK: &str = "`ahead`, `behind`, `jump-ahead`, `jump-behind`, `rate`";
 /// Whether the back end gets in between at all; a problem where it does not.
 pub(super) fn possible(what: &str, place: Place, capabilities: Capabilities<'_>, problems: &mut Problems<'_>) -> bool {
     if !capabilities.broker_faults.inside {
-        let message = format!("the back end `{}` cannot change {what}", capabilities.backend);
-        problems.add(place, message, "not possible here", "the back end `embedded` can");
+        let message = format!("the back end `{}` cannot {what}", capabilities.backend);
+        let help = format!("{}; the back end `embedded` can do this", possible_faults(capabilities));
+        problems.add(place, message, "not possible here", help);
     }
     capabilities.broker_faults.inside
 }
@@ -37,6 +38,7 @@ pub(super) fn links(
     let RawLinks { from, to, between, around, groups, bridge, ring, by, jitter } = &raw.value;
     let mut named = Vec::new();
     if let (Some(from), Some(to)) = (from, to) {
+        two_ends(from, to, problems)?;
         let ends = (role(from, scope, problems), role(to, scope, problems));
         named.push(ends.0.zip(ends.1).map(|(from, to)| Links::OneWay(from, to)));
     } else if let Some(only) = from.as_ref().or(to.as_ref()) {
@@ -46,6 +48,7 @@ pub(super) fn links(
     if let Some(between) = between {
         named.push(match between.value.as_slice() {
             [one, other] => {
+                two_ends(one, other, problems)?;
                 let ends = (role(one, scope, problems), role(other, scope, problems));
                 ends.0.zip(ends.1).map(|(one, other)| Links::Between(one, other))
             }
@@ -63,11 +66,13 @@ pub(super) fn links(
         groups.value.iter().map(|one| group(one, problems)).collect::<Option<Vec<_>>>().map(Links::Groups)
     }));
     named.extend(bridge.as_ref().map(|bridge| role(bridge, scope, problems).map(Links::Bridge)));
-    named.extend(ring.as_ref().filter(|ring| ring.value).map(|_| Some(Links::Ring)));
+    if let Some(ring) = ring.as_ref().filter(|ring| ring.value) {
+        named.push(wide_enough(ring.place, scope, problems).then_some(Links::Ring));
+    }
     let links = only_one(named, "which links?", LINKS, raw.place, problems)?;
     let delay = match (delayed, by, jitter) {
         (false, None, None) => None,
-        (true, Some(by), jitter) => Some(Delay { by: by.value.0, jitter: span(jitter.as_ref()) }),
+        (true, Some(by), jitter) => Some(late(by, jitter.as_ref(), problems)?),
         (true, None, _) => {
             problems.add(raw.place, "how late is everything?", "no `by`", "add `by = \"50ms\"`");
             return None;
@@ -96,11 +101,19 @@ pub(super) fn clients(
         problems.add(jitter.place, "`jitter` says nothing here", "never used", "it belongs to `delay`");
         return None;
     }
-    let delay = |by: &Spanned<Span>| Delay { by: by.value.0, jitter: span(value.jitter.as_ref()) };
+    if let Some(client) = value.client.as_ref().filter(|client| client.value.ends_with('*')) {
+        let message = format!("`{}` is no beginning of a name here", client.value);
+        let help = "write the whole `client.id`; a `*` at the end stands for any end under `requests` only";
+        problems.add(client.place, message, "nobody is called so", help);
+        return None;
+    }
     let mut effects = Vec::new();
     effects.extend(value.cut.as_ref().filter(|cut| cut.value).map(|_| Some(ClientEffect::Cut)));
     effects.extend(value.half_open.as_ref().filter(|half| half.value).map(|_| Some(ClientEffect::HalfOpen)));
-    effects.extend(value.delay.as_ref().map(|by| Some(ClientEffect::Delay(delay(by)))));
+    effects.extend(value.delay.as_ref().map(|by| {
+        let delay = late(by, value.jitter.as_ref(), problems);
+        delay.map(ClientEffect::Delay)
+    }));
     effects.extend(value.bandwidth.as_ref().map(|bandwidth| {
         let bytes_per_second = NonZeroU64::new(bandwidth.value.0);
         if bytes_per_second.is_none() {
@@ -109,7 +122,10 @@ pub(super) fn clients(
         bytes_per_second.map(|bytes_per_second| ClientEffect::Bandwidth { bytes_per_second })
     }));
     effects.extend(value.reset_after.as_ref().map(|after| Some(ClientEffect::Reset { after: after.value.0 })));
-    effects.extend(value.slow_close.as_ref().map(|by| Some(ClientEffect::SlowClose { by: by.value.0 })));
+    effects.extend(value.slow_close.as_ref().map(|by| {
+        let by = some_time(by, problems);
+        by.map(|by| ClientEffect::SlowClose { by })
+    }));
     let effect = only_one(effects, "what happens to these connections?", CLIENTS, raw.place, problems)?;
     let client = value.client.as_ref().map(|client| client.value.clone());
     Some(Disturbance::Clients { of, client, effect, times: value.times.as_ref().map(|times| times.value.0) })
@@ -127,7 +143,7 @@ pub(super) fn clock(raw: &Spanned<RawClock>, scope: &Scope<'_>, problems: &mut P
     ];
     let mut effects: Vec<Option<ClockEffect>> = Vec::new();
     for (given, shift, effect) in shifts {
-        effects.extend(given.as_ref().map(|by| Some(effect(shift(by.value.0)))));
+        effects.extend(given.as_ref().map(|by| some_time(by, problems).map(|by| effect(shift(by)))));
     }
     effects.extend(rate.as_ref().map(|rate| Some(ClockEffect::Rate(rate.value.0))));
     let effect = only_one(effects, "what is wrong with this clock?", CLOCK, raw.place, problems)?;
@@ -163,6 +179,48 @@ fn role(role: &Spanned<RoleReference>, scope: &Scope<'_>, problems: &mut Problem
     }
 }
 
-fn span(span: Option<&Spanned<Span>>) -> Duration {
-    span.map(|span| span.value.0).unwrap_or_default()
+/// How late something is: by some time, for certain or at most.
+fn late(by: &Spanned<Span>, jitter: Option<&Spanned<Span>>, problems: &mut Problems<'_>) -> Option<Delay> {
+    let jitter = jitter.map(|span| span.value.0).unwrap_or_default();
+    let by = if jitter.is_zero() { some_time(by, problems)? } else { by.value.0 };
+    Some(Delay { by, jitter })
+}
+
+/// A time in which something can happen: a fault of no time at all would be told of as one that fired.
+pub(super) fn some_time(span: &Spanned<Span>, problems: &mut Problems<'_>) -> Option<Duration> {
+    if span.value.0.is_zero() {
+        problems.add(
+            span.place,
+            "no time at all changes nothing",
+            "not above 0",
+            "write more than 0, such as \"50ms\"",
+        );
+    }
+    Some(span.value.0).filter(|span| !span.is_zero())
+}
+
+/// Whether somebody is nobody's neighbour, so that a ring lacks links.
+fn wide_enough(place: Place, scope: &Scope<'_>, problems: &mut Problems<'_>) -> bool {
+    let nodes = scope.nodes();
+    if nodes <= 3 {
+        let message = format!("a ring of {nodes} nodes has all links that there are");
+        let help = "a ring lacks links from 4 nodes on, brokers and controllers together";
+        problems.add(place, message, "all are neighbours", help);
+    }
+    nodes > 3
+}
+
+/// Nothing where both ends of a link are one and the same.
+fn two_ends(one: &Spanned<RoleReference>, other: &Spanned<RoleReference>, problems: &mut Problems<'_>) -> Option<()> {
+    if one.value == other.value {
+        let message = format!("a link has two ends, and both are `{}`", other.value);
+        problems.add(
+            other.place,
+            message,
+            "one and the same",
+            "name two nodes, or write `around` for all links of one",
+        );
+        return None;
+    }
+    Some(())
 }

@@ -12,12 +12,13 @@ use crate::language::setting::Named;
 use crate::scenario::consumption::Consumption;
 use crate::scenario::merge::Merged;
 use crate::scenario::model::Expect;
+use shakedown_reports::expectation::Bounds;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What may be expected, for whoever expects nothing.
-const KEYS: &str = "`lost`, `duplicated`, `order`, `conserved`, `latency`, `unavailable`, `skipped`, `committed-too-far`, \
-                    `offset-regressed`, `inconsistent-offset`, `stalled`, `lag`";
+const KEYS: &str = "`lost`, `unacknowledged`, `duplicated`, `order`, `reordered`, `conserved`, `latency`, `unavailable`, \
+                    `skipped`, `committed-too-far`, `offset-regressed`, `inconsistent-offset`, `stalled`, `lag`";
 
 /// The expectations, and the names of the conservation rules among them.
 pub(super) fn validate(
@@ -31,11 +32,12 @@ pub(super) fn validate(
         problems.add(top_of(0), "the file's top level has no `expect`", "in this file", help);
         return (Expect::default(), BTreeSet::new());
     };
-    let RawExpect { lost, duplicated, order, conserved, latency, unavailable, .. } = &spanned.value;
+    let RawExpect { lost, duplicated, order, reordered, conserved, latency, unavailable, .. } = &spanned.value;
     let over_flows = [
         ("lost", lost.as_ref().map(|value| value.place)),
         ("duplicated", duplicated.as_ref().map(|value| value.place)),
         ("order", order.as_ref().map(|value| value.place)),
+        ("reordered", reordered.as_ref().map(|value| value.place)),
     ];
     if merged.flows.0.is_empty() {
         for (name, place) in over_flows.iter().filter_map(|(name, place)| place.map(|place| (name, place))) {
@@ -43,23 +45,40 @@ pub(super) fn validate(
             problems.add(place, format!("`expect.{name}` has no data: there is no flow"), "nothing to compare", help);
         }
     }
+    if let Some(reordered) = reordered.as_ref().filter(|_| order.is_some()) {
+        let message = "`expect.order` and `expect.reordered` are two answers to one question";
+        problems.add(reordered.place, message, "one too many", "leave one of them out");
+    }
     let rules = conserved_names(merged, conserved.as_ref(), problems);
     let latency = latency.as_ref().map(|latency| budgets(merged, scope, &latency.value, problems)).unwrap_or_default();
     let mut expect = Expect {
         lost: lost.as_ref().map(|value| value.value.0),
-        duplicated: duplicated.as_ref().map(|value| value.value.0),
+        duplicated: duplicated.as_ref().and_then(|count| groups::bounds("duplicated", count, problems)),
         order_per_key: order.is_some(),
+        reordered: reordered.as_ref().and_then(|count| groups::bounds("reordered", count, problems)),
         latency,
         unavailable: unavailable.as_ref().map(|unavailable| longest_gap(scope, unavailable, problems)),
+        unacknowledged: unacknowledged(scope, &spanned.value, problems),
         ..Expect::default()
     };
     groups::validate(&spanned.value, merged, consumptions, &mut expect, problems);
     let counted = over_flows.iter().any(|(_, place)| place.is_some()) || conserved.is_some();
+    let counted = counted || expect.unacknowledged.is_some();
     let limited = !expect.latency.is_empty() || expect.unavailable.is_some();
     if !counted && !limited && !expect.watches() && expect.inconsistent_offset.is_none() {
         problems.add(spanned.place, "`expect` expects nothing", "is empty", format!("expect at least one of {KEYS}"));
     }
     (expect, rules)
+}
+
+fn unacknowledged(scope: &Scope<'_>, raw: &RawExpect, problems: &mut Problems<'_>) -> Option<Bounds> {
+    let count = raw.unacknowledged.as_ref()?;
+    if !scope.records_operations() {
+        let message = "`expect.unacknowledged` has no data: the load is not offered to a topic, so no acknowledgement is recorded";
+        let help = "leave it out, or give [load] `target = \"topic NAME\"`";
+        problems.add(count.place, message, "nothing to count", help);
+    }
+    groups::bounds("unacknowledged", count, problems)
 }
 
 fn longest_gap(scope: &Scope<'_>, unavailable: &Spanned<RawUnavailable>, problems: &mut Problems<'_>) -> Duration {

@@ -1,45 +1,25 @@
 //! Faults: that the back end can do them, to something that exists and is up, while there is load.
 //!
-//! When they strike is checked in [`super::triggers`].
+//! When they strike is checked in [`super::triggers`]; that each does exactly one thing, in [`super::deeds`].
 
+use super::deeds::{RawDeed, deed};
 use super::scenario::Capabilities;
 use super::scope::Scope;
 use super::triggers::{self, Names};
-use super::{disturbances, interventions, requests};
+use super::{disturbances, interventions, operations, requests};
 use crate::language::document::{Place, Spanned};
 use crate::language::names;
 use crate::language::problem::Problems;
-use crate::language::quantity::Span;
-use crate::language::raw_faults::{RawAction, RawClients, RawClock, RawFault, RawLinks, RawRequests};
+use crate::language::raw_faults::RawFault;
 use crate::language::reference::{RoleReference, TargetReference};
 use crate::scenario::deed::Deed;
 use crate::scenario::merge::Merged;
 use crate::scenario::model::{FaultAction, FaultRule, FaultTarget};
-use shakedown_cluster::{DiskFault, Role};
+use shakedown_cluster::Role;
 use std::time::Duration;
 
 /// What the harness itself does to the processes it started, whatever plays the cluster.
 const SERVICE_ACTIONS: [FaultAction; 3] = [FaultAction::Kill, FaultAction::Pause, FaultAction::Restart];
-
-/// What takes more than a role.
-const OTHERS: [&str; 16] = [
-    "slow-sync",
-    "cut",
-    "delay",
-    "clients",
-    "clock",
-    "advance-clock",
-    "requests",
-    "damage",
-    "rolling-restart",
-    "move-leader",
-    "reassign",
-    "elect-unclean",
-    "move-coordinator",
-    "expel",
-    "clash",
-    "rebalance-storm",
-];
 
 /// Whom it does that to.
 const SERVICE_ROLES: [&str; 2] = ["service(NAME)", "instance(NAME, N)"];
@@ -54,34 +34,13 @@ pub(super) fn validate(
     let mut rules: Vec<(Place, FaultRule)> = Vec::new();
     for (index, fault) in merged.faults.iter().enumerate() {
         let trigger = triggers::trigger(merged, scope, &names, index, fault, problems);
-        let trigger = trigger.filter(|_| can_wait(fault, capabilities, problems));
+        triggers::possible(fault, capabilities, problems);
         let heal = triggers::heal(&names, index, fault, problems);
-        let Some(deed) = deed(fault, problems) else { continue };
-        let (action, role) = match deed {
-            RawDeed::Hit(action, role) => (action, role),
-            other => {
-                let place = fault.value.action.place;
-                let deed = other_deed(&other, place, scope, capabilities, problems);
-                if let (Some(Deed::Intervene(once)), Some(heal)) = (&deed, &fault.value.heal)
-                    && once.is_momentary()
-                {
-                    problems.add(heal.place, "this fault is over at once", "never used", "leave `heal` out");
-                }
-                if let (Some(trigger), Some(heal), Some(deed)) = (trigger, heal, deed) {
-                    rules.push((place, FaultRule { trigger, deed, heal }));
-                }
-                continue;
-            }
-        };
-        let Some(target) = target(action, role, scope, capabilities, problems) else { continue };
-        if let (FaultAction::Restart, Some(heal)) = (action, &fault.value.heal) {
-            problems.add(heal.place, "`restart` heals itself", "never used", "leave `heal` out, or use `kill`");
-        }
-        if let FaultTarget::Service { name, .. } = &target {
-            check_source(merged, action, name, role.place, problems);
-        }
+        let Some(raw) = deed(fault, problems) else { continue };
+        let Some((place, deed)) = resolved(&raw, fault, scope, capabilities, problems) else { continue };
+        check_source(merged, &deed, place, problems);
         let (Some(trigger), Some(heal)) = (trigger, heal) else { continue };
-        let rule = FaultRule { trigger, deed: Deed::Hit { action, target }, heal };
+        let rule = FaultRule { trigger, deed, heal, namesakes: 0 };
         if let Some((other, earlier)) = rules.iter().find(|(_, earlier)| overlap(earlier, &rule)) {
             let message = format!("this fault and the one on line {} overlap on one service", problems.line(*other));
             let until = match held(earlier) {
@@ -91,40 +50,35 @@ pub(super) fn validate(
                 None => String::new(),
             };
             let help = format!("the other one holds {} {until}: strike before or after that", quoted(earlier));
-            problems.add(role.place, message, "not up to be hit", help);
+            problems.add(place, message, "not up to be hit", help);
         }
-        rules.push((role.place, rule));
+        rules.push((place, rule));
     }
-    rules.into_iter().map(|(_, rule)| rule).collect()
+    let mut rules: Vec<FaultRule> = rules.into_iter().map(|(_, rule)| rule).collect();
+    FaultRule::tell_apart(&mut rules);
+    rules
 }
 
 fn quoted(rule: &FaultRule) -> String {
     match &rule.deed {
         Deed::Hit { target: FaultTarget::Service { name, .. }, .. } => format!("`{name}`"),
         Deed::Hit { target: FaultTarget::Broker(role), .. } => format!("`{role}`"),
+        Deed::Stop(target) => format!("`{target}`"),
         _ => rule.deed.to_string(),
     }
 }
 
-/// Whether the back end sees what the fault waits for.
-fn can_wait(fault: &Spanned<RawFault>, capabilities: Capabilities<'_>, problems: &mut Problems<'_>) -> bool {
-    let Some(when) = &fault.value.when else { return true };
-    let has_key = when.value.produced.as_ref().is_some_and(|produced| produced.value.key.is_some());
-    let inner = [("key", has_key), ("consumed", when.value.consumed.is_some()), ("state", when.value.state.is_some())];
-    let waits = inner.into_iter().find(|(_, waits)| *waits && !capabilities.broker_faults.inside);
-    if let Some((word, _)) = waits {
-        let message = format!("the back end `{}` does not see `{word}`", capabilities.backend);
-        problems.add(when.place, message, "not possible here", "the back end `embedded` does");
-    }
-    waits.is_none()
-}
-
 /// A service that offers the load loses its place in it with its life.
-fn check_source(merged: &Merged, action: FaultAction, service: &str, place: Place, problems: &mut Problems<'_>) {
+fn check_source(merged: &Merged, deed: &Deed, place: Place, problems: &mut Problems<'_>) {
+    let Some((service, _)) = deed.service() else { return };
+    let word = match deed {
+        Deed::Hit { action: FaultAction::Pause, .. } => return,
+        Deed::Hit { action, .. } => action.word(),
+        _ => "stop",
+    };
     let target = merged.load.as_ref().map(|load| &load.value.target.value);
-    let offers = matches!(target, Some(TargetReference::Service(name)) if name == service);
-    if offers && action != FaultAction::Pause {
-        let message = format!("`{}` cannot hit `{service}`, which offers the load", action.word());
+    if matches!(target, Some(TargetReference::Service(name)) if name == service) {
+        let message = format!("`{word}` cannot hit `{service}`, which offers the load");
         let help = "it would begin its load again from the first message; `pause` is possible";
         problems.add(place, message, "is the load's target", help);
     }
@@ -133,11 +87,10 @@ fn check_source(merged: &Merged, action: FaultAction, service: &str, place: Plac
 /// Whether both may hold one process at the same time, as far as their times are known. Who leads is only known when a
 /// fault strikes, and a broker that is down plays no role.
 fn overlap(one: &FaultRule, other: &FaultRule) -> bool {
-    let shared = match (&one.deed, &other.deed) {
-        (
-            Deed::Hit { target: FaultTarget::Service { name: one, instance: first }, .. },
-            Deed::Hit { target: FaultTarget::Service { name: other, instance: second }, .. },
-        ) => one == other && first.is_none_or(|first| second.is_none_or(|second| first == second)),
+    let shared = match (one.deed.service(), other.deed.service()) {
+        (Some((one, first)), Some((other, second))) => {
+            one == other && first.is_none_or(|first| second.is_none_or(|second| first == second))
+        }
         _ => false,
     };
     let (Some(first), Some(second)) = (held(one), held(other)) else { return false };
@@ -156,19 +109,64 @@ fn held(rule: &FaultRule) -> Option<(Duration, Duration)> {
     Some((at, until))
 }
 
-/// What a fault does, as it is written.
-enum RawDeed<'a> {
-    Hit(FaultAction, &'a Spanned<RoleReference>),
-    Requests(&'a Spanned<RawRequests>),
-    Links { links: &'a Spanned<RawLinks>, delayed: bool },
-    Clients(&'a Spanned<RawClients>),
-    Clock(&'a Spanned<RawClock>),
-    AdvanceClock(&'a Spanned<Span>),
-    Intervene(interventions::Written<'a>),
-    Rolling(&'a Spanned<RoleReference>),
+/// What a fault does, and where that is written.
+fn resolved(
+    raw: &RawDeed<'_>,
+    fault: &Spanned<RawFault>,
+    scope: &Scope<'_>,
+    capabilities: Capabilities<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<(Place, Deed)> {
+    let heal = fault.value.heal.as_ref();
+    let place = fault.value.action.place;
+    let operation = match raw {
+        RawDeed::Hit(action, role) => {
+            let target = target(*action, role, scope, capabilities, problems)?;
+            if let Some(heal) = heal.filter(|_| *action == FaultAction::Restart) {
+                problems.add(heal.place, "`restart` heals itself", "never used", "leave `heal` out, or use `kill`");
+            }
+            return Some((role.place, Deed::Hit { action: *action, target }));
+        }
+        RawDeed::Stop(role) => return Some((role.place, Deed::Stop(stopped(role, scope, problems)?))),
+        RawDeed::DeleteRecords(records) => operations::delete_records(records, scope, problems)?,
+        RawDeed::AddPartitions(partitions) => operations::add_partitions(partitions, scope, problems)?,
+        other => {
+            let deed = other_deed(other, place, scope, capabilities, problems);
+            match (other, &deed, heal) {
+                (RawDeed::AdvanceClock(_), _, Some(heal)) => {
+                    let help = "leave `heal` out; `clock = { of = ..., ahead = ... }` is a clock that heals";
+                    problems.add(heal.place, "time that has passed does not come back", "never used", help);
+                }
+                (_, Some(Deed::Intervene(once)), Some(heal)) if once.is_momentary() => {
+                    problems.add(heal.place, "this fault is over at once", "never used", "leave `heal` out");
+                }
+                _ => {}
+            }
+            return Some((place, deed?));
+        }
+    };
+    if let Some(heal) = heal {
+        problems.add(heal.place, "what an operator does stays", "never used", "leave `heal` out");
+    }
+    Some((place, Deed::Operate(operation)))
 }
 
-/// What is done neither to a service nor to a broker.
+/// Who is asked to end. A broker only ever crashes.
+fn stopped(role: &Spanned<RoleReference>, scope: &Scope<'_>, problems: &mut Problems<'_>) -> Option<FaultTarget> {
+    match &role.value {
+        RoleReference::Service(name) => scope
+            .check_service(name, role.place, problems)
+            .then(|| FaultTarget::Service { name: name.clone(), instance: None }),
+        RoleReference::Instance(name, number) => instance(name, *number, role.place, scope, problems),
+        RoleReference::Broker(_) | RoleReference::Other(_) => {
+            let help = format!("write {}; brokers can be killed", names::list(&SERVICE_ROLES));
+            problems.add(role.place, format!("`stop` cannot hit {}", role.value), "not a service", help);
+            None
+        }
+    }
+}
+
+/// What is done neither to a service nor to a broker, nor by an operator.
 fn other_deed(
     deed: &RawDeed<'_>,
     place: Place,
@@ -184,87 +182,20 @@ fn other_deed(
     }
     if let RawDeed::Rolling(role) = deed {
         if !capabilities.broker_faults.can(FaultAction::Kill) {
-            refuse(FaultAction::Kill, role, capabilities, problems);
+            refuse("rolling-restart", role, capabilities, problems);
             return None;
         }
         return interventions::rolling(role, scope, problems).map(Deed::RollingRestart);
     }
-    if !disturbances::possible("links, connections and clocks", place, capabilities, problems) {
+    if !disturbances::possible("change links, connections and clocks", place, capabilities, problems) {
         return None;
     }
     match deed {
         RawDeed::Links { links, delayed } => disturbances::links(links, *delayed, scope, problems).map(Deed::Disturb),
         RawDeed::Clients(clients) => disturbances::clients(clients, scope, problems).map(Deed::Disturb),
         RawDeed::Clock(clock) => disturbances::clock(clock, scope, problems).map(Deed::Disturb),
-        RawDeed::AdvanceClock(by) => Some(Deed::AdvanceClock(by.value.0)),
-        RawDeed::Hit(..) | RawDeed::Requests(_) | RawDeed::Intervene(_) | RawDeed::Rolling(_) => None,
-    }
-}
-
-/// What a client of the cluster is to do.
-fn written(raw: &RawAction) -> impl Iterator<Item = interventions::Written<'_>> {
-    use interventions::Written;
-    let all = [
-        raw.move_leader.as_ref().map(|raw| Written::MoveLeader(&raw.value)),
-        raw.reassign.as_ref().map(|raw| Written::Reassign(&raw.value)),
-        raw.elect_unclean.as_ref().map(|raw| Written::ElectUnclean(&raw.value)),
-        raw.move_coordinator.as_ref().map(|raw| Written::MoveCoordinator(&raw.value)),
-        raw.expel.as_ref().map(|raw| Written::Expel(&raw.value)),
-        raw.clash.as_ref().map(|raw| Written::Clash(&raw.value)),
-        raw.rebalance_storm.as_ref().map(|raw| Written::Storm(&raw.value)),
-    ];
-    all.into_iter().flatten()
-}
-
-fn deed<'a>(fault: &'a Spanned<RawFault>, problems: &mut Problems<'_>) -> Option<RawDeed<'a>> {
-    let action = &fault.value.action;
-    let raw = &action.value;
-    let all = [
-        (FaultAction::Kill, &raw.kill),
-        (FaultAction::PowerLoss, &raw.power_loss),
-        (FaultAction::Pause, &raw.pause),
-        (FaultAction::Isolate, &raw.isolate),
-        (FaultAction::Restart, &raw.restart),
-        (FaultAction::Disk(DiskFault::Full { after_bytes: 0 }), &raw.disk_full),
-        (FaultAction::Disk(DiskFault::WriteErrors), &raw.write_errors),
-        (FaultAction::Disk(DiskFault::ReadErrors), &raw.read_errors),
-    ];
-    let slow_sync = raw.slow_sync.as_ref().map(|slow| {
-        let fault = DiskFault::SlowSync { by: slow.value.by.value.0 };
-        RawDeed::Hit(FaultAction::Disk(fault), &slow.value.of)
-    });
-    let hits = all.into_iter().filter_map(|(action, role)| role.as_ref().map(|role| RawDeed::Hit(action, role)));
-    let damage = match &raw.damage {
-        Some(damage) => {
-            let damaged = interventions::damage(&damage.value, damage.place, problems)?;
-            Some(RawDeed::Hit(FaultAction::Damage(damaged), &damage.value.of))
-        }
-        None => None,
-    };
-    let hits = hits.chain(slow_sync).chain(damage);
-    let links = |links, delayed| RawDeed::Links { links, delayed };
-    let others = [
-        raw.cut.as_ref().map(|cut| links(cut, false)),
-        raw.delay.as_ref().map(|delay| links(delay, true)),
-        raw.clients.as_ref().map(RawDeed::Clients),
-        raw.clock.as_ref().map(RawDeed::Clock),
-        raw.advance_clock.as_ref().map(RawDeed::AdvanceClock),
-        raw.requests.as_ref().map(RawDeed::Requests),
-        raw.rolling_restart.as_ref().map(RawDeed::Rolling),
-    ];
-    let interventions = written(raw).map(RawDeed::Intervene);
-    let mut given = hits.chain(others.into_iter().flatten()).chain(interventions);
-    match (given.next(), given.next()) {
-        (Some(only), None) => Some(only),
-        (first, _) => {
-            let message =
-                if first.is_none() { "this fault does nothing" } else { "this fault does two things at once" };
-            let words = all.iter().map(|(action, _)| action.word()).chain(OTHERS);
-            let forms: Vec<String> = words.map(|word| format!("{{ {word} = ... }}")).collect();
-            let help = format!("write one of {}; for two faults write [[fault]] twice", forms.join(", "));
-            problems.add(action.place, message, "not exactly one action", help);
-            None
-        }
+        RawDeed::AdvanceClock(by) => disturbances::some_time(by, problems).map(Deed::AdvanceClock),
+        _ => None,
     }
 }
 
@@ -282,7 +213,7 @@ fn target(
     };
     match &role.value {
         _ if !possible => {
-            refuse(action, role, capabilities, problems);
+            refuse(action.word(), role, capabilities, problems);
             None
         }
         RoleReference::Service(name) => scope
@@ -350,15 +281,7 @@ pub(super) fn broker_exists(role: &Role, place: Place, scope: &Scope<'_>, proble
             }
             followed
         }
-        Role::GroupCoordinator(group) => {
-            let groups = scope.group_names();
-            let known = groups.contains(&group.as_str());
-            if !known {
-                let help = names::advice(group, groups);
-                problems.add(place, format!("there is no group `{group}`"), "no such group", help);
-            }
-            known
-        }
+        Role::GroupCoordinator(group) => scope.check_group(group, place, problems),
     }
 }
 
@@ -372,7 +295,7 @@ pub(super) fn partition_exists(
     if !scope.check_topic(topic, place, problems) {
         return false;
     }
-    let partitions = scope.topic(topic).and_then(|topic| topic.partitions.as_ref()).map_or(1, |n| n.value.0);
+    let partitions = scope.partitions(topic);
     let known = u64::try_from(partition).is_ok_and(|partition| partition < partitions);
     if !known {
         let message = format!("topic `{topic}` has no partition {partition}");
@@ -381,19 +304,20 @@ pub(super) fn partition_exists(
     known
 }
 
-fn refuse(
-    action: FaultAction,
-    role: &Spanned<RoleReference>,
-    capabilities: Capabilities<'_>,
-    problems: &mut Problems<'_>,
-) {
-    let brokers = capabilities.broker_faults;
-    let mut can = format!("it can {} {}", words(&SERVICE_ACTIONS), names::list(&SERVICE_ROLES));
-    if !brokers.actions.is_empty() {
-        can = format!("{can}; {} {}", words(brokers.actions), names::list(brokers.roles));
-    }
-    let message = format!("the back end `{}` cannot {} {}", capabilities.backend, action.word(), role.value);
+fn refuse(action: &str, role: &Spanned<RoleReference>, capabilities: Capabilities<'_>, problems: &mut Problems<'_>) {
+    let can = possible_faults(capabilities);
+    let message = format!("the back end `{}` cannot {action} {}", capabilities.backend, role.value);
     problems.add(role.place, message, "not possible here", can);
+}
+
+/// Everything that can be done with this back end, in words.
+pub(super) fn possible_faults(capabilities: Capabilities<'_>) -> String {
+    let brokers = capabilities.broker_faults;
+    let services = format!("it can {} {}", words(&SERVICE_ACTIONS), names::list(&SERVICE_ROLES));
+    if brokers.actions.is_empty() {
+        return services;
+    }
+    format!("{services}; {} {}", words(brokers.actions), names::list(brokers.roles))
 }
 
 /// `kill, pause or restart`.

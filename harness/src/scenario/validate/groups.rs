@@ -73,7 +73,8 @@ impl Needs {
     }
 }
 
-fn bounds(name: &str, count: &Spanned<RawCount>, problems: &mut Problems<'_>) -> Option<Bounds> {
+/// How many of something there may be; a problem where that is any number, or none can be.
+pub(super) fn bounds(name: &str, count: &Spanned<RawCount>, problems: &mut Problems<'_>) -> Option<Bounds> {
     let between = match &count.value {
         RawCount::Exactly(number) => return Some(Bounds::exactly(number.0)),
         RawCount::Between(between) => between,

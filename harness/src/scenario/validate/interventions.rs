@@ -1,9 +1,9 @@
 //! Faults that a client of the cluster does, and damage to disks: that they name what exists, and exactly one thing.
 
+use super::disturbances::some_time;
 use super::faults::partition_exists;
 use super::scope::Scope;
 use crate::language::document::{Place, Spanned};
-use crate::language::names;
 use crate::language::problem::Problems;
 use crate::language::raw_interventions::{
     BrokerNumber, PartitionNumber, RawClash, RawDamage, RawExpel, RawMoveCoordinator, RawMoveLeader, RawPartition,
@@ -60,7 +60,10 @@ pub(super) fn intervention(
             Some(Intervention::Expel { group: group(&raw.group, scope, problems)?, client })
         }
         Written::Clash(raw) => {
-            let lasts = raw.lasts.as_ref().map_or(CLASH_LASTS, |lasts| lasts.value.0);
+            let lasts = match &raw.lasts {
+                Some(lasts) => some_time(lasts, problems)?,
+                None => CLASH_LASTS,
+            };
             let instance = raw.instance.value.clone();
             Some(Intervention::Clash { group: group(&raw.group, scope, problems)?, instance, lasts })
         }
@@ -116,13 +119,7 @@ fn broker(id: Option<&Spanned<BrokerNumber>>, scope: &Scope<'_>, problems: &mut 
 }
 
 pub(super) fn group(group: &Spanned<String>, scope: &Scope<'_>, problems: &mut Problems<'_>) -> Option<String> {
-    let groups = scope.group_names();
-    if groups.contains(&group.value.as_str()) {
-        return Some(group.value.clone());
-    }
-    let message = format!("there is no group `{}`", group.value);
-    problems.add(group.place, message, "no such group", names::advice(&group.value, groups));
-    None
+    scope.check_group(&group.value, group.place, problems).then(|| group.value.clone())
 }
 
 /// The brokers that a rolling restart takes: they must be known before it begins.

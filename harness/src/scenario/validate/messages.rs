@@ -2,8 +2,9 @@
 
 mod interventions;
 
+use super::fault_messages::disturbed;
 use super::{Capabilities, scenario};
-use crate::backend::{Backend as _, Embedded};
+use crate::backend::{Backend, Embedded};
 use crate::language::problem::ScenarioError;
 use crate::plan::Plan;
 use crate::scenario::files::{SystemFile, assemble};
@@ -13,7 +14,7 @@ use shakedown_reports::record::StreamInfo;
 use shakedown_reports::watch::Watch;
 use std::path::Path;
 
-const GOOD: &str = r#"name = "orders arrive"
+pub(super) const GOOD: &str = r#"name = "orders arrive"
 seed = 1
 
 [topics.orders]
@@ -49,7 +50,11 @@ conserved = ["orders"]
 latency."end-to-end" = { p99 = "250ms" }
 "#;
 
-fn read(text: &str) -> Result<Scenario, ScenarioError> {
+pub(super) fn read(text: &str) -> Result<Scenario, ScenarioError> {
+    read_for(text, &Embedded)
+}
+
+pub(super) fn read_for(text: &str, backend: &dyn Backend) -> Result<Scenario, ScenarioError> {
     let files = assemble(Path::new("scenarios/broken.toml"), text.to_owned(), &|name| {
         Ok(match name {
             "shop" => SystemFile::Found {
@@ -59,15 +64,7 @@ fn read(text: &str) -> Result<Scenario, ScenarioError> {
             _ => SystemFile::Missing { known: vec!["billing".to_owned(), "shop".to_owned(), "tracker".to_owned()] },
         })
     })?;
-    let backend = Embedded;
-    scenario(
-        &files,
-        Capabilities {
-            backend: backend.name(),
-            broker_faults: backend.broker_faults(),
-            built_in: &["analytics", "order", "tracker"],
-        },
-    )
+    scenario(&files, Capabilities::of(backend, &["analytics", "order", "tracker"]))
 }
 
 /// The message for the good scenario with one part replaced.
@@ -180,6 +177,7 @@ messages! {
     expects_a_gap_with_a_unit_of_something_else: "lost = 0" => "unavailable = { at_most = \"1.5kg\" }",
     expects_a_gap_of_nothing: "lost = 0" => "unavailable = { at_most = \"0s\" }",
     expects_a_misspelt_check: "lost = 0" => "unavailible = { at_most = \"1.5s\" }",
+    expects_order_in_two_ways: "lost = 0" => "order = \"per-key\"\nreordered = 1",
     expects_skips_that_nothing_shows: "lost = 0" => "skipped = 0",
     expects_a_count_in_words: "lost = 0" => "offset-regressed = \"none\"",
     expects_a_negative_count: "lost = 0" => "offset-regressed = -1",
@@ -306,10 +304,7 @@ fn faults_on_requests_name_what_exists_and_do_one_thing() {
 
 #[test]
 fn links_connections_and_clocks_are_named_in_one_way() {
-    let with = |action: &str| {
-        let fault = format!("[[fault]]\nat = \"200ms\"\ndo = {{ {action} }}\n");
-        read(&GOOD.replace("[expect]", &format!("{fault}\n[expect]")))
-    };
+    let with = |action: &str| read(&disturbed(action, if action.contains("ring") { 4 } else { 3 }));
     for (action, called) in [
         ("cut = { from = \"controller\", to = \"broker(2)\" }", "cut controller -> broker(2) at 200ms"),
         ("cut = { between = [\"broker(1)\", \"broker(2)\"] }", "cut broker(1) - broker(2) at 200ms"),

@@ -1,8 +1,9 @@
 //! From what the files say to a scenario that can be run; every dangling name and missing datum is an error here.
 //!
-//! Each part has its file: [`topics`], [`services`], [`flows`], [`load`], [`faults`] with their [`triggers`], those on
-//! [`requests`], other [`disturbances`] and [`interventions`], [`expect`] with those on [`groups`].
+//! Each part has its file: [`topics`], [`services`], [`flows`], [`load`], [`faults`] with what each of
+//! them does ([`deeds`]) and when ([`triggers`]), those on [`requests`], other [`disturbances`] and [`interventions`], [`expect`] with those on [`groups`].
 
+mod deeds;
 mod disturbances;
 mod expect;
 mod faults;
@@ -10,6 +11,7 @@ mod flows;
 mod groups;
 mod interventions;
 mod load;
+mod operations;
 mod requests;
 mod scope;
 mod services;
@@ -20,5 +22,9 @@ mod scenario;
 
 pub use scenario::{Capabilities, scenario};
 
+#[cfg(test)]
+mod back_ends;
+#[cfg(test)]
+mod fault_messages;
 #[cfg(test)]
 mod messages;

@@ -4,7 +4,6 @@ use super::disturbances;
 use super::scenario::Capabilities;
 use super::scope::Scope;
 use crate::language::document::{Place, Spanned};
-use crate::language::names;
 use crate::language::problem::Problems;
 use crate::language::protocol::ApiName;
 use crate::language::raw_faults::{DropChoice, HoldChoice, RawRequest, RawRequests};
@@ -21,7 +20,7 @@ pub(super) fn rule(
     capabilities: Capabilities<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<Rule> {
-    if !disturbances::possible("what becomes of requests", requests.place, capabilities, problems) {
+    if !disturbances::possible("change what becomes of requests", requests.place, capabilities, problems) {
         return None;
     }
     let raw = &requests.value;
@@ -67,12 +66,7 @@ fn selector(raw: &Named<'_>, scope: &Scope<'_>, problems: &mut Problems<'_>) -> 
         };
     }
     if let Some(group) = raw.group {
-        let groups = scope.group_names();
-        if !groups.contains(&group.value.as_str()) {
-            let message = format!("there is no group `{}`", group.value);
-            problems.add(group.place, message, "no such group", names::advice(&group.value, groups));
-            good = false;
-        }
+        good &= scope.check_group(&group.value, group.place, problems);
     }
     if let Some(broker) = raw.broker.as_ref().filter(|broker| broker.value.0 > u64::from(scope.brokers())) {
         let help = format!("allowed: 1 to {}", scope.brokers());
@@ -92,8 +86,14 @@ fn selector(raw: &Named<'_>, scope: &Scope<'_>, problems: &mut Problems<'_>) -> 
     })
 }
 
-fn partition_exists(topic: &str, partition: u64, place: Place, scope: &Scope<'_>, problems: &mut Problems<'_>) -> bool {
-    let partitions = scope.topic(topic).and_then(|topic| topic.partitions.as_ref()).map_or(1, |n| n.value.0);
+pub(super) fn partition_exists(
+    topic: &str,
+    partition: u64,
+    place: Place,
+    scope: &Scope<'_>,
+    problems: &mut Problems<'_>,
+) -> bool {
+    let partitions = scope.partitions(topic);
     let known = partition < partitions;
     if !known {
         let message = format!("topic `{topic}` has no partition {partition}");
@@ -134,6 +134,9 @@ fn effect(requests: &Spanned<RawRequests>, problems: &mut Problems<'_>) -> Optio
     if let Some(lasts) = raw.lasts.as_ref().filter(|_| hold.is_none()) {
         problems.add(lasts.place, "`for` says nothing here", "never used", "it belongs to `hold`");
         return None;
+    }
+    for time in [&raw.throttle, &raw.lasts].into_iter().flatten() {
+        disturbances::some_time(time, problems)?;
     }
     effects.pop()
 }

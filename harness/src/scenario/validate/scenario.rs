@@ -2,13 +2,14 @@
 
 use super::scope::Scope;
 use super::{expect, faults, flows, load, services, topics};
-use crate::backend::BrokerFaults;
+use crate::backend::{Backend, BrokerFaults, BrokerSettings};
 use crate::language::document::Place;
 use crate::language::document::Spanned;
 use crate::language::problem::{Problems, ScenarioError};
 use crate::language::quantity::Span;
 use crate::scenario::consumption::consumptions;
 use crate::scenario::files::ScenarioFiles;
+use crate::scenario::merge::Merged;
 use crate::scenario::model::{Limits, Scenario};
 use shakedown_cluster::settings::check_broker;
 use std::time::Duration;
@@ -20,8 +21,25 @@ pub struct Capabilities<'a> {
     pub backend: &'a str,
     /// The faults on brokers that it can do.
     pub broker_faults: BrokerFaults,
+    /// What becomes of broker settings.
+    pub broker_settings: BrokerSettings,
+    /// Whether it can boot controllers that are no brokers.
+    pub has_controllers: bool,
     /// The built-in services.
     pub built_in: &'a [&'a str],
+}
+
+impl<'a> Capabilities<'a> {
+    /// What a back end says of itself.
+    pub fn of(backend: &dyn Backend, built_in: &'a [&'a str]) -> Self {
+        Self {
+            backend: backend.name(),
+            broker_faults: backend.broker_faults(),
+            broker_settings: backend.broker_settings(),
+            has_controllers: backend.has_controllers(),
+            built_in,
+        }
+    }
 }
 
 /// Validates a scenario.
@@ -41,9 +59,7 @@ pub fn scenario(files: &ScenarioFiles, capabilities: Capabilities<'_>) -> Result
     let faults = faults::validate(merged, &scope, capabilities, &mut problems);
     let consumptions = consumptions(&services, &flows, load.as_ref().map(|load| &load.target));
     let (expect, expected_rules) = expect::validate(merged, &scope, &consumptions, &mut problems);
-    if let Some(config) = &merged.cluster.config {
-        topics::settings(&config.value, check_broker, &mut problems);
-    }
+    cluster(merged, capabilities, &mut problems);
     let name = match &merged.name {
         Some(name) if name.value.chars().any(char::is_alphanumeric) => name.value.clone(),
         Some(name) => {
@@ -78,6 +94,28 @@ pub fn scenario(files: &ScenarioFiles, capabilities: Capabilities<'_>) -> Result
         expect,
         limits: limits(files),
     })
+}
+
+/// What only some back ends can be told.
+fn cluster(merged: &Merged, capabilities: Capabilities<'_>, problems: &mut Problems<'_>) {
+    let backend = capabilities.backend;
+    if let Some(config) = &merged.cluster.config {
+        match capabilities.broker_settings {
+            BrokerSettings::Checked => topics::settings(&config.value, check_broker, problems),
+            BrokerSettings::HandedOn => {}
+            BrokerSettings::Refused => {
+                let message = format!("the back end `{backend}` has brokers with settings of their own");
+                let help = "set it there, and leave `config` out; topics can have settings of theirs";
+                problems.add(config.place, message, "not possible here", help);
+            }
+        }
+    }
+    let controllers = merged.cluster.controllers.as_ref().filter(|controllers| controllers.value.0 > 0);
+    if let Some(controllers) = controllers.filter(|_| !capabilities.has_controllers) {
+        let message = format!("the back end `{backend}` has no dedicated controllers");
+        let help = "leave `controllers` out: every broker is a controller, too; the back end `embedded` has them";
+        problems.add(controllers.place, message, "not possible here", help);
+    }
 }
 
 /// The place of problems that are about something missing from the file as a whole.

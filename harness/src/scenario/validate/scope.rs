@@ -33,6 +33,13 @@ impl<'a> Scope<'a> {
         self.merged.services.0.iter().find(|(service, _)| service.value == name).map(|(_, service)| &service.value)
     }
 
+    /// How many nodes there will be, brokers and dedicated controllers.
+    pub(super) fn nodes(&self) -> u32 {
+        let controllers = self.merged.cluster.controllers.as_ref();
+        let controllers = controllers.map_or(0, |number| u32::try_from(number.value.0).unwrap_or(u32::MAX));
+        self.brokers().saturating_add(controllers)
+    }
+
     /// How many brokers there will be.
     pub(super) fn brokers(&self) -> u32 {
         let brokers = self.merged.cluster.brokers.as_ref();
@@ -95,6 +102,22 @@ impl<'a> Scope<'a> {
         if !known {
             let help = names::advice(name, self.topic_names());
             problems.add(place, format!("there is no topic `{name}`"), "no such topic", help);
+        }
+        known
+    }
+
+    /// How many partitions a topic begins with.
+    pub(super) fn partitions(&self, topic: &str) -> u64 {
+        self.topic(topic).and_then(|topic| topic.partitions.as_ref()).map_or(1, |partitions| partitions.value.0)
+    }
+
+    /// Notes a group that does not exist.
+    pub(super) fn check_group(&self, name: &str, place: Place, problems: &mut Problems<'_>) -> bool {
+        let groups = self.group_names();
+        let known = groups.contains(&name);
+        if !known {
+            let help = names::advice(name, groups);
+            problems.add(place, format!("there is no group `{name}`"), "no such group", help);
         }
         known
     }

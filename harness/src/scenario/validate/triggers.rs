@@ -1,8 +1,9 @@
-//! When faults strike and when they end: that it can come to that, and what they call each other.
+//! When faults strike and when they end: that the back end sees it, that it can come to that, and what they call each other.
 
 use super::faults::partition_exists;
+use super::scenario::Capabilities;
 use super::scope::Scope;
-use super::{interventions, requests};
+use super::{disturbances, interventions, requests};
 use crate::language::document::{Place, Spanned};
 use crate::language::names;
 use crate::language::problem::Problems;
@@ -48,6 +49,26 @@ impl<'a> Names<'a> {
             problems.add(name.place, message, "no such fault", advice);
         }
         found
+    }
+}
+
+/// Notes what the fault waits for and the back end does not see: from outside only the ends of logs are to be seen.
+pub(super) fn possible(fault: &Spanned<RawFault>, capabilities: Capabilities<'_>, problems: &mut Problems<'_>) {
+    let Some(RawWhen { produced, request, consumed, state, .. }) = fault.value.when.as_ref().map(|when| &when.value)
+    else {
+        return;
+    };
+    let key = produced.as_ref().and_then(|produced| produced.value.key.as_ref());
+    let places = [
+        ("tell when a request comes", request.as_ref().map(|request| request.place)),
+        ("tell when a group has committed something", consumed.as_ref().map(|consumed| consumed.place)),
+        ("tell when the cluster has come to a state", state.as_ref().map(|state| state.place)),
+        ("tell whose key a message has", key.map(|key| key.place)),
+    ];
+    for (what, place) in places {
+        if let Some(place) = place {
+            disturbances::possible(what, place, capabilities, problems);
+        }
     }
 }
 

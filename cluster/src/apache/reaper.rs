@@ -1,9 +1,10 @@
-//! Nothing outlives the harness: a watcher process that kills what is left when the harness is gone.
+//! No child outlives this process: a watcher that kills what is left when the process is gone.
 //!
-//! Dropping and signal handlers cover a panic or Ctrl-C, but not `kill -9` of the harness. The watcher reads the groups
-//! that are running from a pipe; the kernel closes that pipe however the harness ends, and then the watcher kills what
-//! was not taken off its list. It is a POSIX shell, because the harness may be a library inside anybody's test binary,
-//! which has no executable of its own to offer.
+//! Dropping and signal handlers cover a panic or Ctrl-C, but not `kill -9`. The watcher reads the groups that are running
+//! from a pipe; the kernel closes that pipe however this process ends, and then the watcher kills what was not taken off
+//! its list. It is a POSIX shell, because this may be a library inside anybody's test binary, which has no executable of
+//! its own to offer. A signal at the parent's death, which Linux has, would come with the end of the thread that started
+//! the child, and not only with that of the process.
 
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;

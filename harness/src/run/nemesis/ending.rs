@@ -1,0 +1,84 @@
+//! The end of the load: everything that is open heals, and what had not struck never will; how often each fault fired.
+
+use super::super::error::RunError;
+use super::{Hit, Nemesis, broken, brokers};
+use crate::scenario::deed::Deed;
+use crate::scenario::model::{FaultRule, FaultTarget};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Between two looks at whether the cluster is whole again, and whether services are back.
+const SETTLE_POLL: Duration = Duration::from_millis(5);
+
+impl Nemesis<'_> {
+    /// Heals what is still open: a run ends by healing everything, and by looking whether all brokers and services are there
+    /// again.
+    ///
+    /// # Errors
+    /// As for [`Nemesis::advance`].
+    pub fn heal_all(&mut self) -> Result<(), RunError> {
+        // What had become due by the last message strikes still.
+        self.advance()?;
+        self.call_off()?;
+        while let Some(open) = self.take_open(|_, _| true) {
+            self.heal(open)?;
+        }
+        let on_brokers = |fault: &FaultRule| {
+            matches!(&fault.deed, Deed::Hit { target: FaultTarget::Broker(_), .. } | Deed::RollingRestart(_))
+        };
+        if self.session.plan.scenario.faults.iter().any(on_brokers) {
+            self.settle()?;
+        }
+        // Only now nothing stands in the way of services.
+        self.recoveries.follow(self.session, false)?;
+        while !self.recoveries.is_empty() {
+            self.session.go_on()?;
+            std::thread::sleep(SETTLE_POLL);
+            self.recoveries.follow(self.session, true)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for nothing more. What the back end has struck by now did strike, and must heal.
+    pub(super) fn call_off(&mut self) -> Result<(), RunError> {
+        let mut first = Ok(());
+        for mut pending in std::mem::take(&mut self.pending) {
+            match pending.call_off() {
+                Some(Ok(strike)) => self.has_struck(pending.index, pending.fault, strike),
+                Some(Err(source)) => first = first.and(Err(broken(&pending.fault, source))),
+                None => {}
+            }
+        }
+        first
+    }
+
+    /// How often each fault hit something that ran, by its name. What a run that broke off left open counts, too.
+    #[must_use]
+    pub fn fired(mut self) -> BTreeMap<String, u64> {
+        // What could not be done is told of by the error that ended the run, and did not fire.
+        let _ = self.call_off();
+        for open in std::mem::take(&mut self.open) {
+            if matches!(open.hit, Hit::Requests(_) | Hit::Disturbed(_) | Hit::Intervening(_)) {
+                // Ending a guard cannot fail, and what an intervention failed at did not fire; others were counted when they
+                // struck, and end with the cluster.
+                let _ = self.heal(open);
+            }
+        }
+        self.fired
+    }
+
+    /// Waits until every broker knows all others to be alive.
+    fn settle(&self) -> Result<(), RunError> {
+        let limit = self.session.plan.scenario.limits.start;
+        let deadline = Instant::now() + limit;
+        while let Some((node, missing)) = self.cluster.unsettled() {
+            self.session.go_on()?;
+            if Instant::now() >= deadline {
+                let source = Box::new(RunError::Unsettled { node, missing: brokers(&missing), limit });
+                return Err(RunError::NotRecovered { who: "the cluster".to_owned(), source });
+            }
+            std::thread::sleep(SETTLE_POLL);
+        }
+        Ok(())
+    }
+}
