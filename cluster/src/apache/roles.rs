@@ -12,7 +12,8 @@ use std::net::SocketAddr;
 impl Apache {
     /// The nodes that play a role at the moment, as far as they are up, in the order in which a fault hits them. Leaders and
     /// followers come from Metadata, by the newest epoch that any node has; the controller from DescribeQuorum, the
-    /// coordinator of a group from FindCoordinator, which makes Kafka create `__consumer_offsets`.
+    /// coordinator of a group from FindCoordinator, which makes Kafka create `__consumer_offsets`. Those who are drawn come
+    /// from the seed alone.
     #[must_use]
     pub fn players(&self, role: &Role) -> Vec<i32> {
         let players = match role {
@@ -26,6 +27,8 @@ impl Apache {
                 self.first_answer(|address| Ok(client::quorum(address)?.map(|quorum| quorum.leader_id.0)))
             }
             Role::GroupCoordinator(group) => self.first_answer(|address| client::group_coordinator(address, group)),
+            Role::All => self.nodes(),
+            Role::Drawn { share, draw } => share.of(&self.nodes(), self.seed, *draw),
         };
         let up = players.into_iter().filter(|id| self.is_up(*id));
         let wanted = if matches!(role, Role::Follower { .. }) { 1 } else { usize::MAX };

@@ -37,7 +37,8 @@ impl Backend for Apache {
     }
 
     fn boot(&self, plan: &ClusterPlan) -> Result<Box<dyn RunningCluster>, BackendError> {
-        let mut builder = Nodes::builder().nodes(plan.brokers).base_port(plan.base_port.unwrap_or_default());
+        let mut builder = Nodes::builder().nodes(plan.brokers).seed(plan.seed);
+        builder = builder.base_port(plan.base_port.unwrap_or_default());
         for (name, value) in &plan.config {
             builder = builder.config(name, value);
         }
@@ -83,7 +84,9 @@ impl RunningCluster for Running {
 
     fn when(&self, condition: Condition, fault: Option<(NodeFault, Role)>) -> Result<Box<dyn Awaited>, StrikeError> {
         let Condition::Produced(produced) = condition else {
-            return Err(StrikeError::Failed(Box::new(Impossible("waiting for a request".to_owned()))));
+            return Err(StrikeError::Failed(Box::new(Impossible(
+                "waiting for anything but messages in a topic".to_owned(),
+            ))));
         };
         let (watched, struck) = (Arc::clone(&self.0), Arc::clone(&self.0));
         let mut ends = LogEnds::default();

@@ -14,6 +14,7 @@ mod launch;
 mod long_log;
 mod misbehaviour;
 mod processes;
+mod reach;
 mod tool;
 mod watched;
 
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     trials.extend(launch::trials());
     trials.extend(deaths::trials());
     trials.extend(failover::trials());
+    trials.extend(reach::trials());
     trials.extend(tool::trials());
     trials.extend(kcat::trials());
     trials.extend(external::trials());

@@ -13,6 +13,7 @@ use crate::runner::Runner;
 use crate::scenario::model::Condition;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rustix::process::Signal;
 use shakedown_reports::{Event, EventKind, RunRecord};
 use std::collections::BTreeMap;
@@ -222,14 +223,15 @@ fn what_a_service_needs_heals_before_it_at_the_end_of_the_load() {
     assert_eq!(stage.told()[3..], healed);
 }
 
+/// No message at all is there at once: the back end strikes as soon as it is asked to, and somebody plays the role.
+fn at_once(plan: &mut Plan) {
+    let topic = "orders".to_owned();
+    plan.scenario.faults[0].trigger.when = Some(Condition::Produced { topic, nth: 0 });
+}
+
 #[test]
 fn a_strike_that_nobody_had_noticed_when_the_load_ended_counts_and_heals() {
     let faults = "[[fault]]\nwhen = { produced = { topic = \"orders\", nth = 1 } }\ndo = { kill = \"broker(1)\" }";
-    // No message at all is there at once: the back end strikes as soon as it is asked to.
-    let at_once = |plan: &mut Plan| {
-        let topic = "orders".to_owned();
-        plan.scenario.faults[0].trigger.when = Some(Condition::Produced { topic, nth: 0 });
-    };
     for is_healed in [true, false] {
         let stage = Stage::new(SOUND, faults, at_once);
         let fired = stage.play(|mut nemesis| {
@@ -244,6 +246,31 @@ fn a_strike_that_nobody_had_noticed_when_the_load_ended_counts_and_heals() {
         assert_eq!(fired.values().copied().collect::<Vec<_>>(), [1]);
         assert_eq!(stage.told().len(), if is_healed { 2 } else { 1 }, "{:?}", stage.told());
     }
+}
+
+#[test]
+fn damage_waits_for_something_that_can_be_damaged() {
+    let faults = "[[fault]]\nwhen = { produced = { topic = \"orders\", nth = 1 } }\n\
+                  do = { damage = { of = \"leader(orders/0)\", torn-tail = 5 } }";
+    let stage = Stage::new(SOUND, faults, |plan| {
+        at_once(plan);
+        plan.scenario.limits.start = PATIENCE;
+    });
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", stage.cluster.bootstrap_servers()).create().expect("a producer");
+    let fired = stage.play(|mut nemesis| {
+        producer.client().fetch_metadata(Some("orders"), PATIENCE).expect("a topic that nobody had");
+        advance_until(&mut nemesis, "its leader is not hit", |nemesis| nemesis.pending[0].happened.is_some());
+        nemesis.advance().unwrap_or_else(|error| panic!("{error}"));
+        assert!(nemesis.open.is_empty() && stage.told().is_empty(), "its log is empty");
+        producer.send(BaseRecord::<str, str>::to("orders").payload("1")).map_err(|(error, _)| error).expect("room");
+        producer.flush(PATIENCE).expect("it is acknowledged");
+        advance_until(&mut nemesis, "its log is not damaged", |nemesis| nemesis.pending.is_empty());
+        nemesis.heal_all().unwrap_or_else(|error| panic!("{error}"));
+        nemesis.fired()
+    });
+    assert_eq!(fired.values().copied().collect::<Vec<_>>(), [1]);
+    assert_eq!(stage.told(), ["torn-tail leader(orders/0): broker 1", "healed: broker 1"]);
 }
 
 #[test]
