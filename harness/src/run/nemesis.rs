@@ -6,6 +6,7 @@
 //! at the end of the load ends in `ending`.
 
 mod ending;
+mod holding;
 mod rules;
 #[cfg(test)]
 mod tests;
