@@ -56,6 +56,12 @@ failover RUNS="20":
         target/release/shakedown run --seed "$seed" scenarios/load/broker-failover-5k.toml || exit; \
     done
 
+# Every failure case and its fixed twin, on the embedded brokers or, those that can be done there, on `apache`.
+failures BACKEND="embedded":
+    cargo build --release --locked
+    target/release/shakedown run --backend {{ BACKEND }} \
+        {{ if BACKEND == "embedded" { "scenarios/failures" } else { "scenarios/failures/04* scenarios/failures/05* scenarios/failures/09* scenarios/failures/10* scenarios/failures/19* scenarios/failures/22* scenarios/failures/24*" } }}
+
 # A cluster with a data folder under load: a hundred restarts, power losses and `kill -9`, and nothing acknowledged lost.
 durable:
     SHAKEDOWN_SOAK=1 cargo test --release --locked --package shakedown-cluster --test clients -- durable

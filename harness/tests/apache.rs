@@ -146,6 +146,34 @@ fn nobody_notices_that_leaders_move_and_a_node_restarts_in_its_turn() {
     }
 }
 
+/// The failure cases that need nothing but processes that die and stand still, and operators.
+const CASES: [&str; 7] = [
+    "04-acks1-failover",
+    "05-unclean-election",
+    "09-auto-commit-loss",
+    "10-rebalance-duplicate",
+    "19-log-start-passes-consumer",
+    "22-partition-expand",
+    "24-poll-livelock",
+];
+
+#[test]
+fn kafka_itself_loses_and_doubles_what_the_failure_cases_say_and_their_twins_do_not() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let files = CASES.iter().flat_map(|case| [format!("failures/{case}.toml"), format!("failures/{case}.fixed.toml")]);
+    let runner = |file: String| Runner::new(committed(&file)).backend(Apache).output(folder.path());
+    let runners: Vec<Runner> = files.map(runner).collect();
+    for runner in &runners {
+        // Whatever this machine can run.
+        runner.plan().unwrap_or_else(|error| panic!("{error}"));
+    }
+    let Some(_turn) = turn() else { return };
+    for runner in runners {
+        let report = runner.executable(env!("CARGO_BIN_EXE_shakedown")).run();
+        report.unwrap_or_else(|error| panic!("{error}")).assert_passed();
+    }
+}
+
 /// Runs a scenario over one of the committed systems.
 fn run(text: &str, system: &str, with: impl FnOnce(Runner) -> Runner) -> Report {
     let folder = tempfile::tempdir().expect("a temporary folder");

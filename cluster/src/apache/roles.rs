@@ -57,8 +57,9 @@ impl Apache {
         answers.take(1).collect()
     }
 
-    /// Where the logs of a topic's partitions end on their leaders, whether or not anybody else has that, as far as
-    /// leaders answer (ListOffsets as the replica -2).
+    /// Where the logs of a topic's partitions end, on whichever of the replicas in sync is the furthest behind: what only the
+    /// leader has is on its way to the others. Whoever does not answer, because it is stopped, keeps nobody waiting
+    /// (ListOffsets as the replica -2, which followers answer, too).
     #[must_use]
     pub fn log_ends(&self, topic: &str) -> BTreeMap<i32, i64> {
         let answering = self.answering();
@@ -67,10 +68,13 @@ impl Apache {
             metadata.into_iter().flat_map(|metadata| metadata.topics).flat_map(|topic| topic.partitions).collect();
         let mut ends = BTreeMap::new();
         for (id, address) in answering {
-            let led = partitions.iter().filter(|partition| partition.leader_id.0 == id);
-            let led: Vec<i32> = led.map(|partition| partition.partition_index).collect();
-            if !led.is_empty() {
-                ends.extend(client::log_ends(address, topic, &led).into_iter().flatten());
+            let kept = partitions.iter().filter(|partition| partition.isr_nodes.iter().any(|replica| replica.0 == id));
+            let kept: Vec<i32> = kept.map(|partition| partition.partition_index).collect();
+            if !kept.is_empty() {
+                for (partition, end) in client::log_ends(address, topic, &kept).into_iter().flatten() {
+                    let least = ends.entry(partition).or_insert(end);
+                    *least = end.min(*least);
+                }
             }
         }
         ends

@@ -6,6 +6,7 @@
 //! goes on in `standing`, and what is left at the end of the load ends in `ending`.
 
 mod ending;
+mod holding;
 mod rules;
 mod standing;
 #[cfg(test)]

@@ -52,6 +52,14 @@ impl Pending {
         Ok(pending)
     }
 
+    /// How many messages of this topic it waits for, until the back end has told of them.
+    pub(super) fn awaits_messages_in(&self, topic: &str) -> Option<u64> {
+        match self.fault.trigger.when.as_ref()? {
+            Condition::Produced { topic: awaited, nth } if awaited == topic && self.watch.is_some() => Some(*nth),
+            _ => None,
+        }
+    }
+
     /// What the back end is to do in the step in which it happens.
     fn leaves_it_to_the_back_end(&self) -> Option<(shakedown_cluster::NodeFault, shakedown_cluster::Role)> {
         match &self.fault.deed {

@@ -8,6 +8,7 @@ mod deaths;
 mod doctor;
 mod external;
 mod failover;
+mod folder;
 mod forwarder;
 mod kcat;
 mod launch;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     trials.extend(failover::trials());
     trials.extend(reach::trials());
     trials.extend(tool::trials());
+    trials.extend(folder::trials());
     trials.extend(kcat::trials());
     trials.extend(external::trials());
     trials.extend(doctor::trials());

@@ -7,7 +7,7 @@ use super::super::options::RunOptions;
 use super::super::recovery;
 use super::super::session::Session;
 use super::{Nemesis, brokers};
-use crate::backend::{Backend as _, ClusterPlan, Embedded, RunningCluster};
+use crate::backend::{Backend as _, ClusterPlan, Embedded, External, RunningCluster};
 use crate::plan::Plan;
 use crate::runner::Runner;
 use crate::scenario::model::Condition;
@@ -55,6 +55,10 @@ lost = 0
 /// It is ready as soon as it runs.
 const SOUND: &str = "echo up and running; exec sleep 600";
 
+fn one_broker() -> ClusterPlan {
+    ClusterPlan { brokers: 1, controllers: 0, memory: None, config: BTreeMap::new(), base_port: None, seed: 1 }
+}
+
 /// A run up to where its load would begin.
 struct Stage {
     session: Session,
@@ -75,9 +79,7 @@ impl Stage {
         change(&mut plan);
         let options = RunOptions { output: folder.path().to_owned(), ..RunOptions::default() };
         let session = conductor::session(plan, &Embedded, options).expect("a session");
-        let (brokers, config) = (session.plan.scenario.brokers, BTreeMap::new());
-        let plan = ClusterPlan { brokers, controllers: 0, memory: None, config, base_port: None, seed: 1 };
-        let cluster = Embedded.boot(&plan).expect("a cluster");
+        let cluster = Embedded.boot(&one_broker()).expect("a cluster");
         let stores = make_stores(&session.stores()).expect("a folder");
         let site = LaunchSite {
             directory: session.directory.path(),
@@ -96,12 +98,16 @@ impl Stage {
 
     /// Faults strike while this plays.
     fn play<T>(&self, act: impl FnOnce(Nemesis<'_>) -> T) -> T {
+        self.play_on(&*self.cluster, act)
+    }
+
+    /// As [`Stage::play`], with this as the back end.
+    fn play_on<T>(&self, cluster: &dyn RunningCluster, act: impl FnOnce(Nemesis<'_>) -> T) -> T {
         let (recoveries, starter) = recovery::pair();
         let bootstrap = self.cluster.bootstrap_servers();
         std::thread::scope(|scope| {
             scope.spawn(|| starter.work(&self.session, &self.fleet, &bootstrap));
-            let mut nemesis =
-                Nemesis::new(&self.session, &self.fleet, &*self.cluster, recoveries).expect("faults are laid");
+            let mut nemesis = Nemesis::new(&self.session, &self.fleet, cluster, recoveries).expect("faults are laid");
             nemesis.begin();
             act(nemesis)
         })
@@ -288,6 +294,28 @@ fn what_a_run_that_breaks_off_leaves_open_has_fired_all_the_same() {
     });
     let times = |begin: &str| fired.iter().find(|(name, _)| name.starts_with(begin)).map(|(_, times)| *times);
     assert_eq!((times("throttle"), times("clients"), times("hang up")), (Some(1), Some(1), Some(0)), "{fired:?}");
+}
+
+#[test]
+fn the_load_waits_for_the_next_fault_that_its_messages_bring_where_the_back_end_has_to_look() {
+    let kill = |nth: u32| {
+        format!(
+            "[[fault]]\nwhen = {{ produced = {{ topic = \"orders\", nth = {nth} }} }}\ndo = {{ kill = \"service(mine)\" }}"
+        )
+    };
+    let faults =
+        format!("{}\n\n{}\n\n[[fault]]\nat = \"20s\"\ndo = {{ kill = \"service(mine)\" }}", kill(300), kill(200));
+    let stage = Stage::new(SOUND, &faults, |_| {});
+    let looking = External::new(stage.cluster.bootstrap_servers()).boot(&one_broker()).expect("it answers");
+    assert_eq!(stage.play(|nemesis| nemesis.holds_load_at()), None, "this one strikes in the very step");
+    stage.play_on(&*looking, |mut nemesis| {
+        assert_eq!(nemesis.holds_load_at(), Some(200));
+        nemesis.call_off().unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(nemesis.holds_load_at(), None, "nothing is waited for");
+    });
+    let measuring = Stage::new(SOUND, &faults, |plan| plan.scenario.expect.unavailable = Some(PATIENCE));
+    let looking = External::new(measuring.cluster.bootstrap_servers()).boot(&one_broker()).expect("it answers");
+    assert_eq!(measuring.play_on(&*looking, |nemesis| nemesis.holds_load_at()), None, "waiting would be measured");
 }
 
 #[test]
