@@ -159,7 +159,7 @@ fn perform(text: &str) -> (Report, String) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("reach.toml");
     std::fs::write(&file, text).expect("a scenario file");
-    let mut runner = Runner::new(&file).output(folder.path());
+    let mut runner = Runner::new(&file).executable(env!("CARGO_BIN_EXE_shakedown")).output(folder.path());
     if text.contains("[services.forwarder]") {
         let this = std::env::current_exe().expect("a path").display().to_string();
         runner = runner.command("forwarder", [this.as_str(), "misbehave"]);
