@@ -1,8 +1,7 @@
-//! Requests that wait: a fetch for enough bytes, a produce for the high watermark, a deletion for the
-//! followers.
+//! Requests that wait: a fetch for enough bytes, a produce for the high watermark, a deletion for the followers.
 //!
-//! Owns who waits and on which partitions; what "enough" means belongs to `api/fetch.rs`, `api/produce.rs` and `api/delete_records.rs`. Named
-//! after Kafka's delayed operation purgatory.
+//! Owns who waits and on which partitions; what "enough" means belongs to `api/fetch.rs`, `api/produce.rs` and
+//! `api/delete_records.rs`. Named after Kafka's delayed operation purgatory.
 
 use crate::api::delete_records::WaitingDelete;
 use crate::api::fetch::WaitingFetch;

@@ -25,8 +25,8 @@ use std::time::{Duration, Instant};
 /// Before the same thing is asked again.
 const BACKOFF: Duration = Duration::from_millis(20);
 
-/// How long [`Cluster::intervene`] tries without getting any further.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long [`Cluster::intervene`] tries without getting any further, and the control API.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Something that is asked of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]

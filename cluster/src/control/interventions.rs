@@ -13,9 +13,6 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// How long something is tried that is not possible at the moment.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
-
 /// How long a second static member stays, unless told otherwise: a little longer than the 3 s between two heartbeats of a
 /// client that says nothing else (`heartbeat.interval.ms`).
 const CLASH_LASTS_MS: u64 = 5_000;

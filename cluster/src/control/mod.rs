@@ -42,7 +42,7 @@ impl ControlServer {
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
-        let patience = Patience::at_most(interventions::PATIENCE);
+        let patience = Patience::at_most(crate::interventions::PATIENCE);
         let rules = Arc::new(Held::new("rule"));
         let router = routes::router(cluster, Arc::clone(&rules), patience.clone());
         let serve = async move {
