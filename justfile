@@ -15,6 +15,7 @@ fmt-check:
 # Every lint, on every target, with warnings denied.
 lint:
     cargo clippy --workspace --all-targets --locked -- -D warnings
+    cargo clippy --package shakedown-cluster --features conformance --test conformance --locked -- -D warnings
 
 # The whole suite, as the README has it.
 test:
@@ -55,6 +56,12 @@ failover RUNS="20":
         target/release/shakedown run --seed "$seed" scenarios/load/broker-failover-5k.toml || exit; \
     done
 
+# Every failure case and its fixed twin, on the embedded brokers or, those that can be done there, on `apache`.
+failures BACKEND="embedded":
+    cargo build --release --locked
+    target/release/shakedown run --backend {{ BACKEND }} \
+        {{ if BACKEND == "embedded" { "scenarios/failures" } else { "scenarios/failures/04* scenarios/failures/05* scenarios/failures/09* scenarios/failures/10* scenarios/failures/19* scenarios/failures/22* scenarios/failures/24*" } }}
+
 # A cluster with a data folder under load: a hundred restarts, power losses and `kill -9`, and nothing acknowledged lost.
 durable:
     SHAKEDOWN_SOAK=1 cargo test --release --locked --package shakedown-cluster --test clients -- durable
@@ -81,8 +88,9 @@ fuzz TARGET SECONDS="600":
     "target/$host/release/{{ TARGET }}" corpus/{{ TARGET }} -max_total_time={{ SECONDS }} -max_len=8192 -timeout=20 \
         -rss_limit_mb=2048 -artifact_prefix=artifacts/ -print_final_stats=1 -verbosity=1
 
-# The same requests to our cluster and to Apache Kafka 4.1.1, fixed and drawn, and every answer compared.
-conformance SEQUENCES="2000":
+# `SHAKEDOWN_SEED=7 just conformance 1` draws one again, `SHAKEDOWN_FRESH=1 just conformance 2000` draws others each time.
+# The same requests to our cluster and to Apache Kafka 4.1.1, fixed and drawn from seeds; every answer compared.
+conformance SEQUENCES="300":
     SHAKEDOWN_SEQUENCES={{ SEQUENCES }} cargo test --locked --package shakedown-cluster --features conformance --test conformance
 
 # Lifetimes of simulated clusters with fresh seeds, optimised: how many were lived, and the command that replays a failure.
@@ -104,4 +112,4 @@ peers *ARGS:
     cargo bench --package shakedown-cluster --features apache --bench peers -- {{ARGS}}
 
 # Everything that CI runs.
-ci: fmt-check lint deny test simulate examples any-language demo
+ci: fmt-check lint deny test simulate conformance examples any-language demo

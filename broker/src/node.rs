@@ -340,6 +340,7 @@ impl Node {
         match self.purgatory.get(id) {
             Some(Waiting::Fetch(_)) => api::fetch::complete(self, now, id, wake),
             Some(Waiting::Produce(_)) => api::produce::complete(self, now, id, wake),
+            Some(Waiting::Delete(_)) => api::delete_records::complete(self, id, wake),
             Some(Waiting::Group(_)) => group::pending::complete(self, now, id, wake),
             None => {}
         }
@@ -359,7 +360,7 @@ impl Node {
         }
     }
 
-    /// Lets a request wait for the high watermarks of its partitions, until a deadline.
+    /// Lets a request wait for what happens to its partitions, until a deadline.
     pub(crate) fn wait(&mut self, waiting: Waiting, deadline_ns: u64) {
         let partitions = waiting.partitions();
         let id = self.purgatory.insert(waiting);

@@ -125,6 +125,8 @@ pub struct FetchPosition {
     pub offset: Offset,
     /// The epoch of its last batch; `None` for an empty log.
     pub last_epoch: Option<LeaderEpoch>,
+    /// Where its log begins.
+    pub log_start: Offset,
 }
 
 /// A follower's fetch. A partition that the receiver does not lead in that epoch is not refused but kept: one of the two

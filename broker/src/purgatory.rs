@@ -1,8 +1,9 @@
-//! Requests that wait: a fetch for enough bytes, a produce for the high watermark.
+//! Requests that wait: a fetch for enough bytes, a produce for the high watermark, a deletion for the followers.
 //!
-//! Owns who waits and on which partitions; what "enough" means belongs to `api/fetch.rs` and `api/produce.rs`. Named
-//! after Kafka's delayed operation purgatory.
+//! Owns who waits and on which partitions; what "enough" means belongs to `api/fetch.rs`, `api/produce.rs` and
+//! `api/delete_records.rs`. Named after Kafka's delayed operation purgatory.
 
+use crate::api::delete_records::WaitingDelete;
 use crate::api::fetch::WaitingFetch;
 use crate::api::produce::WaitingProduce;
 use crate::group::pending::WaitingGroup;
@@ -21,6 +22,8 @@ pub enum Waiting {
     Fetch(WaitingFetch),
     /// A produce with acks=all for its offsets to pass below the high watermark.
     Produce(WaitingProduce),
+    /// A deletion of records, for all replicas that are alive to have deleted them.
+    Delete(WaitingDelete),
     /// What a group coordinator wrote to a partition, and the answers that depend on it.
     Group(WaitingGroup),
 }
@@ -45,16 +48,18 @@ impl Waiting {
         match self {
             Self::Fetch(fetch) => Some(fetch.token.connection),
             Self::Produce(produce) => Some(produce.token.connection),
+            Self::Delete(delete) => Some(delete.token.connection),
             Self::Group(_) => None,
         }
     }
 
-    /// The partitions whose high watermark it waits for.
+    /// The partitions that it waits for.
     #[must_use]
     pub fn partitions(&self) -> Vec<PartitionId> {
         match self {
             Self::Fetch(fetch) => fetch.partitions(),
             Self::Produce(produce) => produce.required.iter().map(|(partition, _)| *partition).collect(),
+            Self::Delete(delete) => delete.required.iter().map(|(partition, _)| *partition).collect(),
             Self::Group(group) => vec![group.partition()],
         }
     }

@@ -34,6 +34,14 @@ impl Draws {
         let drawn = u128::from(self.0.next_u64()).saturating_mul(ends) >> 64;
         Duration::from_nanos(u64::try_from(drawn).unwrap_or(u64::MAX))
     }
+
+    /// These in an order in which each is as likely to be first as any other (Fisher and Yates).
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            let below = (u128::from(self.0.next_u64()) * (last as u128 + 1)) >> 64;
+            items.swap(last, usize::try_from(below).unwrap_or(last));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 
 use crate::faults::FaultError;
 use crate::handle::Cluster;
+use crate::roles::find;
 use crate::shell::Shell;
 use crate::slot::Slot;
 use shakedown_broker::Event;
@@ -67,16 +68,61 @@ impl Shell {
     }
 
     fn damage_disk(&self, id: i32, topic: &str, partition: i32, damage: Damage) -> Result<(), FaultError> {
-        let at = self.place(id)?;
+        self.place(id)?;
         if damage.needs_rest() && self.is_up(id) {
             return Err(FaultError::Up { id });
         }
-        let known = self.newest(|image| image.topics.get(topic.as_bytes()).map(|topic| topic.id));
+        self.damage_log(id, (topic, partition), self.log_name(topic, partition), damage)
+    }
+
+    /// As [`Cluster::damage_disk`], on a node that may run: if it must not, it is killed before, and stays down. Where there
+    /// is nothing to damage, it goes on as before.
+    pub(crate) fn damage_under(&self, id: i32, place: (&str, i32), damage: Damage) -> Result<(), FaultError> {
+        // Once the last node is down, nobody knows the topic by its name.
+        let name = self.log_name(place.0, place.1);
+        let killed = damage.needs_rest() && self.is_up(id);
+        if killed {
+            // Nobody dies for nothing, again and again where it is tried until there is something.
+            if !self.would_find(id, name, damage) {
+                return Err(FaultError::NothingThere { id, topic: place.0.to_owned(), partition: place.1 });
+            }
+            self.kill(id)?;
+        }
+        let damaged = self.damage_log(id, place, name, damage);
+        if killed && damaged.is_err() {
+            self.start(id)?;
+        }
+        damaged
+    }
+
+    /// Whether a node that runs has something there that could be damaged so, as far as can be told while it does: one that has
+    /// just started may not have looked at its logs.
+    fn would_find(&self, id: i32, name: Option<LogName>, damage: Damage) -> bool {
+        let Some(name @ LogName::Partition(partition)) = name else { return false };
+        let slots = self.slots.borrow();
+        let Some(slot) = find(&slots, id).map(|at| &slots[at]) else { return false };
+        match slot.node().and_then(|node| node.replica(partition)) {
+            Some(replica) => damage.would_find(&(replica.log_start..replica.log_end)),
+            None => slot.disk.has(name),
+        }
+    }
+
+    /// What disks call a partition's log.
+    fn log_name(&self, topic: &str, partition: i32) -> Option<LogName> {
+        let topic = self.newest(|image| image.topics.get(topic.as_bytes()).map(|topic| topic.id))?;
+        Some(LogName::Partition(PartitionId { topic, index: partition }))
+    }
+
+    fn damage_log(
+        &self,
+        id: i32,
+        (topic, partition): (&str, i32),
+        name: Option<LogName>,
+        damage: Damage,
+    ) -> Result<(), FaultError> {
+        let at = self.place(id)?;
         let disk = self.slots.borrow()[at].disk.clone();
-        let damaged = known.map_or(Ok(false), |topic| {
-            disk.damage(LogName::Partition(PartitionId { topic, index: partition }), damage)
-        });
-        match damaged {
+        match name.map_or(Ok(false), |name| disk.damage(name, damage)) {
             Ok(true) => Ok(()),
             Ok(false) => Err(FaultError::NothingThere { id, topic: topic.to_owned(), partition }),
             Err(error) => Err(FaultError::Disk { id, reason: error.to_string() }),

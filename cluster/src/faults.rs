@@ -4,11 +4,12 @@ use crate::links::{LinkFault, LinkSet, Links};
 use crate::roles::{Role, find};
 use crate::shell::Shell;
 use crate::slot::Slot;
+use crate::store::damage::Damage;
 use crate::store::disk::DiskFault;
 use shakedown_broker::{Input, LogStore as _};
 use std::fmt;
 use std::str::FromStr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a fault does to a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +22,13 @@ pub enum NodeFault {
     Pause,
     /// No other node hears it, and it hears none; clients do. Undone by a reconnection.
     Isolate,
-    /// A kill, and a start at once.
+    /// A kill, and a start at once; of several nodes, all are down before the first one starts.
     Restart,
     /// Its disk fails, see [`crate::disks`]. Undone by mending it.
     Disk(DiskFault),
+    /// What its disk has of the role's partition is damaged, for good. A node that must not see it happen is killed first;
+    /// undone by a restart.
+    Damage(Damage),
 }
 
 impl NodeFault {
@@ -38,6 +42,7 @@ impl NodeFault {
             Self::Isolate => "isolate",
             Self::Restart => "restart",
             Self::Disk(fault) => fault.word(),
+            Self::Damage(damage) => damage.word(),
         }
     }
 }
@@ -120,6 +125,12 @@ pub enum FaultError {
         /// Its index.
         partition: i32,
     },
+    /// Which partition's data is to be damaged cannot be told by this role.
+    #[error("{role} names no partition: its data are damaged by leader, follower or followers(TOPIC/PARTITION)")]
+    WhichPartition {
+        /// The role.
+        role: Role,
+    },
     /// Somebody else took the node's port while it was down.
     #[error("node {id} cannot listen again: {source}")]
     Listen {
@@ -127,6 +138,16 @@ pub enum FaultError {
         id: i32,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// A node that was restarted does not take its place again.
+    #[error("node {id} was restarted, and {missing} after {waited:?}")]
+    NotBack {
+        /// The node.
+        id: i32,
+        /// What the cluster lacks still, in words.
+        missing: String,
+        /// How long it was waited for.
+        waited: Duration,
     },
     /// The cluster's thread has ended, which it does by itself only when it panics.
     #[error("the cluster's thread has ended")]
@@ -156,13 +177,19 @@ impl Shell {
         let at = Instant::now();
         for id in &nodes {
             match fault {
-                NodeFault::Kill => self.kill(*id)?,
+                NodeFault::Kill | NodeFault::Restart => self.kill(*id)?,
                 NodeFault::PowerLoss => self.power_loss(*id)?,
                 NodeFault::Pause => self.pause(*id)?,
                 NodeFault::Isolate => self.isolate(*id)?,
-                NodeFault::Restart => self.restart(*id)?,
                 NodeFault::Disk(fault) => self.fail_disk(*id, fault)?,
+                NodeFault::Damage(damage) => {
+                    let place = role.partition().ok_or_else(|| FaultError::WhichPartition { role: role.clone() })?;
+                    self.damage_under(*id, place, damage)?;
+                }
             }
+        }
+        if fault == NodeFault::Restart {
+            nodes.iter().try_for_each(|id| self.start(*id))?;
         }
         Ok(Strike { at, nodes })
     }
@@ -178,7 +205,7 @@ impl Shell {
     /// Undoes a fault on a node: starts it, lets it go on, mends its links.
     pub(crate) fn undo(&self, fault: NodeFault, id: i32) -> Result<(), FaultError> {
         match fault {
-            NodeFault::Kill | NodeFault::PowerLoss => self.start(id),
+            NodeFault::Kill | NodeFault::PowerLoss | NodeFault::Damage(_) => self.start(id),
             // Whoever was killed while it stood still has nothing to go on with.
             NodeFault::Pause => match self.resume(id) {
                 Err(FaultError::Down { .. }) => Ok(()),

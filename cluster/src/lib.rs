@@ -14,7 +14,10 @@
 //! what machines and networks do to them. What a request means is decided in `shakedown-broker`.
 //!
 //! - [`builder`], [`handle`]: what users see.
-//! - [`faults`], [`roles`], [`watch`]: what can be done to nodes, to which, and when; [`rules`]: what to requests.
+//! - [`faults`], [`roles`], [`watch`]: what can be done to nodes, to which, and when; [`rolling`]: to one after another;
+//!   [`rules`]: what to requests.
+//! - [`keyed`]: which message of a key is where.
+//! - [`interventions`]: what only a client of the cluster can do: move leaders, play a member of a group.
 //! - [`injection`]: faults that stand until their guard is dropped, by role in [`disturbance`]; [`network`]: the simple calls. What they do to links is
 //!   in [`links`], to clients' connections in [`weather`], to wall clocks in [`wall`]; their chance comes from [`chance`].
 //! - [`thread`], [`shell`]: all nodes on one thread, their messages to each other, and their deadlines. A node over all
@@ -40,12 +43,15 @@ pub mod disturbance;
 pub mod faults;
 pub mod handle;
 pub mod injection;
+pub mod interventions;
+pub mod keyed;
 pub mod links;
 mod listener;
 mod mailbox;
 pub mod names;
 pub mod network;
 pub mod roles;
+pub mod rolling;
 pub mod rules;
 pub mod settings;
 mod shell;
@@ -63,11 +69,14 @@ pub use disturbance::{Disturbance, Links};
 pub use faults::{FaultError, NodeFault, Strike};
 pub use handle::{Cluster, ClusterEvent, NodeAddress};
 pub use injection::{AnyFault, Fault};
+pub use interventions::{Intervened, Intervention, InterventionError, Patience};
 pub use kafka_protocol::error::ResponseError;
 pub use kafka_protocol::messages::ApiKey;
+pub use keyed::KeyedMessage;
 pub use links::{Delay, LinkFault, LinkSet};
 pub use names::{error_name, served_apis};
-pub use roles::Role;
+pub use roles::{Role, Share};
+pub use rolling::{RollingRestart, Turn};
 pub use rules::RuleGuard;
 pub use shakedown_broker::BrokerId;
 pub use shakedown_broker::Event;

@@ -25,6 +25,8 @@ use tokio::sync::Notify;
 /// The nodes and all that surrounds them.
 pub(crate) struct Shell {
     me: Weak<Self>,
+    /// What decides wherever the shell draws.
+    pub(crate) seed: u64,
     pub(crate) slots: RefCell<Vec<Slot>>,
     /// What has been said and not been heard yet, by the listener's place. Empty between steps.
     queue: RefCell<VecDeque<(usize, Input)>>,
@@ -55,6 +57,7 @@ impl Shell {
         let walls = WallClocks::new(wall.duration_since(UNIX_EPOCH).unwrap_or_default());
         Rc::new_cyclic(|me| Self {
             me: Weak::clone(me),
+            seed,
             links: RefCell::new(Links::new(slots.len(), seed)),
             weather: Weather::new(seed),
             walls: RefCell::new(walls),

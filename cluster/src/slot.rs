@@ -154,6 +154,11 @@ impl Slot {
         self.node.as_ref()
     }
 
+    /// The node, unless it is down.
+    pub(crate) fn node_mut(&mut self) -> Option<&mut Node> {
+        self.node.as_mut()
+    }
+
     /// The node, unless it is down or stands still.
     pub(crate) fn running(&self) -> Option<&Node> {
         self.node.as_ref().filter(|_| !self.stands_still())

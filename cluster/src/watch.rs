@@ -2,6 +2,7 @@
 //! any client or node can do anything more.
 
 use crate::faults::{FaultError, NodeFault, Strike};
+use crate::keyed::{KeyedMessage, Search};
 use crate::roles::Role;
 use crate::shell::Shell;
 use crate::thread::{Call, ask};
@@ -21,7 +22,7 @@ pub struct Produced {
     pub count: u64,
 }
 
-/// What may be waited for.
+/// What may be waited for. It is looked for behind every step of the cluster: what comes and goes within one is not seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
     /// Messages in a topic.
@@ -34,6 +35,46 @@ pub enum Condition {
         /// Which of them.
         nth: u64,
     },
+    /// A group has committed so many messages of a topic: its offsets, over all partitions, as its coordinator knows them.
+    Consumed {
+        /// The topic.
+        topic: String,
+        /// The consumer group.
+        group: String,
+        /// How many.
+        count: u64,
+    },
+    /// No more replicas of a partition are in sync than these, its leader among them, by the newest metadata of any node.
+    InSync {
+        /// The partition's topic.
+        topic: String,
+        /// Its index.
+        partition: i32,
+        /// How many at most.
+        at_most: usize,
+    },
+    /// A consumer group is between two generations: `PreparingRebalance` or `CompletingRebalance`.
+    Rebalancing {
+        /// The group.
+        group: String,
+    },
+    /// The n-th message of a key is in a log, or has been committed by a group.
+    Message(KeyedMessage),
+}
+
+impl Condition {
+    fn has_come(&self, shell: &Shell, requests: u64, search: &mut Search) -> bool {
+        match self {
+            Self::Produced(Produced { topic, count }) => shell.produced(topic) >= *count,
+            Self::Requested { nth, .. } => requests >= *nth,
+            Self::Consumed { topic, group, count } => shell.consumed(group, topic) >= *count,
+            Self::InSync { topic, partition, at_most } => {
+                shell.in_sync(topic, *partition).is_some_and(|in_sync| in_sync <= *at_most)
+            }
+            Self::Rebalancing { group } => shell.is_rebalancing(group),
+            Self::Message(message) => shell.has_come(message, search),
+        }
+    }
 }
 
 impl From<Produced> for Condition {
@@ -91,6 +132,8 @@ struct Watched {
     condition: Condition,
     /// Requests that it was about, where it waits for one.
     met: u64,
+    /// Where it waits for a message of a key.
+    search: Search,
     fault: Option<(NodeFault, Role)>,
     /// A rule that begins then.
     rule: Option<RuleId>,
@@ -145,7 +188,15 @@ impl Shell {
         outcome: mpsc::Sender<Result<Strike, FaultError>>,
     ) -> u64 {
         let number = self.watches.next.replace(self.watches.next.get() + 1);
-        self.watches.open.borrow_mut().push(Watched { number, condition, met: 0, fault, rule, outcome });
+        self.watches.open.borrow_mut().push(Watched {
+            number,
+            condition,
+            met: 0,
+            search: Search::default(),
+            fault,
+            rule,
+            outcome,
+        });
         self.look();
         number
     }
@@ -179,11 +230,8 @@ impl Shell {
     /// Takes the first watch whose time has come and whose role somebody plays.
     fn due(&self) -> Option<Watched> {
         let mut open = self.watches.open.borrow_mut();
-        let due = open.iter().position(|watched| {
-            let happened = match &watched.condition {
-                Condition::Produced(Produced { topic, count }) => self.produced(topic) >= *count,
-                Condition::Requested { nth, .. } => watched.met >= *nth,
-            };
+        let due = open.iter_mut().position(|watched| {
+            let happened = watched.condition.has_come(self, watched.met, &mut watched.search);
             let playable = |(_, role): &(NodeFault, Role)| !self.players(role).is_empty();
             happened && watched.fault.as_ref().is_none_or(playable)
         });

@@ -9,7 +9,7 @@ use rdkafka::message::Message as _;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use shakedown_cluster::apache::{Apache, ApacheBuilder, ApacheError, Jars, java_program};
-use shakedown_cluster::{Event, Role};
+use shakedown_cluster::{Event, Role, Share};
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::ops::Range;
@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 
 /// For everything that a loaded machine may take its time for.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What brokers are drawn from.
+const SEED: u64 = 5;
 
 /// Whether this machine can run Kafka.
 fn is_possible() -> bool {
@@ -110,7 +113,7 @@ fn nodes_die_stop_and_come_back_and_nothing_is_lost_or_left() {
     if !is_possible() {
         return;
     }
-    let apache = Arc::new(Apache::builder().nodes(3).start().unwrap_or_else(|error| panic!("{error}")));
+    let apache = Arc::new(Apache::builder().nodes(3).seed(SEED).start().unwrap_or_else(|error| panic!("{error}")));
     assert_eq!(apache.nodes(), [1, 2, 3]);
     assert_eq!(apache.unsettled(), None);
     let events = apache.events().expect("a thread");
@@ -123,6 +126,11 @@ fn nodes_die_stop_and_come_back_and_nothing_is_lost_or_left() {
     let followers = apache.players(&all_followers);
     assert!(followers.len() == 2 && !followers.contains(&first), "{followers:?} follow {first}");
     assert_eq!(apache.players(&Role::Broker(first)), [first]);
+    assert_eq!(apache.players(&Role::All), [1, 2, 3]);
+    for (share, draw) in [(Share::One, 0), (Share::Minority, 1), (Share::Majority, 2)] {
+        let drawn = share.of(&[1, 2, 3], SEED, draw);
+        assert_eq!(apache.players(&Role::Drawn { share, draw }), drawn, "as on every other cluster of this seed");
+    }
     only(&apache, &Role::GroupCoordinator("reader".to_owned()));
 
     // What only the leader has shows in the end of its log, and does not wait for a follower that stands still.

@@ -3,6 +3,8 @@
 #![cfg(feature = "control")]
 
 use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value as Json, json};
@@ -11,6 +13,7 @@ use shakedown_cluster::control::ControlServer;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long anything may take on a busy machine before a test gives up.
@@ -37,16 +40,30 @@ impl Controlled {
     }
 
     fn ask(&self, method: Method, path: &str, body: Option<&Json>) -> (StatusCode, Json) {
+        self.try_to_ask(method, path, body, PATIENCE * 3).expect("an answer")
+    }
+
+    /// Nothing if no answer comes in this time.
+    fn try_to_ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Json>,
+        at_most: Duration,
+    ) -> Option<(StatusCode, Json)> {
         let url = format!("http://{}{path}", self.server.address());
-        let request = self.client.request(method, url);
+        let request = self.client.request(method, url).timeout(at_most);
         let request = match body {
             Some(body) => request.header("content-type", "application/json").body(body.to_string()),
             None => request,
         };
         self.runtime.block_on(async {
-            let response = request.send().await.expect("an answer");
+            let response = match request.send().await {
+                Err(error) if error.is_timeout() => return None,
+                answered => answered.expect("an answer"),
+            };
             let (status, text) = (response.status(), response.text().await.expect("its text"));
-            (status, serde_json::from_str(&text).unwrap_or(Json::String(text)))
+            Some((status, serde_json::from_str(&text).unwrap_or(Json::String(text))))
         })
     }
 
@@ -229,6 +246,86 @@ fn links_connections_and_clocks_are_disturbed_over_http() {
 }
 
 #[test]
+fn leaders_move_and_brokers_roll_over_http() {
+    let controlled = Controlled::new();
+    controlled.produce();
+    let place = "/v1/topics/orders/partitions/0";
+    let to = controlled.get(place)["followers"][1].clone();
+    let order = json!({ "move-leader": { "topic": "orders", "partition": 0, "to": to } });
+    let (status, moved) = controlled.post("/v1/interventions", &order);
+    assert_eq!((status, &moved["changed"]), (StatusCode::OK, &json!(true)), "{moved}");
+    assert_eq!(controlled.get(place)["leader"], to);
+    let order = json!({ "reassign": { "topic": "orders", "partition": 0, "replicas": [3, 2, 1] } });
+    assert_eq!(controlled.post("/v1/interventions", &order).0, StatusCode::OK);
+    let (status, rolled) = controlled.post("/v1/rolling-restart", &json!({ "role": "all" }));
+    assert_eq!((status, &rolled["nodes"]), (StatusCode::OK, &json!([1, 2, 3])), "{rolled}");
+    let (status, struck) = controlled.post("/v1/faults", &json!({ "fault": "restart", "role": "minority" }));
+    assert_eq!((status, struck["nodes"].as_array().map(Vec::len)), (StatusCode::OK, Some(1)), "{struck}");
+    controlled.produce();
+}
+
+#[test]
+fn groups_are_disturbed_over_http() {
+    let controlled = Controlled::new();
+    controlled.produce();
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", controlled.cluster.bootstrap_servers()).set("group.id", "billing");
+    config.set("group.instance.id", "till-1").set("heartbeat.interval.ms", "100");
+    let consumer: BaseConsumer = config.create().expect("a consumer");
+    consumer.subscribe(&["orders"]).expect("a subscription");
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                drop(consumer.poll(Duration::from_millis(10)));
+            }
+        });
+        let orders = [
+            json!({ "rebalance-storm": { "group": "billing", "joins": 2 } }),
+            json!({ "move-coordinator": { "group": "billing" } }),
+            json!({ "expel": { "group": "billing", "client": "rdkafka" } }),
+            json!({ "clash": { "group": "billing", "instance": "till-1", "ms": 300 } }),
+        ];
+        let outcomes = orders.map(|order| controlled.post("/v1/interventions", &order));
+        is_over.store(true, Ordering::Relaxed);
+        for (status, outcome) in outcomes {
+            assert_eq!((status, &outcome["changed"]), (StatusCode::OK, &json!(true)), "{outcome}");
+        }
+    });
+    let fatal = consumer.client().fatal_error().map(|(code, _)| code);
+    assert_eq!(fatal, Some(RDKafkaErrorCode::FencedInstanceId));
+}
+
+#[test]
+fn disks_are_slowed_and_damaged_over_http() {
+    let controlled = Controlled::new();
+    controlled.produce();
+    let strike = |order: Json| {
+        let (status, struck) = controlled.post("/v1/faults", &order);
+        assert_eq!(status, StatusCode::OK, "{order}: {struck}");
+        struck["nodes"][0].clone()
+    };
+    let role = "leader(orders/0)";
+    strike(json!({ "fault": "slow-sync", "role": "controller", "ms": 50 }));
+    assert_eq!(controlled.ask(Method::POST, "/v1/heal", None).0, StatusCode::OK);
+    strike(json!({ "fault": "flipped-bit", "role": role, "offset": 0 }));
+    let torn = strike(json!({ "fault": "torn-tail", "role": role, "bytes": 7 }));
+    let (status, again) = controlled.ask(Method::POST, &format!("/v1/nodes/{torn}/kill"), None);
+    assert_eq!((status, again), (StatusCode::CONFLICT, json!({ "error": format!("node {torn} is down") })));
+    let healed = controlled.ask(Method::POST, "/v1/heal", None).1;
+    assert_eq!(healed["nodes"], json!([torn]));
+    // Others lead, and acknowledge.
+    controlled.produce();
+    let full = strike(json!({ "fault": "disk-full", "role": "broker(2)" }));
+    assert_eq!(controlled.ask(Method::POST, &format!("/v1/nodes/{full}/mend-disk"), None).0, StatusCode::OK);
+    strike(json!({ "fault": "lost-segment", "role": "follower(orders/0)", "offset": 0, "below": 1 }));
+    assert_eq!(controlled.ask(Method::POST, "/v1/heal", None).0, StatusCode::OK);
+    strike(json!({ "fault": "lost-log", "role": "follower(orders/0)" }));
+    assert_eq!(controlled.ask(Method::POST, "/v1/heal", None).0, StatusCode::OK);
+    controlled.produce();
+}
+
+#[test]
 fn what_cannot_be_done_is_refused_with_what_can() {
     let controlled = Controlled::new();
     for (path, body, status, told) in [
@@ -246,6 +343,18 @@ fn what_cannot_be_done_is_refused_with_what_can() {
         ("/v1/disturbances", json!({ "cut": { "around": "leader(absent/0)" } }), 409, "nobody is leader(absent/0)"),
         ("/v1/disturbances", json!({ "clock": { "of": "broker(1)", "effect": { "rate": -1.0 } } }), 400, "-1"),
         ("/v1/disturbances", json!({ "storm": {} }), 422, "unknown variant `storm`"),
+        ("/v1/faults", json!({ "fault": "slow-sync", "role": "controller" }), 400, "`slow-sync` needs `ms`"),
+        ("/v1/faults", json!({ "fault": "kill", "role": "controller", "ms": 5 }), 400, "`ms` says nothing to `kill`"),
+        ("/v1/faults", json!({ "fault": "lost-log", "role": "controller" }), 400, "controller names no partition"),
+        ("/v1/rolling-restart", json!({ "role": "king" }), 400, "`king` is no role"),
+        ("/v1/rolling-restart", json!({ "role": "broker(9)" }), 404, "there is no node 9"),
+        (
+            "/v1/interventions",
+            json!({ "reassign": { "topic": "absent", "partition": 0, "replicas": [1] } }),
+            400,
+            "UNKNOWN_TOPIC",
+        ),
+        ("/v1/interventions", json!({ "crown": {} }), 422, "unknown variant `crown`"),
         ("/v1/rules", json!({ "partition": 1, "effect": { "duplicate": {} } }), 400, "without `topic`"),
         ("/v1/rules", json!({ "nth": 0, "effect": { "duplicate": {} } }), 400, "`nth` is 0"),
         ("/v1/rules", json!({ "times": 0, "effect": { "duplicate": {} } }), 400, "`times` is 0"),
@@ -266,16 +375,48 @@ fn what_cannot_be_done_is_refused_with_what_can() {
     assert!(answer["error"].as_str().is_some_and(|error| error.contains("application/json")), "{answer}");
 }
 
+/// The table of all faults.
+const TABLE: &str = include_str!("../../docs/faults.md");
+
+/// Each on a cluster of its own: whatever it does to it, it has been understood. What cannot be done at the moment, as there is
+/// no such group, is understood, too.
+#[test]
+fn each_line_of_the_table_of_faults_is_understood() {
+    let lines: Vec<&str> = TABLE.split('`').filter_map(|part| part.strip_prefix("POST ")).collect();
+    assert!(lines.len() >= 45, "{} lines", lines.len());
+    for line in lines {
+        let controlled = Controlled::new();
+        controlled.produce();
+        let (path, body) = line.split_once(' ').expect("a path and a body");
+        let body = serde_json::from_str(body).unwrap_or_else(|error| panic!("{line}: {error}"));
+        match controlled.try_to_ask(Method::POST, path, Some(&body), Duration::from_secs(1)) {
+            // These take their time, or are tried until they can be done.
+            None => assert!(["/v1/interventions", "/v1/rolling-restart"].contains(&path), "{line}"),
+            Some((StatusCode::CONFLICT, answer)) => assert!(line.contains("order-tracker"), "{line}: {answer}"),
+            Some((status, answer)) => assert!(status.is_success(), "{line}: {status} {answer}"),
+        }
+    }
+}
+
 #[test]
 fn the_document_describes_every_path() {
     let controlled = Controlled::new();
     let document = controlled.get("/openapi.json");
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.")), "{}", document["openapi"]);
     let paths: Vec<&String> = document["paths"].as_object().expect("paths").keys().collect();
-    for path in ["/v1/cluster", "/v1/faults", "/v1/heal", "/v1/rules", "/v1/rules/{id}", "/v1/rules/{id}/release"] {
+    for path in [
+        "/v1/cluster",
+        "/v1/faults",
+        "/v1/heal",
+        "/v1/rules",
+        "/v1/rules/{id}",
+        "/v1/rules/{id}/release",
+        "/v1/interventions",
+        "/v1/rolling-restart",
+    ] {
         assert!(paths.iter().any(|known| *known == path), "{path} in {paths:?}");
     }
-    assert_eq!(paths.len(), 13, "{paths:?}");
+    assert_eq!(paths.len(), 15, "{paths:?}");
     let order = &document["components"]["schemas"]["RuleOrder"]["properties"];
     assert!(order["effect"].is_object());
     assert_eq!((&order["nth"]["minimum"], &order["times"]["minimum"]), (&json!(1), &json!(1)));
@@ -283,6 +424,8 @@ fn the_document_describes_every_path() {
         ("/v1/rules", &["201", "400", "404", "413", "415", "422"][..]),
         ("/v1/disturbances", &["201", "400", "404", "409", "413", "415", "422"]),
         ("/v1/faults", &["200", "400", "404", "409", "413", "415", "422"]),
+        ("/v1/rolling-restart", &["200", "400", "404", "409", "413", "415", "422"]),
+        ("/v1/interventions", &["200", "400", "409", "413", "415", "422"]),
         ("/v1/nodes/{id}/{action}", &["200", "400", "404", "409"]),
         ("/v1/heal", &["200", "409"]),
     ] {

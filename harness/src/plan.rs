@@ -5,7 +5,7 @@
 use crate::language::reference::{StreamReference, TermReference};
 use crate::scenario::deed::Deed;
 use crate::scenario::model::{
-    Condition, FaultRule, FaultTarget, LoadRule, MessageRule, Scenario, StandIn, Target, Topic, ValueRule,
+    Condition, FaultAction, FaultRule, FaultTarget, LoadRule, MessageRule, Scenario, StandIn, Target, Topic, ValueRule,
 };
 use crate::watched;
 use shakedown_loadgen::{Arrivals, Digest, IdentityRule, JsonRule, KeySpace, LoadPlan, Rate, Shape};
@@ -276,6 +276,9 @@ impl Canonical {
             }
             Deed::Hit { action, target: FaultTarget::Broker(role) } => {
                 self.line("fault on brokers", [action.word(), &role.to_string()]);
+                if let FaultAction::Damage(damage) = action {
+                    self.line("damage", [damage.to_string()]);
+                }
             }
             deed => {
                 self.line("fault on the cluster", [deed.to_string()]);
@@ -288,6 +291,12 @@ impl Canonical {
             Some(Condition::Produced { topic, nth }) => self.line("produced", [topic, &nth.to_string()]),
             Some(Condition::Requested { .. }) => self.line("requested", [trigger.to_string()]),
             Some(Condition::Struck { fault, .. }) => self.line("struck", [&fault.to_string()]),
+            Some(Condition::Consumed { topic, group, nth }) => self.line("consumed", [topic, group, &nth.to_string()]),
+            Some(Condition::InSync { .. } | Condition::Rebalancing { .. }) => self.line("state", [trigger.to_string()]),
+            Some(Condition::Message(message)) => {
+                self.line("message", [&message.topic, &message.key, &message.nth.to_string()]);
+                self.line("committed by", message.committed_by.iter());
+            }
         }
         if !trigger.after.is_zero() {
             self.line("after", [&trigger.after.as_nanos().to_string()]);

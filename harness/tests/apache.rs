@@ -90,6 +90,90 @@ fn a_system_of_services_does_its_work() {
     run(text, "billing", |runner| runner.backend(Apache)).assert_passed();
 }
 
+/// What a client does to any cluster, and a broker that is drawn and restarted as soon as all are whole.
+const MOVES: &str = r#"
+name = "every order is tracked while leaders of Apache Kafka move"
+system = "tracker"
+seed = 8
+
+[cluster]
+backend = "apache"
+brokers = 3
+
+[load]
+target = "topic orders"
+arrivals = { shape = "constant", rate = "100/s", for = "40s" }
+keys = { users = 50 }
+client = { "topic.metadata.refresh.interval.ms" = 200 }
+
+[[fault]]
+at = "1s"
+do = { move-leader = { topic = "orders", partition = 0 } }
+
+[[fault]]
+at = "2s"
+do = { reassign = { topic = "orders", partition = 1, to = [3, 1] } }
+
+[[fault]]
+at = "3s"
+do = { move-coordinator = { group = "order-tracker" } }
+
+[[fault]]
+at = "6s"
+do = { rolling-restart = "one" }
+
+[expect]
+lost = 0
+duplicated = 0
+order = "per-key"
+conserved = ["orders"]
+"#;
+
+#[test]
+fn nobody_notices_that_leaders_move_and_a_node_restarts_in_its_turn() {
+    let Some(_turn) = turn() else { return };
+    let report = run(MOVES, "tracker", |runner| runner);
+    report.assert_passed();
+    let text = report.text(false);
+    assert!(text.contains("4 of 4 fired"), "{text}");
+    for told in [
+        ", as broker ",
+        "orders/1 moves to brokers 3, 1",
+        " leads __consumer_offsets/",
+        "1 of 1 brokers were restarted",
+    ] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+}
+
+/// The failure cases that need nothing but processes that die and stand still, and operators.
+const CASES: [&str; 7] = [
+    "04-acks1-failover",
+    "05-unclean-election",
+    "09-auto-commit-loss",
+    "10-rebalance-duplicate",
+    "19-log-start-passes-consumer",
+    "22-partition-expand",
+    "24-poll-livelock",
+];
+
+#[test]
+fn kafka_itself_loses_and_doubles_what_the_failure_cases_say_and_their_twins_do_not() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let files = CASES.iter().flat_map(|case| [format!("failures/{case}.toml"), format!("failures/{case}.fixed.toml")]);
+    let runner = |file: String| Runner::new(committed(&file)).backend(Apache).output(folder.path());
+    let runners: Vec<Runner> = files.map(runner).collect();
+    for runner in &runners {
+        // Whatever this machine can run.
+        runner.plan().unwrap_or_else(|error| panic!("{error}"));
+    }
+    let Some(_turn) = turn() else { return };
+    for runner in runners {
+        let report = runner.executable(env!("CARGO_BIN_EXE_shakedown")).run();
+        report.unwrap_or_else(|error| panic!("{error}")).assert_passed();
+    }
+}
+
 /// Runs a scenario over one of the committed systems.
 fn run(text: &str, system: &str, with: impl FnOnce(Runner) -> Runner) -> Report {
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -17,6 +17,7 @@ mod client;
 pub mod clock;
 pub mod digest;
 pub mod duration_text;
+mod gate;
 pub mod identity_header;
 pub mod identity_rule;
 pub mod keys;

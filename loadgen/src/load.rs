@@ -255,6 +255,12 @@ impl Load {
         }
     }
 
+    /// Has the load wait behind so many messages until it is told otherwise, for up to 10 s at each such place; without a
+    /// number it goes on. Its schedule stands still meanwhile: what is measured from intended instants says nothing of the wait.
+    pub fn hold_at(&self, messages: Option<u64>) {
+        self.state.gate.hold_at(messages);
+    }
+
     /// Where the load stands; cheap enough to ask ten times a second.
     #[must_use]
     pub fn progress(&self) -> Progress {

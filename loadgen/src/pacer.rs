@@ -2,10 +2,11 @@
 //!
 //! The pacer knows nothing of how the system fares but for one thing: when the client's queue is full it tries again
 //! until the message is taken. The message keeps its intended instant, so the wait is part of its latency, and so is
-//! that of every message behind it.
+//! that of every message behind it. Where somebody has closed its [`Gate`], it waits there, and the schedule with it.
 
 use crate::client::LoadProducer;
 use crate::clock::RunClock;
+use crate::gate::{Gate, HELD_MAX};
 use crate::identity_header::{self, IdentityHeader};
 use crate::lateness::OwnLateness;
 use crate::outcome;
@@ -33,10 +34,12 @@ const TICK_NS: u64 = 100_000;
 const SLEEP_MAX_NS: u64 = 20_000_000;
 /// How long a full queue is left alone.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_micros(200);
+/// Between two looks at a gate that is closed.
+const GATE_PAUSE: Duration = Duration::from_micros(200);
 /// What a cap may let through at once; a limiter without any burst cannot reach its rate with real sleeps.
 const CAP_BURST_NS: u64 = 5_000_000;
 
-/// What the pacer tells while it runs.
+/// What the pacer tells while it runs, and is told.
 #[derive(Debug, Default)]
 pub(crate) struct PacerState {
     pub(crate) offered: AtomicU64,
@@ -45,6 +48,8 @@ pub(crate) struct PacerState {
     pub(crate) started_ns: AtomicU64,
     pub(crate) last_sent_ns: AtomicU64,
     pub(crate) stopped_early: AtomicBool,
+    /// Where it is to wait.
+    pub(crate) gate: Gate,
     /// Nothing more will be offered.
     pub(crate) done: AtomicBool,
 }
@@ -81,9 +86,15 @@ impl Pacer {
     pub(crate) fn run(mut self) {
         let started_ns = self.clock.now_ns();
         self.state.started_ns.store(started_ns, Ordering::Release);
+        let mut held_ns = 0;
         while let Some(offset) = self.schedule.peek() {
-            let intended_ns = started_ns.saturating_add(offset);
-            if self.wait_until(intended_ns).and_then(|()| self.offer(intended_ns)).is_err() {
+            let due_ns = started_ns.saturating_add(offset);
+            let ready = self.wait_until(due_ns.saturating_add(held_ns)).and_then(|()| self.wait_at_gate());
+            let offered = ready.and_then(|waited_ns| {
+                held_ns += waited_ns;
+                self.offer(due_ns.saturating_add(held_ns))
+            });
+            if offered.is_err() {
                 self.state.stopped_early.store(true, Ordering::Release);
                 break;
             }
@@ -103,6 +114,25 @@ impl Pacer {
             self.own_lateness.caught_up();
             thread::sleep(Duration::from_nanos(pause_ns(now_ns, due_ns)));
         }
+    }
+
+    /// Waits for as long as the gate holds it here; how long that was.
+    fn wait_at_gate(&self) -> Result<u64, Stopped> {
+        let offered = self.state.offered.load(Ordering::Relaxed);
+        if !self.state.gate.holds(offered) {
+            return Ok(0);
+        }
+        let began_ns = self.clock.now_ns();
+        while self.state.gate.holds(offered) {
+            if self.stop.is_stopped() {
+                return Err(Stopped);
+            }
+            if u128::from(self.clock.now_ns() - began_ns) >= HELD_MAX.as_nanos() {
+                self.state.gate.give_up();
+            }
+            thread::sleep(GATE_PAUSE);
+        }
+        Ok(self.clock.now_ns() - began_ns)
     }
 
     fn offer(&mut self, intended_ns: u64) -> Result<(), Stopped> {

@@ -10,7 +10,7 @@ use crate::tap::{TapError, Unreadable, connect};
 use crate::tap_commit_records::{self as records, Committed, OffsetRecord};
 use crate::topic;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 use shakedown_reports::CommitWriter;
@@ -30,6 +30,8 @@ const POLL: Duration = Duration::from_millis(20);
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// For the first question about a group, which makes the cluster create the topic.
 const COORDINATOR_TIMEOUT: Duration = Duration::from_secs(30);
+/// Before it is asked again.
+const COORDINATOR_PAUSE: Duration = Duration::from_millis(20);
 /// Unreadable records that are kept; all are counted.
 const SAMPLES_MAX: usize = 100;
 
@@ -68,9 +70,7 @@ impl CommitTap {
     ) -> Result<Self, TapError> {
         let client_error = |source| TapError::Client { topic: TOPIC.to_owned(), source: Box::new(source) };
         let consumer = connect(bootstrap, TOPIC, &BTreeMap::new()).map_err(client_error)?;
-        let mut question = TopicPartitionList::new();
-        question.add_partition(TOPIC, 0);
-        consumer.committed_offsets(question, COORDINATOR_TIMEOUT).map_err(client_error)?;
+        ask_a_coordinator(&consumer).map_err(client_error)?;
         let partitions = topic::partitions(consumer.client(), bootstrap, TOPIC)?;
         let mut assignment = TopicPartitionList::with_capacity(partitions);
         for partition in (0..).take(partitions) {
@@ -111,6 +111,23 @@ impl CommitTap {
     /// When the client gave up, or the record could not be written.
     pub fn join(self) -> Result<CommitTapSummary, TapError> {
         self.thread.join().map_err(|_| TapError::Panicked { topic: TOPIC.to_owned() })?
+    }
+}
+
+/// Has the cluster create the topic, if need be. Whoever is to coordinate first has to make itself at home there.
+fn ask_a_coordinator(consumer: &BaseConsumer) -> KafkaResult<()> {
+    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
+    let deadline = Instant::now() + COORDINATOR_TIMEOUT;
+    loop {
+        let mut question = TopicPartitionList::new();
+        question.add_partition(TOPIC, 0);
+        let answer = consumer.committed_offsets(question, deadline.saturating_duration_since(Instant::now()));
+        let code = answer.as_ref().err().and_then(KafkaError::rdkafka_error_code);
+        let is_on_its_way = matches!(code, Some(CoordinatorLoadInProgress | CoordinatorNotAvailable | NotCoordinator));
+        if !is_on_its_way || Instant::now() >= deadline {
+            return answer.map(drop);
+        }
+        thread::sleep(COORDINATOR_PAUSE);
     }
 }
 

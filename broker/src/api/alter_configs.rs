@@ -1,7 +1,9 @@
 //! `AlterConfigs` 0–2, on the controller: what a topic sets is replaced as a whole. Kafka keeps it for clients from before
 //! `IncrementalAlterConfigs`.
 
-use super::incremental_alter_configs::{Refused, check_resource, check_unique, existing, not_unique, repeated};
+use super::incremental_alter_configs::{
+    Refused, check_kind, check_name, check_unique, check_values, existing, not_unique, repeated,
+};
 use crate::config::topic;
 use crate::controller::Controller;
 use crate::metadata::record::{ConfigResource, MetadataRecord};
@@ -43,17 +45,16 @@ pub(super) fn apply(
 
 fn changes(controller: &Controller, resource: &AlterConfigsResource) -> Result<Vec<MetadataRecord>, Refused> {
     let asked = &resource.resource_name;
-    check_resource(resource.resource_type, asked)?;
     check_unique(resource.configs.iter().map(|config| &config.name))?;
+    check_values(resource.configs.iter().map(|config| (&config.name, config.value.as_ref())))?;
+    check_kind(resource.resource_type)?;
+    check_name(asked)?;
     let mut wanted: BTreeMap<String, Option<String>> = BTreeMap::new();
     for before in controller.image.topic_settings(asked).into_iter().flat_map(BTreeMap::keys) {
         wanted.insert(before.clone(), None);
     }
     for config in &resource.configs {
-        let Some(value) = &config.value else {
-            let message = format!("Null value not supported for : {}", &*config.name);
-            return Err((ResponseError::InvalidRequest, message));
-        };
+        let value = config.value.as_deref().unwrap_or_default();
         topic::validate(&config.name, value).map_err(|error| (ResponseError::InvalidConfig, error.to_string()))?;
         wanted.insert(config.name.to_string(), Some(value.to_string()));
     }

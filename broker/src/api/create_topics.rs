@@ -208,6 +208,7 @@ fn assign(controller: &mut Controller, asked: &CreatableTopic) -> Result<Vec<Vec
         -1 => controller.config.replication_factor_default,
         factor => factor,
     };
+    check_factor(factor)?;
     let count = match asked.num_partitions {
         -1 => controller.config.partitions_default,
         count => count,
@@ -221,6 +222,15 @@ fn assign(controller: &mut Controller, asked: &CreatableTopic) -> Result<Vec<Vec
     place(controller, usize::try_from(count).unwrap_or(0), factor, first)
 }
 
+/// How many replicas that are, which is looked at before the number of partitions.
+fn check_factor(factor: i16) -> Result<usize, Refused> {
+    usize::try_from(factor).ok().filter(|factor| *factor > 0).ok_or_else(|| {
+        let message =
+            format!("Replication factor must be larger than 0, or -1 to use the default value, not {factor}.");
+        (ResponseError::InvalidReplicationFactor, message)
+    })
+}
+
 /// Places new partitions with so many replicas each.
 pub(super) fn place(
     controller: &Controller,
@@ -230,11 +240,7 @@ pub(super) fn place(
 ) -> Result<Vec<Vec<BrokerId>>, Refused> {
     let image = &controller.image;
     let refused = |message| Err((ResponseError::InvalidReplicationFactor, message));
-    let Some(wanted) = usize::try_from(factor).ok().filter(|factor| *factor > 0) else {
-        return refused(format!(
-            "Replication factor must be larger than 0, or -1 to use the default value, not {factor}."
-        ));
-    };
+    let wanted = check_factor(factor)?;
     let mut alive: BTreeMap<Option<&StrBytes>, Vec<BrokerId>> = BTreeMap::new();
     image.alive().for_each(|broker| alive.entry(broker.rack.as_ref()).or_default().push(broker.id));
     let alive: Vec<Vec<BrokerId>> = alive.into_values().collect();

@@ -24,7 +24,7 @@ fn describe(node: &Node, version: i16, allowed: i32, id: GroupId) -> DescribedGr
     if let Err(error) = own(node, &id) {
         return failed.with_error_code(error.code());
     }
-    let Some(group) = node.groups.groups.get(&id.0) else {
+    let Some(group) = node.groups.groups.get(&id.0).filter(|group| !group.is_uncommitted) else {
         const DEAD: &str = "Dead";
         if version < 6 {
             return described.with_group_state(StrBytes::from_static_str(DEAD));

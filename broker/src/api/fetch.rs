@@ -24,6 +24,9 @@ use uuid::Uuid;
 /// The first version in which a consumer may be served by a follower.
 const FOLLOWERS_FROM: i16 = 11;
 
+/// `fetch.max.bytes`, Kafka's default: most bytes of an answer, whatever is asked for.
+const BYTES_MAX: usize = 55 << 20;
+
 /// The first version in which a client that asks the wrong node is told of the right one.
 const LEADERS_FROM: i16 = 16;
 
@@ -86,6 +89,7 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: FetchRequest) -> Eff
         Ok(resolved) => resolved,
         Err(code) => return error(code),
     };
+    let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0).min(BYTES_MAX);
     let fetch = WaitingFetch {
         token: call.token,
         version: call.version,
@@ -95,8 +99,9 @@ pub(super) fn handle(node: &mut Node, call: &Call, request: FetchRequest) -> Eff
         targets: resolved.targets,
         // A copy of its own: the request's would keep the whole frame in memory.
         rack: StrBytes::from_string(request.rack_id.to_string()),
-        min_bytes: usize::try_from(request.min_bytes).unwrap_or(0),
-        max_bytes: usize::try_from(request.max_bytes).unwrap_or(0),
+        // What does not fit into an answer is not waited for.
+        min_bytes: usize::try_from(request.min_bytes).unwrap_or(0).min(max_bytes),
+        max_bytes,
     };
     let collected = collect(node, &fetch);
     if collected.urgent || collected.bytes >= fetch.min_bytes || request.max_wait_ms <= 0 || fetch.targets.is_empty() {
@@ -233,7 +238,7 @@ fn read(
         return found(Vec::new(), Some(nearer));
     }
     let most = left.min(usize::try_from(target.max_bytes).unwrap_or(0));
-    match partition.read(&mut *node.store, Offset(target.offset), most, at_least_one) {
+    match partition.read_for_client(&mut *node.store, Offset(target.offset), most, at_least_one) {
         Ok(records) => found(records, None),
         Err(_) => fail(ResponseError::KafkaStorageError),
     }

@@ -18,6 +18,7 @@ const SET: i8 = 0;
 const DELETE: i8 = 1;
 const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
+const OPERATIONS: [i8; 4] = [SET, DELETE, APPEND, SUBTRACT];
 
 pub(super) type Refused = (ResponseError, String);
 
@@ -51,8 +52,16 @@ pub(super) fn apply(
 
 fn changes(controller: &Controller, resource: &AlterConfigsResource) -> Result<Vec<MetadataRecord>, Refused> {
     let asked = &resource.resource_name;
-    check_resource(resource.resource_type, asked)?;
     check_unique(resource.configs.iter().map(|config| &config.name))?;
+    let set = resource.configs.iter().filter(|config| config.config_operation != DELETE);
+    check_values(set.map(|config| (&config.name, config.value.as_ref())))?;
+    check_kind(resource.resource_type)?;
+    if let Some(config) = resource.configs.iter().find(|config| !OPERATIONS.contains(&config.config_operation)) {
+        // Kafka's controller stumbles over it, which is all that clients are told.
+        let message = format!("unknown config operation {}", config.config_operation);
+        return Err((ResponseError::UnknownServerError, message));
+    }
+    check_name(asked)?;
     let own = controller.image.topic_settings(asked);
     let change = |config: &AlterableConfig| {
         let before = own.and_then(|own| own.get(&*config.name));
@@ -64,12 +73,17 @@ fn changes(controller: &Controller, resource: &AlterConfigsResource) -> Result<V
     Ok(changes.into_iter().map(record).collect())
 }
 
-/// Whether this names a topic, be it there or not.
-pub(super) fn check_resource(kind: i8, name: &StrBytes) -> Result<(), Refused> {
-    if kind != TOPIC {
-        let message = format!("only topics (2) can be altered here, not resource type {kind}");
-        return Err((ResponseError::InvalidRequest, message));
+/// Only topics have settings that can be altered.
+pub(super) fn check_kind(kind: i8) -> Result<(), Refused> {
+    if kind == TOPIC {
+        return Ok(());
     }
+    let message = format!("only topics (2) can be altered here, not resource type {kind}");
+    Err((ResponseError::InvalidRequest, message))
+}
+
+/// Whether this could name a topic, be it there or not.
+pub(super) fn check_name(name: &StrBytes) -> Result<(), Refused> {
     if name.is_empty() {
         let message = String::from("Default topic resources are not allowed.");
         return Err((ResponseError::InvalidRequest, message));
@@ -99,6 +113,16 @@ pub(super) fn check_unique<'a>(names: impl Iterator<Item = &'a StrBytes>) -> Res
     Err((ResponseError::InvalidRequest, String::from("Error due to duplicate config keys")))
 }
 
+/// Every setting has a value: Kafka looks before it looks at anything that the request is about.
+pub(super) fn check_values<'a>(
+    mut configs: impl Iterator<Item = (&'a StrBytes, Option<&'a StrBytes>)>,
+) -> Result<(), Refused> {
+    match configs.find(|(_, value)| value.is_none()) {
+        Some((name, _)) => Err((ResponseError::InvalidRequest, format!("Null value not supported for : {}", &**name))),
+        None => Ok(()),
+    }
+}
+
 /// Resources that are named more than once, all of which are refused.
 pub(super) fn repeated<'a>(resources: impl Iterator<Item = (i8, &'a StrBytes)>) -> BTreeSet<(i8, StrBytes)> {
     let mut seen = BTreeSet::new();
@@ -118,33 +142,25 @@ fn changed(config: &AlterableConfig, before: Option<&String>) -> Result<Option<S
     if config.config_operation == DELETE {
         return Ok(None);
     }
+    let value = config.value.as_deref().unwrap_or_default();
     let invalid = |message: String| (ResponseError::InvalidConfig, message);
     let Some(setting) = topic::SETTINGS.iter().find(|setting| setting.name == &*config.name) else {
         return Err(topic::validate(&config.name, "")
             .map_or_else(|error| invalid(error.to_string()), |()| unreachable!("the setting is unknown")));
     };
-    let value = config.value.as_deref();
-    let value = match (config.config_operation, value) {
-        (SET, Some(value)) => value.to_owned(),
-        (APPEND | SUBTRACT, Some(words)) if setting.kind == ConfigType::List => {
+    let value = match config.config_operation {
+        SET => value.to_owned(),
+        _ if setting.kind != ConfigType::List => return Err(invalid(format!("{} is not a list", setting.name))),
+        operation => {
             let current = before.map_or(setting.default, String::as_str);
             let mut list: Vec<&str> = current.split(',').filter(|word| !word.is_empty()).collect();
-            for word in words.split(',') {
+            for word in value.split(',') {
                 list.retain(|other| *other != word);
-                if config.config_operation == APPEND {
+                if operation == APPEND {
                     list.push(word);
                 }
             }
             list.join(",")
-        }
-        (APPEND | SUBTRACT, Some(_)) => return Err(invalid(format!("{} is not a list", setting.name))),
-        (SET | APPEND | SUBTRACT, None) => {
-            let message = format!("Null value not supported for : {}", setting.name);
-            return Err((ResponseError::InvalidRequest, message));
-        }
-        (other, _) => {
-            // Kafka's parser stumbles over it, which is all that clients are told.
-            return Err((ResponseError::UnknownServerError, format!("unknown config operation {other}")));
         }
     };
     topic::validate(setting.name, &value).map_err(|error| invalid(error.to_string()))?;

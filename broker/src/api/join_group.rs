@@ -72,7 +72,7 @@ fn found(node: &mut Node, call: &Call, id: PartitionId, asked: &StrBytes) -> Res
     let name = StrBytes::from_string(asked.to_string());
     let change = Change::Group { group: name.clone(), stored: Some(StoredGroup::default()) };
     pending::write(node, call.now, id, vec![change], Then::Nothing)?;
-    node.groups.groups.insert(name.clone(), Group::default());
+    node.groups.groups.insert(name.clone(), Group { is_uncommitted: true, ..Group::default() });
     Ok(name)
 }
 

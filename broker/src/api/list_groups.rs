@@ -22,7 +22,9 @@ pub(super) fn handle(node: &mut Node, _call: &Call, request: ListGroupsRequest) 
         .groups
         .iter()
         .filter(|(_, group)| {
-            matches(&request.states_filter, group.state.name()) && matches(&request.types_filter, TYPE)
+            !group.is_uncommitted
+                && matches(&request.states_filter, group.state.name())
+                && matches(&request.types_filter, TYPE)
         })
         .map(|(name, group)| {
             ListedGroup::default()

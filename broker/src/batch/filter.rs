@@ -26,8 +26,8 @@ pub enum Filtered {
 
 /// Keeps the records of a batch that `keeps` names. Tombstones among them get the horizon, unless they have one.
 ///
-/// Without records a batch goes, unless it has to stay for its header's sake. A batch whose records cannot be read
-/// stays.
+/// Without records a batch goes, unless it has to stay for its header's sake. A batch whose records cannot be read,
+/// or are not as many as its header says, stays.
 pub fn filter(
     batch: &[u8],
     header: &BatchHeader,
@@ -45,6 +45,10 @@ pub fn filter(
         if keeps(record.view) {
             kept.push(record);
         }
+    }
+    // What its head denies was never accepted.
+    if i32::try_from(total) != Ok(header.count) {
+        return Filtered::Unchanged;
     }
     if kept.is_empty() {
         return match (total, stays_empty) {
@@ -230,6 +234,9 @@ mod tests {
         assert_eq!(keep(&lies, false, &[]), Filtered::Unchanged);
         let whole = batch(Compression::None);
         assert_eq!(keep(&whole[..whole.len() - 3], false, &[]), Filtered::Unchanged);
+        let mut denied = BytesMut::from(&whole[..]);
+        denied[COUNT..COUNT + 4].copy_from_slice(&0_i32.to_be_bytes());
+        assert_eq!(keep(&denied, false, &[b"c"]), Filtered::Unchanged, "its head says that it has none");
     }
 
     #[test]

@@ -151,6 +151,14 @@ pub(super) fn oldest_timestamp(header: &BatchHeader, batch: &[u8]) -> Option<i64
     timestamps.filter(|timestamp| *timestamp >= 0).min()
 }
 
+/// The offsets of a batch's records that have this key; none where the batch holds no data, or cannot be read.
+#[must_use]
+pub fn offsets_of_key(header: &BatchHeader, batch: &[u8], key: &[u8]) -> Vec<Offset> {
+    let Some(body) = decompressed(header, batch).filter(|_| !header.is_control()) else { return Vec::new() };
+    let records = Records::new(&body).map_while(Result::ok).filter(|record| record.key == Some(key));
+    records.map(|record| Offset(header.base_offset.0.saturating_add(record.offset_delta))).collect()
+}
+
 /// The records of a batch, decompressed within [`MAX_DECOMPRESSED`]; `None` where they cannot be.
 pub(crate) fn decompressed(header: &BatchHeader, batch: &[u8]) -> Option<Vec<u8>> {
     let body = batch.get(HEADER_SIZE..)?;

@@ -49,10 +49,22 @@ impl Controller {
         ControllerResponse::Alive { fenced: Ok(false) }
     }
 
+    fn session_ns(&self) -> u64 {
+        u64::try_from(self.config.timing.session_timeout_ms).unwrap_or(0) * 1_000_000
+    }
+
     fn is_in_session(&self, now: Now, id: BrokerId) -> bool {
         let heard_ns = self.heard_ns.get(&id).copied().unwrap_or(0);
-        let session_ns = u64::try_from(self.config.timing.session_timeout_ms).unwrap_or(0) * 1_000_000;
-        now.monotonic_ns.saturating_sub(heard_ns) < session_ns
+        now.monotonic_ns.saturating_sub(heard_ns) < self.session_ns()
+    }
+
+    /// The first instant at which a session may be over, as far as is known now: a look at fixed intervals would find
+    /// a silent broker late by up to an interval, and for as long its partitions have no leader. One that is heard of
+    /// meanwhile moves its end; nobody's comes before this.
+    pub(crate) fn first_session_end(&self, now: Now) -> u64 {
+        let heard = |id: BrokerId| self.heard_ns.get(&id).copied().unwrap_or(0);
+        let longest_silence = self.image.alive().map(|broker| heard(broker.id)).min().unwrap_or(now.monotonic_ns);
+        (longest_silence + self.session_ns()).max(now.after_ms(1))
     }
 
     /// Fences the brokers whose heartbeats stopped.

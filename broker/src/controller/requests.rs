@@ -207,16 +207,13 @@ impl Node {
         }
         let epoch = self.quorum.epoch;
         let rng = ChaCha8Rng::seed_from_u64(self.rng.next_u64());
-        self.controller = Some(Controller::new(self.config.clone(), self.image.clone(), rng, now));
+        let controller = Controller::new(self.config.clone(), self.image.clone(), rng, now);
+        self.timers.set(Timer::Sessions, controller.first_session_end(now));
+        self.controller = Some(controller);
         self.event(Event::ControllerElected { epoch });
-        self.timers.set(Timer::Sessions, now.after_ms(self.session_check_ms()));
         for (from, id, request) in std::mem::take(&mut self.early_requests) {
             self.on_controller_request(now, from, id, request);
         }
-    }
-
-    fn session_check_ms(&self) -> i64 {
-        (self.config.timing.session_timeout_ms / 4).max(1)
     }
 
     /// The node is the active controller no longer. Whoever waits for it asks the next one.
@@ -234,8 +231,8 @@ impl Node {
         let Some(controller) = &mut self.controller else { return };
         controller.fence_silent(now);
         self.append_decided(now);
-        if self.controller.is_some() {
-            self.timers.set(Timer::Sessions, now.after_ms(self.session_check_ms()));
+        if let Some(controller) = &self.controller {
+            self.timers.set(Timer::Sessions, controller.first_session_end(now));
         }
     }
 

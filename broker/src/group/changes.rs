@@ -136,7 +136,9 @@ fn entry<'a>(groups: &'a mut GroupMap, name: &StrBytes) -> &'a mut Group {
     if !groups.contains_key(name) {
         groups.insert(StrBytes::from_string(name.to_string()), Group::default());
     }
-    groups.get_mut(name).expect("it was inserted above")
+    let group = groups.get_mut(name).expect("it was inserted above");
+    group.is_uncommitted = false;
+    group
 }
 
 #[cfg(test)]

@@ -73,6 +73,29 @@ impl Groups {
         offsets.collect()
     }
 
+    /// How many messages of a topic a group that this node coordinates has committed: its offsets, over all partitions.
+    #[must_use]
+    pub fn consumed(&self, group: &str, topic: &str) -> u64 {
+        let offsets = self.groups.get(group.as_bytes()).into_iter().flat_map(|group| &group.offsets);
+        let of_topic = offsets.filter(|(partition, _)| *partition.topic == *topic);
+        of_topic.map(|(_, committed)| u64::try_from(committed.offset).unwrap_or_default()).sum()
+    }
+
+    /// The offset that a group which this node coordinates has committed for a partition.
+    #[must_use]
+    pub fn committed_offset(&self, group: &str, topic: &str, partition: i32) -> Option<i64> {
+        let mut offsets = self.groups.get(group.as_bytes())?.offsets.iter();
+        let of_partition = offsets.find(|(known, _)| known.partition == partition && *known.topic == *topic);
+        of_partition.map(|(_, committed)| committed.offset)
+    }
+
+    /// Whether a group that this node coordinates is between two generations: some member has no assignment.
+    #[must_use]
+    pub fn is_rebalancing(&self, group: &str) -> bool {
+        let state = self.groups.get(group.as_bytes()).map(|group| group.state);
+        matches!(state, Some(GroupState::PreparingRebalance | GroupState::CompletingRebalance))
+    }
+
     /// The partitions of `__consumer_offsets` whose groups this node coordinates and knows.
     #[must_use]
     pub fn loaded_partitions(&self) -> Vec<i32> {

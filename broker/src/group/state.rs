@@ -141,6 +141,9 @@ pub struct Group {
     pub stored: Option<StoredGroup>,
     /// Whether the first rebalance of an empty group is still held open for more members.
     pub initial_delay: bool,
+    /// Whether a member has founded it and the log does not say so yet, up to the high watermark. It works as any other, but is
+    /// neither listed nor described: Kafka looks at its groups as of the committed offset then.
+    pub is_uncommitted: bool,
 }
 
 impl Default for Group {
@@ -158,6 +161,7 @@ impl Default for Group {
             offsets: BTreeMap::new(),
             stored: None,
             initial_delay: false,
+            is_uncommitted: false,
         }
     }
 }

@@ -381,6 +381,28 @@ impl Partition {
         store.read(self.log.id(), ReadLimits { from, below, max_bytes, at_least_one })
     }
 
+    /// As [`Self::read`], for clients: the limit is used to its last byte even where that cuts a batch, as in Kafka, which sends
+    /// slices of files. Clients take no notice of a batch that is not whole. The first one is whole or not there at all.
+    ///
+    /// # Errors
+    /// When kept batches could not be read back.
+    pub fn read_for_client(
+        &self,
+        store: &mut dyn LogStore,
+        from: Offset,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<Vec<Bytes>, StorageError> {
+        let mut batches = self.read(store, from, max_bytes, at_least_one)?;
+        let left = max_bytes.saturating_sub(batches.iter().map(Bytes::len).sum());
+        let last = batches.last().and_then(|last| BatchHeader::read(last)).filter(|_| left > 0);
+        if let Some(next) = last.map(|last| last.last_offset().plus(1)) {
+            let cut = self.read(store, next, left, true)?;
+            batches.extend(cut.first().map(|batch| batch.slice(..left.min(batch.len()))));
+        }
+        Ok(batches)
+    }
+
     /// Whether a fetch may begin here.
     #[must_use]
     pub fn contains(&self, offset: Offset) -> bool {

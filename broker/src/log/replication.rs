@@ -23,6 +23,18 @@ impl Partition {
             .is_some_and(|leadership| leadership.fetched(from, broker_epoch, at.offset, end, now.monotonic_ns))
     }
 
+    /// On the leader: a follower of this epoch says where its log begins. Whether that is later than it was.
+    pub fn note_follower_start(&mut self, from: BrokerId, at: FetchPosition) -> bool {
+        at.leader_epoch == self.leader_epoch()
+            && self.leadership_mut().is_some_and(|leadership| leadership.begins(from, at.log_start))
+    }
+
+    /// On the leader: below this no replica that is alive has anything; `None` while one has not said where its log begins.
+    #[must_use]
+    pub fn low_watermark(&self, is_alive: impl Fn(BrokerId) -> bool) -> Option<Offset> {
+        self.leadership()?.low_watermark(self.log_start(), is_alive)
+    }
+
     fn leadership_mut(&mut self) -> Option<&mut Leadership> {
         match &mut self.role {
             Role::Leader(leadership) => Some(leadership),
@@ -122,7 +134,12 @@ impl Partition {
     #[must_use]
     pub fn position(&self) -> FetchPosition {
         let last_epoch = self.log.last_epoch();
-        FetchPosition { leader_epoch: self.leader_epoch(), offset: self.log_end(), last_epoch }
+        FetchPosition {
+            leader_epoch: self.leader_epoch(),
+            offset: self.log_end(),
+            last_epoch,
+            log_start: self.log_start(),
+        }
     }
 
     /// On a follower: takes what the leader sent when it was asked from an offset on.
@@ -142,7 +159,9 @@ impl Partition {
         if found.log_start > self.log_start() && found.log_start <= self.high_watermark() {
             self.log.begin_at(store, found.log_start);
         }
-        match (appended, self.log_end() > before.offset) {
+        // The leader may have somebody who waits until its followers have deleted what it has.
+        let moved = self.log_end() > before.offset || self.log_start() > before.log_start;
+        match (appended, moved) {
             (_, true) => Outcome::Moved,
             (true, false) => Outcome::Level,
             (false, false) => Outcome::Refused,

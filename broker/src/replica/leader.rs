@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 pub struct Progress {
     /// One past its last record; `None` until it has fetched in this epoch.
     pub end: Option<Offset>,
+    /// Where its log begins; `None` until it has said so in this epoch.
+    pub start: Option<Offset>,
     /// Its broker epoch, as it said itself.
     pub broker_epoch: i64,
     /// When it last had everything that there was.
@@ -37,6 +39,7 @@ impl Leadership {
     pub fn new(own: BrokerId, replicas: &[BrokerId], isr: &[BrokerId], epoch_start: Offset, now_ns: u64) -> Self {
         let progress = |id: &BrokerId| Progress {
             end: None,
+            start: None,
             broker_epoch: -1,
             caught_up_ns: if isr.contains(id) { now_ns } else { 0 },
             fetched: (0, Offset(0)),
@@ -68,7 +71,8 @@ impl Leadership {
         self.proposed = None;
         self.followers.retain(|id, _| replicas.contains(id));
         for id in replicas.iter().filter(|id| **id != own) {
-            let unknown = Progress { end: None, broker_epoch: -1, caught_up_ns: 0, fetched: (0, Offset(0)) };
+            let unknown =
+                Progress { end: None, start: None, broker_epoch: -1, caught_up_ns: 0, fetched: (0, Offset(0)) };
             self.followers.entry(*id).or_insert(unknown);
         }
     }
@@ -100,6 +104,22 @@ impl Leadership {
         progress.end = Some(offset);
         progress.broker_epoch = broker_epoch;
         true
+    }
+
+    /// A follower's log begins here. Whether that is later than it was.
+    pub fn begins(&mut self, follower: BrokerId, start: Offset) -> bool {
+        let Some(progress) = self.followers.get_mut(&follower) else { return false };
+        progress.start.replace(start) < Some(start)
+    }
+
+    /// Below this nobody who is alive has anything, in sync or not (`lowWatermarkIfLeader`); `None` while one of them has not
+    /// said where its log begins.
+    #[must_use]
+    pub fn low_watermark(&self, own_start: Offset, is_alive: impl Fn(BrokerId) -> bool) -> Option<Offset> {
+        let alive = self.followers.iter().filter(|(id, _)| is_alive(**id));
+        alive
+            .map(|(_, progress)| progress.start)
+            .try_fold(own_start, |least, start| start.map(|start| least.min(start)))
     }
 
     /// The log grew from here: who was level until now falls behind only from now on.
@@ -199,6 +219,17 @@ mod tests {
         assert_eq!(leader.commit(OWN, Offset(10)), Some(Offset(4)), "a proposal decides nothing");
         leader.decided(OWN, &ALL, &[OWN, BrokerId(2)]);
         assert_eq!(leader.commit(OWN, Offset(10)), Some(Offset(10)));
+    }
+
+    #[test]
+    fn the_low_watermark_is_where_the_last_replica_that_lives_begins() {
+        let mut leader = Leadership::new(OWN, &ALL, &[OWN, BrokerId(2)], Offset(0), 0);
+        assert!(leader.begins(BrokerId(2), Offset(4)));
+        assert!(!leader.begins(BrokerId(2), Offset(4)), "that is known");
+        assert_eq!(leader.low_watermark(Offset(4), |_| true), None, "nobody knows what the third has");
+        assert_eq!(leader.low_watermark(Offset(4), |id| id != BrokerId(3)), Some(Offset(4)));
+        assert!(leader.begins(BrokerId(3), Offset(1)));
+        assert_eq!(leader.low_watermark(Offset(4), |_| true), Some(Offset(1)), "in sync or not");
     }
 
     #[test]

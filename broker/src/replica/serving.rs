@@ -2,11 +2,11 @@
 //! the fetch that waits until one does.
 //!
 //! A fetch is held, never polled: an idle link costs nothing. It is answered when a partition of the session has new
-//! batches, or after `replica.fetch.wait.max.ms`, and then tells of moved high watermarks, too (as in Kafka, a high
+//! batches or begins later, or after `replica.fetch.wait.max.ms`, and then tells of moved high watermarks, too (as in Kafka, a high
 //! watermark alone wakes nobody).
 
 use crate::node::Node;
-use crate::peer::{FetchPosition, FetchRefused, FetchedReplica, PeerMessage, ReplicaFetch, ReplicaFetched};
+use crate::peer::{FetchPosition, FetchRefused, FetchedReplica, Found, PeerMessage, ReplicaFetch, ReplicaFetched};
 use crate::timers::Timer;
 use crate::types::{BrokerId, Now, PartitionId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,11 @@ pub struct Serving {
     ready: BTreeSet<PartitionId>,
     /// Partitions whose high watermark the follower may not know yet.
     stale: BTreeSet<PartitionId>,
+}
+
+/// Whether a follower learns nothing from this but perhaps a high watermark.
+fn is_nothing(found: &Found, at: FetchPosition) -> bool {
+    found.batches.is_empty() && found.diverging.is_none() && found.log_start <= at.log_start
 }
 
 impl Serving {
@@ -79,6 +84,9 @@ impl Node {
     /// What a follower's position means for the partition: the high watermark, and who is in sync.
     fn note_position(&mut self, now: Now, from: BrokerId, broker_epoch: i64, id: PartitionId, position: FetchPosition) {
         let Some(partition) = self.partitions.get_mut(&id) else { return };
+        if partition.note_follower_start(from, position) {
+            self.moved.push(id);
+        }
         if !partition.note_follower(from, broker_epoch, position, now) {
             return;
         }
@@ -98,7 +106,8 @@ impl Node {
         for follower in partition.follower_ids() {
             let Some(serving) = self.serving.get_mut(&follower) else { continue };
             let Some(position) = serving.positions.get(&id) else { continue };
-            if position.offset < partition.log_end() || position.leader_epoch != partition.leader_epoch() {
+            let lacks = position.offset < partition.log_end() || position.log_start < partition.log_start();
+            if lacks || position.leader_epoch != partition.leader_epoch() {
                 serving.ready.insert(id);
                 if serving.held {
                     self.answerable.insert(follower);
@@ -152,7 +161,7 @@ impl Node {
             }
             let Some(position) = serving.positions.get(&id) else { continue };
             let Some(fetched) = self.read_for_follower(id, *position, PARTITION_BYTES_MAX.min(left)) else { continue };
-            if fetched.found.as_ref().is_ok_and(|found| found.batches.is_empty() && found.diverging.is_none()) {
+            if fetched.found.as_ref().is_ok_and(|found| is_nothing(found, *position)) {
                 serving.stale.insert(id);
                 continue;
             }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod client;
+mod delete_records;
 mod every_version;
 mod groups;
 mod hostile;

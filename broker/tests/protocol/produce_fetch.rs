@@ -104,6 +104,22 @@ fn a_fetch_waits_for_its_bytes_or_its_time() {
 }
 
 #[test]
+fn a_fetch_takes_its_limit_to_the_last_byte_and_does_not_wait_for_more() {
+    let mut cluster = Cluster::new(1);
+    create(&mut cluster, "orders", 1);
+    let size = batch(1, -1, -1, -1).len();
+    for _ in 0..3 {
+        produce(&mut cluster, 0, batch(1, -1, -1, -1));
+    }
+    for (limit, expected) in [(0, size), (size - 1, size), (size + 1, size + 1), (3 * size - 1, 3 * size - 1)] {
+        let limit = i32::try_from(limit).expect("a small batch");
+        let token = send_fetch(&mut cluster, 0, fetch_request(0, 1 << 20, (0, -1)).with_max_bytes(limit));
+        let response = fetched(cluster.reply(token));
+        assert_eq!(record_bytes(&response), expected, "at most {limit} bytes");
+    }
+}
+
+#[test]
 fn a_fetch_outside_of_the_log_is_told_at_once() {
     let mut cluster = Cluster::new(1);
     create(&mut cluster, "orders", 1);

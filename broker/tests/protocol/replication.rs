@@ -9,10 +9,9 @@ use kafka_protocol::messages::alter_partition_reassignments_request::{Reassignab
 use kafka_protocol::messages::create_topics_request::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
 };
-use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use kafka_protocol::messages::{
-    AlterPartitionReassignmentsRequest, ApiKey, DeleteRecordsRequest, DescribeQuorumRequest,
-    ListPartitionReassignmentsRequest, RequestKind, describe_quorum_request,
+    AlterPartitionReassignmentsRequest, ApiKey, DescribeQuorumRequest, ListPartitionReassignmentsRequest, RequestKind,
+    describe_quorum_request,
 };
 use kafka_protocol::protocol::StrBytes;
 use shakedown_broker::BrokerId;
@@ -161,9 +160,7 @@ fn unclean() -> Cluster {
 }
 
 fn delete_records(cluster: &mut Cluster, leader: usize) -> i64 {
-    let partition = DeleteRecordsPartition::default().with_offset(-1);
-    let topic = DeleteRecordsTopic::default().with_name(name("orders")).with_partitions(vec![partition]);
-    let request = RequestKind::DeleteRecords(DeleteRecordsRequest::default().with_topics(vec![topic]));
+    let request = crate::delete_records::request(-1, i32::MAX);
     let response = expect_kind!(DeleteRecords, cluster.ask(leader, ApiKey::DeleteRecords, 2, &request));
     response.topics[0].partitions[0].low_watermark
 }

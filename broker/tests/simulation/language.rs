@@ -28,6 +28,7 @@ use kafka_protocol::protocol::StrBytes;
 use shakedown_broker::batch::header::{BatchHeader, HEADER_SIZE};
 use shakedown_broker::batch::records::Records;
 use shakedown_broker::inspect::{QuorumView, ReplicaView};
+use shakedown_broker::log::store::LogStore;
 use shakedown_broker::metadata::record::PartitionState;
 use shakedown_broker::types::{Offset, PartitionId};
 
@@ -163,8 +164,11 @@ impl Cluster {
         self.world.stop(node, Down::Killed);
     }
 
+    /// Of what was not synced nothing survives. The random lifetimes draw how much does; a test with a name must not
+    /// depend on what it draws.
     pub(crate) fn lose_power(&mut self, node: usize) {
-        nemesis::lose_power(&mut self.world, node);
+        LogStore::lose_power(&mut self.world.hosts[node].disk);
+        self.world.stop(node, Down::Dark);
     }
 
     pub(crate) fn restart(&mut self, node: usize) {

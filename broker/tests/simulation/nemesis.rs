@@ -251,7 +251,7 @@ fn kill(world: &mut World, target: Target) -> Option<Repair> {
 }
 
 /// A machine goes dark and forgets what it had not synced.
-pub(crate) fn lose_power(world: &mut World, host: usize) {
+fn lose_power(world: &mut World, host: usize) {
     let lost = world.hosts[host].disk.lose_power(&mut world.chance);
     world.story(host, || format!("loses its power and {lost} batches"));
     world.stop(host, Down::Dark);

@@ -84,8 +84,11 @@ fn fetch(broker: &mut Client, topic: &TopicName, offsets: &mut BTreeMap<i32, i64
     let mut payloads = Vec::new();
     for partition in response.responses.iter().flat_map(|topic| &topic.partitions) {
         let mut left = partition.records.clone().unwrap_or_default();
-        while let Some(header) = BatchHeader::read(&left) {
-            let batch = left.split_to(header.size().expect("a length"));
+        // The limit may have cut the last batch, which is fetched again.
+        while let Some((header, size)) = BatchHeader::read(&left).and_then(|header| Some((header, header.size()?)))
+            && size <= left.len()
+        {
+            let batch = left.split_to(size);
             let values = Records::new(&batch[HEADER_SIZE..]).map(|record| record.expect("a record").value);
             payloads.extend(values.map(|value| batch.slice_ref(value.expect("a payload"))));
             offsets.insert(partition.partition_index, header.last_offset().0 + 1);

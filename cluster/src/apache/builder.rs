@@ -29,11 +29,12 @@ pub struct ApacheBuilder {
     jars: Option<PathBuf>,
     is_shipped: bool,
     config: Vec<(String, String)>,
+    seed: u64,
 }
 
 impl Default for ApacheBuilder {
     fn default() -> Self {
-        Self { nodes: 3, base_port: None, jars: None, is_shipped: false, config: Vec::new() }
+        Self { nodes: 3, base_port: None, jars: None, is_shipped: false, config: Vec::new(), seed: 0 }
     }
 }
 
@@ -60,6 +61,12 @@ impl ApacheBuilder {
     /// Node n is there for clients on `port + n - 1`. Default: any free ports below those that the system hands out.
     pub fn base_port(mut self, port: u16) -> Self {
         self.base_port = (port != 0).then_some(port);
+        self
+    }
+
+    /// What brokers are drawn from for [`crate::Role::Drawn`], and nothing else. Default 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
         self
     }
 
@@ -101,7 +108,7 @@ impl ApacheBuilder {
         }
         format(&java, &nodes)?;
         drop(held);
-        Apache::launch(nodes, java, folder)
+        Apache::launch(nodes, java, folder, self.seed)
     }
 
     /// The ports for clients and those for controllers, and what keeps them free until the nodes start.

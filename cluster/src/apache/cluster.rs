@@ -27,6 +27,8 @@ pub struct Apache {
     java: Java,
     reaper: Reaper,
     started: Instant,
+    /// What brokers are drawn from.
+    pub(super) seed: u64,
     /// Behind the nodes: it goes after they have ended.
     folder: TempDir,
 }
@@ -38,14 +40,14 @@ impl Apache {
     }
 
     /// Starts the processes, and waits until every node sees all others alive.
-    pub(super) fn launch(mut nodes: Vec<Node>, java: Java, folder: TempDir) -> Result<Self, ApacheError> {
+    pub(super) fn launch(mut nodes: Vec<Node>, java: Java, folder: TempDir, seed: u64) -> Result<Self, ApacheError> {
         let sh = |source| ApacheError::Spawn { program: "sh".to_owned(), source };
         let reaper = Reaper::start().map_err(sh)?;
         let started = Instant::now();
         let spawned = nodes.iter_mut().try_for_each(|node| node.start(&java, &reaper));
         let ids: Vec<i32> = nodes.iter().map(|node| node.id).collect();
         // From here on, an error drops what runs already, and so ends it.
-        let apache = Self { nodes: Mutex::new(nodes), java, reaper, started, folder };
+        let apache = Self { nodes: Mutex::new(nodes), java, reaper, started, seed, folder };
         spawned?;
         for id in &ids {
             apache.await_sight(*id, &ids)?;

@@ -12,7 +12,8 @@ use std::net::SocketAddr;
 impl Apache {
     /// The nodes that play a role at the moment, as far as they are up, in the order in which a fault hits them. Leaders and
     /// followers come from Metadata, by the newest epoch that any node has; the controller from DescribeQuorum, the
-    /// coordinator of a group from FindCoordinator, which makes Kafka create `__consumer_offsets`.
+    /// coordinator of a group from FindCoordinator, which makes Kafka create `__consumer_offsets`. Those who are drawn come
+    /// from the seed alone.
     #[must_use]
     pub fn players(&self, role: &Role) -> Vec<i32> {
         let players = match role {
@@ -26,6 +27,8 @@ impl Apache {
                 self.first_answer(|address| Ok(client::quorum(address)?.map(|quorum| quorum.leader_id.0)))
             }
             Role::GroupCoordinator(group) => self.first_answer(|address| client::group_coordinator(address, group)),
+            Role::All => self.nodes(),
+            Role::Drawn { share, draw } => share.of(&self.nodes(), self.seed, *draw),
         };
         let up = players.into_iter().filter(|id| self.is_up(*id));
         let wanted = if matches!(role, Role::Follower { .. }) { 1 } else { usize::MAX };
@@ -54,8 +57,9 @@ impl Apache {
         answers.take(1).collect()
     }
 
-    /// Where the logs of a topic's partitions end on their leaders, whether or not anybody else has that, as far as
-    /// leaders answer (ListOffsets as the replica -2).
+    /// Where the logs of a topic's partitions end, on whichever of the replicas in sync is the furthest behind: what only the
+    /// leader has is on its way to the others. Whoever does not answer, because it is stopped, keeps nobody waiting
+    /// (ListOffsets as the replica -2, which followers answer, too).
     #[must_use]
     pub fn log_ends(&self, topic: &str) -> BTreeMap<i32, i64> {
         let answering = self.answering();
@@ -64,10 +68,13 @@ impl Apache {
             metadata.into_iter().flat_map(|metadata| metadata.topics).flat_map(|topic| topic.partitions).collect();
         let mut ends = BTreeMap::new();
         for (id, address) in answering {
-            let led = partitions.iter().filter(|partition| partition.leader_id.0 == id);
-            let led: Vec<i32> = led.map(|partition| partition.partition_index).collect();
-            if !led.is_empty() {
-                ends.extend(client::log_ends(address, topic, &led).into_iter().flatten());
+            let kept = partitions.iter().filter(|partition| partition.isr_nodes.iter().any(|replica| replica.0 == id));
+            let kept: Vec<i32> = kept.map(|partition| partition.partition_index).collect();
+            if !kept.is_empty() {
+                for (partition, end) in client::log_ends(address, topic, &kept).into_iter().flatten() {
+                    let least = ends.entry(partition).or_insert(end);
+                    *least = end.min(*least);
+                }
             }
         }
         ends

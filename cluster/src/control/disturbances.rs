@@ -1,10 +1,9 @@
 //! Faults of links, connections and clocks over HTTP: what is asked, and a guard for each, by number.
 
 use super::messages::{Problem, Standing};
-use super::routes::{Context, Refusal, beside};
+use super::routes::{Context, Refusal, beside, role};
 use crate::disturbance::{Disturbance, Links};
 use crate::links::Delay;
-use crate::roles::Role;
 use crate::wall::{ClockEffect, TimeShift};
 use crate::weather::ClientEffect;
 use axum::Json;
@@ -133,10 +132,6 @@ pub(super) enum ClockOrder {
 pub(super) struct AdvanceOrder {
     /// By so many milliseconds.
     ms: u64,
-}
-
-fn role(text: &str) -> Result<Role, Refusal> {
-    text.parse().map_err(|error| Refusal(StatusCode::BAD_REQUEST, format!("{error}")))
 }
 
 fn delay(ms: u64, jitter_ms: u64) -> Delay {

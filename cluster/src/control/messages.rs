@@ -1,5 +1,7 @@
 //! What the control API asks and answers, in JSON.
 
+use crate::disks::{Damage, DiskFault};
+use crate::faults::NodeFault;
 use crate::names::{api_name, error_name, errors, served_apis};
 use serde::{Deserialize, Serialize};
 use shakedown_broker::BrokerId;
@@ -49,12 +51,81 @@ pub struct Player {
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StrikeOrder {
-    /// `kill`, `power-loss`, `pause`, `isolate`, `restart`, `disk-full`, `write-errors` or `read-errors`.
+    /// `kill`, `power-loss`, `pause`, `isolate`, `restart`, `disk-full`, `write-errors`, `read-errors`, `slow-sync`,
+    /// `flipped-bit`, `torn-tail`, `lost-segment` or `lost-log`. The last four damage what the role's partition has on disk,
+    /// for good; all but a flipped bit kill the node, which `/v1/heal` starts again.
     #[schema(example = "kill")]
     pub fault: String,
     /// `broker(2)`, `leader(orders/0)`, `follower(orders/0)`, `followers(orders/0)`, `controller`,
-    /// `group-coordinator(billing)`.
+    /// `group-coordinator(billing)`, `all`, `one`, `minority`, `majority`; the last three are drawn from the cluster's seed,
+    /// and `one(1)` is another draw than `one`.
     #[schema(example = "leader(orders/0)")]
+    pub role: String,
+    /// Of `slow-sync`: how many milliseconds each sync takes longer.
+    pub ms: Option<u64>,
+    /// Of `torn-tail`: how many bytes the last batch lacks. Of `disk-full`: how many bytes there is still room for, by default
+    /// none.
+    pub bytes: Option<u64>,
+    /// Of `flipped-bit`: an offset of the batch. Of `lost-segment`: the first offset that is gone.
+    pub offset: Option<i64>,
+    /// Of `lost-segment`: one past the last offset that is gone.
+    pub below: Option<i64>,
+}
+
+impl StrikeOrder {
+    /// The fault.
+    ///
+    /// # Errors
+    /// When there is no such fault, when it lacks a number, and when a number belongs to another fault.
+    pub fn fault(&self) -> Result<NodeFault, String> {
+        let Self { fault, role: _, ms, bytes, offset, below } = self;
+        let lacks = |number: &str| format!("`{fault}` needs `{number}`");
+        let (made, uses): (NodeFault, &[&str]) = match fault.as_str() {
+            "slow-sync" => {
+                let by = Duration::from_millis(ms.ok_or_else(|| lacks("ms"))?);
+                (NodeFault::Disk(DiskFault::SlowSync { by }), &["ms"])
+            }
+            "disk-full" => {
+                let after_bytes = bytes.unwrap_or_default();
+                (NodeFault::Disk(DiskFault::Full { after_bytes }), &["bytes"])
+            }
+            "flipped-bit" => {
+                let offset = offset.ok_or_else(|| lacks("offset"))?;
+                (NodeFault::Damage(Damage::FlippedBit { offset }), &["offset"])
+            }
+            "torn-tail" => {
+                let bytes = usize::try_from(bytes.ok_or_else(|| lacks("bytes"))?).unwrap_or(usize::MAX);
+                (NodeFault::Damage(Damage::TornTail { bytes }), &["bytes"])
+            }
+            "lost-segment" => {
+                let (from, below) = (offset.ok_or_else(|| lacks("offset"))?, below.ok_or_else(|| lacks("below"))?);
+                (NodeFault::Damage(Damage::LostBatches { from, below }), &["offset", "below"])
+            }
+            "lost-log" => (NodeFault::Damage(Damage::LostLog), &[]),
+            word => (word.parse().map_err(|_| unknown_fault(word))?, &[]),
+        };
+        let given = [("ms", ms.is_some()), ("bytes", bytes.is_some()), ("offset", offset.is_some())];
+        let given = given.into_iter().chain([("below", below.is_some())]).filter(|(_, is_given)| *is_given);
+        match given.map(|(name, _)| name).find(|name| !uses.contains(name)) {
+            Some(name) => Err(format!("`{name}` says nothing to `{fault}`")),
+            None => Ok(made),
+        }
+    }
+}
+
+fn unknown_fault(word: &str) -> String {
+    format!(
+        "`{word}` is no fault: write kill, power-loss, pause, isolate, restart, disk-full, write-errors, read-errors, \
+         slow-sync, flipped-bit, torn-tail, lost-segment or lost-log"
+    )
+}
+
+/// Brokers are restarted one after another.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RollingOrder {
+    /// Which, as for `/v1/faults`.
+    #[schema(example = "all")]
     pub role: String,
 }
 

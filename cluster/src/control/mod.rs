@@ -5,12 +5,14 @@
 
 mod disturbances;
 mod held;
+mod interventions;
 pub mod messages;
 mod refusals;
 mod routes;
 mod rules;
 
 use crate::handle::Cluster;
+use crate::interventions::Patience;
 use held::Held;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -18,10 +20,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
-/// A server for one cluster. Dropping it stops it, and ends the rules that were made through it.
+/// A server for one cluster. Dropping it stops it, ends the rules that were made through it, and calls off what its clients
+/// are at.
 #[derive(Debug)]
 pub struct ControlServer {
     address: SocketAddr,
+    /// Of whatever is done to the cluster by a client.
+    patience: Patience,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -37,8 +42,9 @@ impl ControlServer {
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
+        let patience = Patience::at_most(crate::interventions::PATIENCE);
         let rules = Arc::new(Held::new("rule"));
-        let router = routes::router(cluster, Arc::clone(&rules));
+        let router = routes::router(cluster, Arc::clone(&rules), patience.clone());
         let serve = async move {
             let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
             let serving = axum::serve(listener, router);
@@ -56,7 +62,7 @@ impl ControlServer {
                 rule.end();
             });
         })?;
-        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, patience, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Where it listens.
@@ -68,6 +74,7 @@ impl ControlServer {
 
 impl Drop for ControlServer {
     fn drop(&mut self) {
+        self.patience.call_off();
         if let Some(stop) = self.stop.take() {
             // The thread may be gone already, after a panic of its own.
             let _ = stop.send(());

@@ -1,11 +1,14 @@
 //! Who answers what: the cluster, its nodes and its links. Rules and disturbances have files of their own.
 
 use super::held::Held;
-use super::messages::{ClusterView, LinkOrder, NodeView, PartitionView, Player, Problem, StrikeOrder, Struck};
-use super::{disturbances, refusals, rules};
-use crate::faults::{FaultError, NodeFault};
+use super::messages::{
+    ClusterView, LinkOrder, NodeView, PartitionView, Player, Problem, RollingOrder, StrikeOrder, Struck,
+};
+use super::{disturbances, interventions, refusals, rules};
+use crate::faults::FaultError;
 use crate::handle::Cluster;
 use crate::injection::Fault;
+use crate::interventions::Patience;
 use crate::roles::Role;
 use crate::rules::RuleGuard;
 use axum::extract::{Path, State};
@@ -13,9 +16,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use std::sync::Arc;
+use std::time::Duration;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+/// How long each step of a rolling restart may take.
+const STEP_MAX: Duration = Duration::from_secs(60);
 
 /// What every handler has.
 #[derive(Clone)]
@@ -23,6 +30,8 @@ pub(super) struct Context {
     pub(super) cluster: Arc<Cluster>,
     pub(super) rules: Arc<Held<RuleGuard>>,
     pub(super) disturbances: Arc<Held<Fault>>,
+    /// How long interventions try.
+    pub(super) patience: Patience,
 }
 
 /// A request that cannot be carried out.
@@ -42,8 +51,9 @@ impl From<FaultError> for Refusal {
             | FaultError::Nobody { .. }
             | FaultError::Disk { .. }
             | FaultError::Up { .. }
-            | FaultError::NothingThere { .. } => StatusCode::CONFLICT,
-            FaultError::ClockRate { .. } => StatusCode::BAD_REQUEST,
+            | FaultError::NothingThere { .. }
+            | FaultError::NotBack { .. } => StatusCode::CONFLICT,
+            FaultError::ClockRate { .. } | FaultError::WhichPartition { .. } => StatusCode::BAD_REQUEST,
             FaultError::Listen { .. } | FaultError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self(status, error.to_string())
@@ -51,18 +61,20 @@ impl From<FaultError> for Refusal {
 }
 
 /// Everything that is served, and the document that describes it.
-pub(super) fn router(cluster: Arc<Cluster>, rules: Arc<Held<RuleGuard>>) -> Router {
-    let context = Context { cluster, rules, disturbances: Arc::new(Held::new("disturbance")) };
+pub(super) fn router(cluster: Arc<Cluster>, rules: Arc<Held<RuleGuard>>, patience: Patience) -> Router {
+    let context = Context { cluster, rules, disturbances: Arc::new(Held::new("disturbance")), patience };
     let (router, mut document) = OpenApiRouter::new()
         .routes(routes!(view))
         .routes(routes!(partition))
         .routes(routes!(coordinator))
         .routes(routes!(strike))
+        .routes(routes!(roll))
         .routes(routes!(node))
         .routes(routes!(cut))
         .routes(routes!(heal))
         .merge(rules::router())
         .merge(disturbances::router())
+        .merge(interventions::router())
         .split_for_parts();
     document.info.title = "Shakedown: a cluster under control".to_owned();
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
@@ -126,11 +138,25 @@ async fn coordinator(State(context): State<Context>, Path(group): Path<String>) 
     responses((status = OK, body = Struck), (status = BAD_REQUEST, body = Problem), (status = NOT_FOUND, body = Problem),
         (status = CONFLICT, body = Problem)))]
 async fn strike(State(context): State<Context>, Json(order): Json<StrikeOrder>) -> Result<Json<Struck>, Refusal> {
-    let bad = |error: String| Refusal(StatusCode::BAD_REQUEST, error);
-    let fault: NodeFault = order.fault.parse().map_err(|error| bad(format!("{error}")))?;
-    let role: Role = order.role.parse().map_err(|error| bad(format!("{error}")))?;
+    let fault = order.fault().map_err(|error| Refusal(StatusCode::BAD_REQUEST, error))?;
+    let role = role(&order.role)?;
     let strike = beside(&context, move |cluster| cluster.strike(fault, &role)).await??;
     Ok(Json(Struck { nodes: strike.nodes }))
+}
+
+/// Reads a role.
+pub(super) fn role(text: &str) -> Result<Role, Refusal> {
+    text.parse().map_err(|error| Refusal(StatusCode::BAD_REQUEST, format!("{error}")))
+}
+
+/// Restarts brokers one after another, each when the one before has caught up, and answers when the last one has.
+#[utoipa::path(post, path = "/v1/rolling-restart", request_body = RollingOrder,
+    responses((status = OK, body = Struck), (status = BAD_REQUEST, body = Problem), (status = NOT_FOUND, body = Problem),
+        (status = CONFLICT, body = Problem)))]
+async fn roll(State(context): State<Context>, Json(order): Json<RollingOrder>) -> Result<Json<Struck>, Refusal> {
+    let role = role(&order.role)?;
+    let nodes = beside(&context, move |cluster| cluster.rolling_restart(&role, STEP_MAX)).await??;
+    Ok(Json(Struck { nodes }))
 }
 
 /// Does something to a node: `kill`, `power-loss`, `pause`, `resume`, `restart`, `isolate`, `reconnect` or `mend-disk`.

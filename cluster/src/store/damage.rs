@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use shakedown_broker::batch::header::{BatchHeader, HEADER_SIZE};
 use shakedown_broker::log::store::{LogId, LogName, LogStore, ReadLimits, StorageError, StoredBatch};
 use shakedown_broker::types::Offset;
+use std::ops::Range;
 
 /// Damage to what a disk has. It is done once, and is not undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +33,45 @@ pub enum Damage {
     LostLog,
 }
 
+impl std::fmt::Display for Damage {
+    /// `flipped-bit 25`, `torn-tail 40`, `lost-segment 0 to 99`, `lost-log`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())?;
+        match self {
+            Self::FlippedBit { offset } => write!(f, " {offset}"),
+            Self::TornTail { bytes } => write!(f, " {bytes}"),
+            Self::LostBatches { from, below } => write!(f, " {from} to {}", below - 1),
+            Self::LostLog => Ok(()),
+        }
+    }
+}
+
 impl Damage {
+    /// The damage as scenarios call it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::FlippedBit { .. } => "flipped-bit",
+            Self::TornTail { .. } => "torn-tail",
+            Self::LostBatches { .. } => "lost-segment",
+            Self::LostLog => "lost-log",
+        }
+    }
+
     /// Whether it can be done under the feet of a node that runs. One that has opened a file keeps it, whatever becomes of
     /// its name.
     pub(crate) const fn needs_rest(self) -> bool {
         !matches!(self, Self::FlippedBit { .. })
+    }
+
+    /// Whether it finds something in a log with these offsets, as far as a node can tell that runs on it.
+    pub(crate) fn would_find(self, log: &Range<Offset>) -> bool {
+        match self {
+            Self::FlippedBit { offset } => log.contains(&Offset(offset)),
+            Self::TornTail { .. } => !log.is_empty(),
+            Self::LostBatches { from, below } => from.max(log.start.0) < below.min(log.end.0),
+            Self::LostLog => true,
+        }
     }
 
     /// Does it to a log of a store; whether anything of it was there. Whatever lies behind the damage is written anew, and

@@ -132,6 +132,11 @@ impl Disk {
         damage.strike(&mut *self.0.state.borrow_mut().store, name)
     }
 
+    /// Whether there is such a log.
+    pub(crate) fn has(&self, name: LogName) -> bool {
+        self.0.state.borrow().store.names().contains(&name)
+    }
+
     fn note<T>(&self, state: &mut State, done: Result<T, StorageError>) -> Result<T, StorageError> {
         if let Err(error) = &done {
             state.failure.get_or_insert_with(|| error.to_string());

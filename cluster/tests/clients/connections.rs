@@ -1,8 +1,9 @@
 //! What is done to clients' connections, and what clients see of it.
 
 use super::raw::Raw;
-use super::{client, consume, create_topic, produce};
+use super::{PATIENCE, client, consume, create_topic, produce};
 use rdkafka::Offset;
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use shakedown_cluster::{ClientEffect, ClientFault, Clients, Cluster, Delay, Effect, FaultError, Rule, Selector};
 use std::io::Write;
 use std::num::NonZeroU64;
@@ -121,6 +122,62 @@ fn an_idempotent_producer_survives_resets_without_a_duplicate() {
     assert_eq!(fault.hits(), 5);
     let expected: Vec<u64> = (0..500).collect();
     assert_eq!(consume(&cluster, "orders", 0, Offset::Beginning, 500), expected);
+}
+
+/// A producer that has sent its first message, and how to send it another one.
+fn sending(cluster: &Cluster, settings: &[(&str, &str)]) -> impl Fn(usize) -> Duration + use<> {
+    create_topic(cluster, "orders", 1, &[]);
+    let mut config = client(cluster);
+    for (name, value) in settings {
+        config.set(*name, *value);
+    }
+    let producer: ThreadedProducer<DefaultProducerContext> = config.create().expect("a producer");
+    let send = move |size: usize| {
+        let begin = Instant::now();
+        let payload = "7".repeat(size);
+        let record = BaseRecord::<str, str>::to("orders").partition(0).payload(&payload);
+        producer.send(record).map_err(|(error, _)| error).expect("room in the queue");
+        producer.flush(PATIENCE).expect("it is acknowledged");
+        begin.elapsed()
+    };
+    send(1);
+    send
+}
+
+#[test]
+fn a_producer_whose_connection_was_forgotten_gives_it_up_and_connects_again() {
+    let cluster = one_broker();
+    let send = sending(&cluster, &[("enable.idempotence", "true"), ("socket.timeout.ms", "1000")]);
+    let fault = cluster.inject(ClientFault::new(ClientEffect::HalfOpen)).expect("a fault");
+    assert!(fault.hits() >= 1);
+    let took = send(1);
+    assert!(took >= Duration::from_millis(900), "it heard nothing, and waited for {took:?}");
+    assert_eq!(consume(&cluster, "orders", 0, Offset::Beginning, 2), [7, 7], "once each");
+}
+
+#[test]
+fn a_producer_on_a_narrow_connection_takes_its_time() {
+    let cluster = one_broker();
+    let send = sending(&cluster, &[("linger.ms", "0")]);
+    let fault = cluster.inject(bandwidth(200_000)).expect("a fault");
+    let took = send(200_000);
+    assert!(took >= Duration::from_millis(700), "a second's worth went through in {took:?}");
+    assert!(fault.undo() > 1);
+}
+
+#[test]
+fn a_producer_learns_late_of_a_death_behind_a_slow_close() {
+    let cluster = one_broker();
+    let send = sending(&cluster, &[("enable.idempotence", "true")]);
+    let by = Duration::from_secs(1);
+    let fault = cluster.inject(ClientFault::new(ClientEffect::SlowClose { by })).expect("a fault");
+    let begin = Instant::now();
+    cluster.kill(1).expect("it runs");
+    cluster.restart(1).expect("its port is free");
+    send(1);
+    assert!(begin.elapsed() >= by, "its connection was open for a second after that: {:?}", begin.elapsed());
+    assert!(fault.undo() >= 1);
+    assert_eq!(consume(&cluster, "orders", 0, Offset::Beginning, 2), [7, 7]);
 }
 
 #[test]

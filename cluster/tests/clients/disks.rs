@@ -216,6 +216,29 @@ fn a_flipped_bit_is_seen_by_consumers_and_cut_out_by_the_next_start() {
     }
 }
 
+#[test]
+fn a_strike_damages_what_a_role_has_and_nothing_where_there_is_nothing() {
+    let cluster = Cluster::builder().brokers(3).start().expect("a cluster");
+    create_replicated(&cluster, "orders", 1, 3);
+    produce(&patient(&cluster), "orders", 0, 0..20);
+    whole(&cluster);
+    let leads = Role::Leader { topic: String::from("orders"), partition: 0 };
+    let follows = Role::Follower { topic: String::from("orders"), partition: 0 };
+    let nowhere = NodeFault::Damage(Damage::LostBatches { from: 1000, below: 1001 });
+    let nothing = cluster.strike(nowhere, &follows).expect_err("it has no such offset");
+    assert!(matches!(nothing, FaultError::NothingThere { .. }), "{nothing}");
+    whole(&cluster);
+    let which = cluster.strike(nowhere, &Role::Controller).expect_err("which partition?");
+    assert!(which.to_string().starts_with("controller names no partition"), "{which}");
+
+    let torn = cluster.strike(NodeFault::Damage(Damage::TornTail { bytes: 9 }), &follows).expect("it has a tail");
+    assert!(matches!(cluster.kill(torn.nodes[0]), Err(FaultError::Down { .. })), "it is down already");
+    cluster.undo(NodeFault::Damage(Damage::TornTail { bytes: 9 }), torn.nodes[0]).expect("its port is free");
+    whole(&cluster);
+    cluster.strike(NodeFault::Damage(Damage::FlippedBit { offset: 5 }), &leads).expect("it has that offset");
+    assert_eq!(read_all(&cluster, 20).1, Some(RDKafkaErrorCode::BadMessage), "the consumer checks");
+}
+
 /// Three brokers and, apart from them, three controllers, so that any broker can be the only one. It may raise its high
 /// watermark then, which would stand still below `min.insync.replicas`.
 fn lonely(files: Option<&Path>) -> Cluster {

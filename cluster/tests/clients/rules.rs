@@ -49,6 +49,18 @@ fn a_lost_reply_duplicates_a_message_unless_its_producer_is_idempotent() {
 }
 
 #[test]
+fn a_request_that_is_delivered_twice_duplicates_a_message_unless_its_producer_is_idempotent() {
+    for (idempotent, expected) in [(false, 11), (true, 10)] {
+        let cluster = cluster();
+        let rule = cluster.rule(Rule::new(orders(ApiKey::Produce), Effect::Duplicate).nth(3));
+        let numbers = ten(&cluster, &one_by_one(&cluster, idempotent), expected);
+        assert_eq!(rule.end(), 1);
+        let third = numbers.iter().filter(|number| **number == 2).count();
+        assert_eq!((numbers.len(), third), (expected, expected - 9), "{numbers:?}");
+    }
+}
+
+#[test]
 fn a_retry_overtakes_unless_its_producer_is_idempotent() {
     for idempotent in [false, true] {
         let cluster = cluster();

@@ -22,7 +22,8 @@ pub(crate) enum With {
 struct Clusters {
     ours: OnceLock<Box<dyn Peer>>,
     kafka: OnceLock<Box<dyn Peer>>,
-    itself: OnceLock<Box<dyn Peer>>,
+    /// Two of ours of their own: a group that everybody can name must not be another arm's.
+    itself: OnceLock<Both<Box<dyn Peer>>>,
 }
 
 /// All clusters of a run.
@@ -48,8 +49,11 @@ impl Arms {
 
     /// A new sequence on clusters of one or three nodes.
     pub(crate) fn pair(&self, with: With, nodes: u32) -> Pair<'_> {
-        let peers = Both { ours: self.ours(nodes), kafka: self.other(with, nodes) };
-        begun(Pair::new(peers, self.purposes(with)))
+        let ours = match with {
+            With::Kafka => self.ours(nodes),
+            With::Itself => self.itself(nodes).ours.as_ref(),
+        };
+        begun(Pair::new(Both { ours, kafka: self.other(with, nodes) }, self.purposes(with)))
     }
 
     /// A new sequence in which something else stands for ours.
@@ -68,26 +72,29 @@ impl Arms {
         if nodes == 1 { &self.one } else { &self.three }
     }
 
-    /// The cluster of ours.
-    pub(crate) fn ours(&self, nodes: u32) -> &dyn Peer {
-        let start = || -> Box<dyn Peer> { Box::new(peers::embedded(nodes).start().expect("a cluster")) };
-        self.of(nodes).ours.get_or_init(start).as_ref()
+    /// The cluster of ours that is compared with Kafka.
+    fn ours(&self, nodes: u32) -> &dyn Peer {
+        self.of(nodes).ours.get_or_init(|| embedded(nodes, 0)).as_ref()
+    }
+
+    fn itself(&self, nodes: u32) -> &Both<Box<dyn Peer>> {
+        let start = || Both { ours: embedded(nodes, 0), kafka: embedded(nodes, 99) };
+        self.of(nodes).itself.get_or_init(start)
     }
 
     fn other(&self, with: With, nodes: u32) -> &dyn Peer {
-        let clusters = self.of(nodes);
         match with {
-            With::Itself => {
-                let start =
-                    || -> Box<dyn Peer> { Box::new(peers::embedded(nodes).seed(99).start().expect("a cluster")) };
-                clusters.itself.get_or_init(start).as_ref()
-            }
+            With::Itself => self.itself(nodes).kafka.as_ref(),
             With::Kafka => {
                 let start = || -> Box<dyn Peer> { Box::new(peers::apache(nodes).start().expect("Apache Kafka")) };
-                clusters.kafka.get_or_init(start).as_ref()
+                self.of(nodes).kafka.get_or_init(start).as_ref()
             }
         }
     }
+}
+
+fn embedded(nodes: u32, seed: u64) -> Box<dyn Peer> {
+    Box::new(peers::embedded(nodes).seed(seed).start().expect("a cluster"))
 }
 
 /// The topic of offsets is there before any sequence lists or makes topics, and so are ids for producers.

@@ -1,7 +1,7 @@
 //! The same raw requests to our cluster and to Apache Kafka, and every answer compared.
 //!
 //! - [`wire`] sends and reads; [`requests`] and [`group_requests`] say what; [`setup`] is what sequences stand on.
-//! - [`tree`] reads any reply; [`normal`] makes two of them comparable; [`pair`] asks both sides.
+//! - [`tree`] reads any reply; [`normal`] makes two of them comparable, [`records`] what is in them; [`pair`] asks both sides.
 //! - [`differences`]: what may differ is a table in ARCHITECTURE.md, and nothing else may.
 //! - [`fixed`] are sequences written by hand, [`generated`] those that are drawn, shrunk and kept.
 //! - [`deviations`] makes ours wrong on purpose and demands to be told.
@@ -9,7 +9,8 @@
 //!
 //! Every sequence also runs between two clusters of ours, which needs no Java: what differs there is chance, not a bug.
 //! Without Java or Kafka's jars the rest is skipped with a line on standard error; `SHAKEDOWN_REQUIRE_PEERS=1` makes that a
-//! failure. `SHAKEDOWN_SEQUENCES` says how many sequences are drawn, `SHAKEDOWN_SEED` which.
+//! failure. `SHAKEDOWN_SEQUENCES` says how many sequences are drawn, `SHAKEDOWN_SEED` which, `SHAKEDOWN_FRESH=1` that
+//! others are drawn every time.
 
 mod arms;
 mod deviations;
@@ -21,6 +22,7 @@ mod normal;
 mod pair;
 mod peers;
 mod proxy;
+mod records;
 mod requests;
 mod setup;
 mod tree;
@@ -37,6 +39,10 @@ fn main() -> ExitCode {
     let arms = Arc::new(Arms::new());
     let mut trials = vec![
         unit("tree::reads_what_debug_writes", tree::reads_what_debug_writes),
+        unit(
+            "records::batches_are_compared_but_for_their_producers_ids",
+            records::batches_are_compared_but_for_their_producers_ids,
+        ),
         unit("differences::rows_explain_what_they_say", differences::rows_explain_what_they_say),
         unit("generated::keeps_what_is_needed", generated::shrink::keeps_what_is_needed),
     ];

@@ -4,8 +4,10 @@
 //!   place: Kafka's own order is often that of a hash map. Where it is not, the order is a fact of its own.
 //! - What each cluster draws by itself (topic ids, member ids, producer ids, ...) is called by the order in which a sequence
 //!   first hears of it: `topic_id 1` on both sides.
+//! - A batch of records says who produced it and whether its checksum is right, which depends on who that is.
 //! - What only people read (error messages) and what tells of load (throttle times) is left out.
 
+use crate::records;
 use crate::tree::Tree;
 use kafka_protocol::messages::ApiKey;
 use shakedown_cluster::ResponseError;
@@ -59,13 +61,15 @@ const ORDERED: &[&str] = &[
 #[derive(Debug)]
 pub(crate) struct Names {
     prefix: String,
+    /// Whether the group without a name is this sequence's.
+    pub(crate) owns_nameless_group: bool,
     known: BTreeMap<(&'static str, String), String>,
 }
 
 impl Names {
     /// For a sequence whose topics and groups are called so at their beginning.
     pub(crate) fn new(prefix: &str) -> Self {
-        Self { prefix: prefix.to_owned(), known: BTreeMap::new() }
+        Self { prefix: prefix.to_owned(), owns_nameless_group: false, known: BTreeMap::new() }
     }
 
     /// Everything that a reply says.
@@ -101,7 +105,7 @@ impl Names {
 
     fn walk_list(&mut self, path: &str, items: &[Tree], facts: &mut Facts) {
         let mut keyed: Vec<(String, &Tree)> = items.iter().map(|item| (self.key(item), item)).collect();
-        keyed.retain(|(key, _)| !self.is_anothers(key));
+        keyed.retain(|(key, item)| !self.is_anothers(key, item));
         let stripped = without_keys(path);
         if ORDERED.contains(&stripped.as_str()) && keyed.len() > 1 {
             let order: Vec<&str> = keyed.iter().map(|(key, _)| key.as_str()).collect();
@@ -145,14 +149,17 @@ impl Names {
         rest.fold(String::from("~"), |key, field| format!("{key}{field:?}"))
     }
 
-    fn is_anothers(&self, key: &str) -> bool {
-        key.starts_with(FAMILY) && !key.starts_with(&self.prefix)
+    fn is_anothers(&self, key: &str, item: &Tree) -> bool {
+        let is_nameless_group = item.leaf("group_id") == Some("");
+        let is_family = key.starts_with(FAMILY) && !key.starts_with(&self.prefix);
+        is_family || (is_nameless_group && !self.owns_nameless_group)
     }
 
     fn value(&mut self, field: &str, text: &str) -> String {
         match field {
             "error_code" => error(text),
             "api_key" => api(text),
+            "records" => records::readable(text, |producer| self.name("producer_id", producer)),
             "log_append_time_ms" if text != "-1" => String::from("a time"),
             _ => match DRAWN.iter().find(|drawn| **drawn == field) {
                 Some(kind) if !is_nothing(kind, text) => self.name(kind, text),

@@ -106,6 +106,13 @@ impl<'a> Pair<'a> {
         }
     }
 
+    /// The group without a name is there only once, and only this sequence speaks of it.
+    pub(crate) fn own_nameless_group(&mut self) {
+        for side in [Side::Ours, Side::Kafka] {
+            self.names.of_mut(side).owns_nameless_group = true;
+        }
+    }
+
     /// The full name of a topic or group of this sequence.
     pub(crate) fn name(&self, short: &str) -> String {
         format!("{}{short}", self.prefix)

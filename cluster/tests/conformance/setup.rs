@@ -102,6 +102,11 @@ impl Pair<'_> {
     /// Waits until the coordinator of a group serves.
     pub(crate) fn await_coordinator(&mut self, group: &str) {
         self.await_coordinators(group);
+        self.await_service(group);
+    }
+
+    /// Waits until the coordinator of a group knows its groups.
+    pub(crate) fn await_service(&mut self, group: &str) {
         let serves = |answer: &Tree| answer.number("groups.0.error_code") == Some(0);
         let key = (ApiKey::OffsetFetch, 8);
         self.until("a coordinator that serves", 1, key, |_| groups::fetch_offsets(8, group, None), serves);

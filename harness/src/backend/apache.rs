@@ -12,7 +12,11 @@ use shakedown_cluster::apache::{Apache as Nodes, ApacheError};
 use shakedown_cluster::{ClusterEvent, Condition, NodeFault, Role, Strike};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Kafka's default of `replica.fetch.wait.max.ms`, and more than its nodes have here: how long a leader holds a fetch that it
+/// has nothing for.
+const FETCH_HELD_MAX: Duration = Duration::from_millis(500);
 
 /// Apache Kafka from the jars of [`shakedown_cluster::apache::Jars::find`]: combined nodes, as many as the scenario wants
 /// brokers. `[cluster] memory` means nothing to it.
@@ -37,7 +41,8 @@ impl Backend for Apache {
     }
 
     fn boot(&self, plan: &ClusterPlan) -> Result<Box<dyn RunningCluster>, BackendError> {
-        let mut builder = Nodes::builder().nodes(plan.brokers).base_port(plan.base_port.unwrap_or_default());
+        let mut builder = Nodes::builder().nodes(plan.brokers).seed(plan.seed);
+        builder = builder.base_port(plan.base_port.unwrap_or_default());
         for (name, value) in &plan.config {
             builder = builder.config(name, value);
         }
@@ -83,14 +88,25 @@ impl RunningCluster for Running {
 
     fn when(&self, condition: Condition, fault: Option<(NodeFault, Role)>) -> Result<Box<dyn Awaited>, StrikeError> {
         let Condition::Produced(produced) = condition else {
-            return Err(StrikeError::Failed(Box::new(Impossible("waiting for a request".to_owned()))));
+            return Err(StrikeError::Failed(Box::new(Impossible(
+                "waiting for anything but messages in a topic".to_owned(),
+            ))));
         };
         let (watched, struck) = (Arc::clone(&self.0), Arc::clone(&self.0));
         let mut ends = LogEnds::default();
         let looking = Looking::start(
             move || ends.see(watched.log_ends(&produced.topic)) >= produced.count,
             move || match &fault {
-                Some((fault, role)) => strike(&struck, *fault, role),
+                Some((fault, role)) => {
+                    let strike = strike(&struck, *fault, role)?;
+                    if *fault == NodeFault::Pause {
+                        // A follower has a fetch at its leader. That is answered with the next message, into the socket of
+                        // a process that stands still, which has it when it goes on. Until the fetch has run out nobody is
+                        // told, and so the load waits: nothing that is produced behind this gets there.
+                        std::thread::sleep(FETCH_HELD_MAX);
+                    }
+                    Ok(strike)
+                }
                 None => Ok(Strike { at: Instant::now(), nodes: Vec::new() }),
             },
         )?;

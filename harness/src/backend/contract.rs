@@ -36,13 +36,17 @@ pub struct BackendError {
 }
 
 /// The roles that brokers play on every back end, as a scenario writes them.
-pub(super) const ROLES: [&str; 6] = [
+pub(super) const ROLES: [&str; 10] = [
     "broker(ID)",
     "leader(TOPIC/PARTITION)",
     "follower(TOPIC/PARTITION)",
     "followers(TOPIC/PARTITION)",
     "controller",
     "group-coordinator(GROUP)",
+    "all",
+    "one",
+    "minority",
+    "majority",
 ];
 
 /// What can be done to brokers, and to which: every action to every role.
@@ -84,15 +88,27 @@ pub enum StrikeError {
         /// The role.
         role: Role,
     },
+    /// Whoever plays the role has nothing yet that this could happen to; it may be tried again.
+    #[error(transparent)]
+    NothingThere(Box<dyn std::error::Error + Send + Sync>),
     /// It cannot be done.
     #[error(transparent)]
     Failed(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StrikeError {
+    /// Whether it may be different when it is tried again.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Nobody { .. } | Self::NothingThere(_))
+    }
 }
 
 impl From<FaultError> for StrikeError {
     fn from(error: FaultError) -> Self {
         match error {
             FaultError::Nobody { role } => Self::Nobody { role },
+            nothing @ FaultError::NothingThere { .. } => Self::NothingThere(Box::new(nothing)),
             other => Self::Failed(Box::new(other)),
         }
     }
@@ -134,7 +150,8 @@ pub trait RunningCluster: Send + Sync {
     /// Does something to whoever plays a role at this moment.
     ///
     /// # Errors
-    /// [`StrikeError::Nobody`] when nobody does; it may be tried again.
+    /// [`StrikeError::Nobody`] when nobody does, [`StrikeError::NothingThere`] where there is nothing to hit yet; either may be
+    /// tried again.
     fn strike(&self, fault: NodeFault, role: &Role) -> Result<Strike, StrikeError>;
 
     /// As [`RunningCluster::strike`], as soon as something has happened. Without a fault it only tells.

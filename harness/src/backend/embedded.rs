@@ -5,7 +5,8 @@ use super::contract::{
     StrikeError,
 };
 use shakedown_cluster::{
-    Cluster, ClusterEvent, Condition, DiskFault, Disturbance, Fault, NodeFault, Role, Rule, RuleGuard, Strike, Watch,
+    Cluster, ClusterEvent, Condition, Damage, DiskFault, Disturbance, Fault, NodeFault, Role, Rule, RuleGuard, Strike,
+    Watch,
 };
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -31,6 +32,10 @@ impl Backend for Embedded {
                 NodeFault::Disk(DiskFault::WriteErrors),
                 NodeFault::Disk(DiskFault::ReadErrors),
                 NodeFault::Disk(DiskFault::SlowSync { by: Duration::ZERO }),
+                NodeFault::Damage(Damage::FlippedBit { offset: 0 }),
+                NodeFault::Damage(Damage::TornTail { bytes: 0 }),
+                NodeFault::Damage(Damage::LostBatches { from: 0, below: 0 }),
+                NodeFault::Damage(Damage::LostLog),
             ],
             roles: &ROLES,
             inside: true,

@@ -38,7 +38,7 @@ impl Looking {
             while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
                 happened = happened || has_happened();
                 match if happened { strike() } else { continue } {
-                    Err(StrikeError::Nobody { .. }) => {}
+                    Err(error) if error.is_passing() => {}
                     struck => {
                         // Whoever does not wait any more has dropped the other end.
                         let _ = told.send(struck);

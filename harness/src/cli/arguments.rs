@@ -51,10 +51,13 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub struct RunArguments {
-    /// Scenario files; all are validated before the first one runs
-    #[arg(required = true, value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-    /// Draw everything from this seed instead of the scenario's
+    /// Scenario files, or folders of them; all are validated before the first one runs
+    ///
+    /// A folder is every file beneath it that ends in .toml, in the order of names, but for those in folders called `systems`.
+    /// Several run one after another, and a table at the end tells what each came to.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Draw everything from this seed instead of the scenarios'
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=9_223_372_036_854_775_807))]
     pub seed: Option<u64>,
     /// What plays the cluster, instead of what the scenario says
@@ -63,13 +66,13 @@ pub struct RunArguments {
     /// The servers of the external cluster, with commas between them
     #[arg(long, value_name = "HOST:PORT,...", required_if_eq("backend", "external"), requires = "backend", value_parser = servers)]
     pub bootstrap: Option<String>,
-    /// Listen on the ports that the system is known by: brokers from 9092, services as their system says
+    /// Listen on the ports that the system is known by: brokers from 9092, services as their system says; for one scenario
     #[arg(long)]
     pub fixed_ports: bool,
-    /// Keep the stores of the services in the run directory
+    /// Keep the stores of the services in the run directory; for one scenario
     #[arg(long)]
     pub keep: bool,
-    /// Where run directories go
+    /// Where run directories go: each run has a folder of its own there, named after its scenario and its time
     #[arg(long, value_name = "FOLDER", default_value = "target/shakedown")]
     pub out: PathBuf,
 }

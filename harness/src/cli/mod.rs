@@ -11,6 +11,7 @@ mod load_command;
 mod output;
 mod progress;
 mod run_command;
+mod scenario_files;
 mod signals;
 
 pub use dispatch::main;

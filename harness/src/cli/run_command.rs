@@ -1,17 +1,19 @@
-//! `shakedown run FILE...`
+//! `shakedown run PATH...`: one run after another, a report behind each, and a table behind several.
 
 use super::arguments::{BackendArgument, RunArguments};
 use super::output;
 use super::progress::Progress;
-use super::signals;
+use super::{scenario_files, signals};
 use crate::backend::{Apache, Embedded, External};
 use crate::exit::Exit;
 use crate::run::error::RunError;
 use crate::runner::Runner;
 use shakedown_loadgen::StopFlag;
+use shakedown_reports::text::{self, RunEnd, RunLine};
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 pub(super) fn run(arguments: &RunArguments) -> Exit {
     let interrupt = StopFlag::new();
@@ -23,8 +25,20 @@ pub(super) fn run(arguments: &RunArguments) -> Exit {
         eprintln!("error: `--bootstrap` says where an external cluster is: write `--backend external` with it");
         return Exit::Usage;
     }
+    let files = match scenario_files::find(&arguments.paths) {
+        Ok(files) => files,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return Exit::Usage;
+        }
+    };
+    let for_one = [("--fixed-ports", arguments.fixed_ports), ("--keep", arguments.keep)];
+    if let Some((flag, _)) = for_one.iter().find(|(_, given)| *given && files.len() > 1) {
+        eprintln!("error: `{flag}` is for one scenario, and there are {}", files.len());
+        return Exit::Usage;
+    }
     let runners: Vec<(&Path, Runner)> =
-        arguments.files.iter().map(|file| (file.as_path(), runner(file, arguments, &interrupt))).collect();
+        files.iter().map(|file| (file.as_path(), runner(file, arguments, &interrupt))).collect();
     let mut exit = Exit::Pass;
     for (_, runner) in &runners {
         if let Err(error) = runner.plan() {
@@ -34,14 +48,30 @@ pub(super) fn run(arguments: &RunArguments) -> Exit {
     if exit != Exit::Pass {
         return exit;
     }
-    for (index, (file, runner)) in runners.iter().enumerate() {
-        if index > 0 {
-            exit = exit.worst(output::print("\n"));
-        }
-        exit = exit.worst(run_one(file, runner));
-        if interrupt.is_stopped() {
-            break;
-        }
+    run_all(&runners, &interrupt)
+}
+
+/// Runs one after another until somebody interrupts, and tells behind them what each came to.
+fn run_all(runners: &[(&Path, Runner)], interrupt: &StopFlag) -> Exit {
+    let mut exit = Exit::Pass;
+    let mut lines = Vec::new();
+    for (file, runner) in runners {
+        let began = Instant::now();
+        let (end, ended) = if interrupt.is_stopped() {
+            (RunEnd::NotRun, Exit::Inconclusive)
+        } else {
+            if !lines.is_empty() {
+                exit = exit.worst(output::print("\n"));
+            }
+            run_one(file, runner)
+        };
+        exit = exit.worst(ended);
+        let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        lines.push(RunLine { file: (*file).to_owned(), end, elapsed_ms });
+    }
+    if lines.len() > 1 {
+        let table = text::roundup(&lines, std::io::stdout().is_terminal());
+        exit = exit.worst(output::print(&format!("\n{table}")));
     }
     exit
 }
@@ -69,13 +99,17 @@ fn runner(file: &Path, arguments: &RunArguments, interrupt: &StopFlag) -> Runner
     }
 }
 
-fn run_one(file: &Path, runner: &Runner) -> Exit {
+/// Runs it and prints its report; what became of it, for people and for whoever called.
+fn run_one(file: &Path, runner: &Runner) -> (RunEnd, Exit) {
     let progress = Arc::new(Progress::new(&file.display().to_string()));
     let result = runner.clone().observer(Arc::<Progress>::clone(&progress)).run();
     progress.clear();
     match result {
-        Ok(report) => report.exit().worst(output::print(&report.text(std::io::stdout().is_terminal()))),
-        Err(error) => complain(&error),
+        Ok(report) => {
+            let printed = output::print(&report.text(std::io::stdout().is_terminal()));
+            (RunEnd::Judged(report.verdict().clone()), report.exit().worst(printed))
+        }
+        Err(error) => (RunEnd::BrokeOff, complain(&error)),
     }
 }
 

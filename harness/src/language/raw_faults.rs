@@ -3,6 +3,10 @@
 use super::document::Spanned;
 use super::protocol::{ApiName, ErrorName};
 use super::quantity::{Factor, Span};
+use super::raw_interventions::{
+    RawClash, RawConsumed, RawDamage, RawExpel, RawMoveCoordinator, RawMoveLeader, RawPartition, RawReassign, RawState,
+    RawStorm,
+};
 use super::raw_operations::{RawAddPartitions, RawDeleteRecords};
 use super::reference::RoleReference;
 use super::setting::{Whole, choices, settings};
@@ -27,7 +31,7 @@ settings! {
 }
 
 settings! {
-    /// What a fault waits for: one of `produced`, `request` and `then`.
+    /// What a fault waits for: one of `produced`, `consumed`, `request`, `state` and `then`.
     pub struct RawWhen {
         /// So many messages have been produced. A fault on brokers strikes in that very step: before the next message.
         "produced" => produced: Option<Spanned<RawProduced>>,
@@ -37,6 +41,11 @@ settings! {
         "then" => then: Option<Spanned<String>>,
         /// How long after that. Default: at once.
         "after" => after: Option<Spanned<Span>>,
+        /// A group has committed so many messages. A fault on brokers strikes in that very step: before the next commit.
+        "consumed" => consumed: Option<Spanned<RawConsumed>>,
+        /// The cluster has come to this: replicas fell out of sync, a group rebalances. A fault on brokers strikes in that very
+        /// step.
+        "state" => state: Option<Spanned<RawState>>,
     }
 }
 
@@ -47,6 +56,8 @@ settings! {
         "topic" => topic: Spanned<String>,
         /// How many.
         "nth" => nth: Spanned<Whole<1, 9_223_372_036_854_775_807>>,
+        /// Only messages with this key, such as `user-17`. Default: all.
+        "key" => key: Option<Spanned<String>>,
     }
 }
 
@@ -110,6 +121,26 @@ settings! {
         /// Something happens to requests of clients: from when it strikes until it heals. Without `at` and `when` it is there
         /// before the first message of the load.
         "requests" => requests: Option<Spanned<RawRequests>>,
+        /// What a broker's disk has of a partition is damaged, for good.
+        "damage" => damage: Option<Spanned<RawDamage>>,
+        /// Brokers die and start again one after another, each when the one before has caught up: `all`, or as many as are
+        /// drawn.
+        "rolling-restart" => rolling_restart: Option<Spanned<RoleReference>>,
+        /// Another replica in sync leads a partition, and is its preferred leader from then on.
+        "move-leader" => move_leader: Option<Spanned<RawMoveLeader>>,
+        /// A partition moves to other brokers. It has struck when that begins.
+        "reassign" => reassign: Option<Spanned<RawReassign>>,
+        /// A replica that is not in sync leads a partition, as soon as that has no leader.
+        "elect-unclean" => elect_unclean: Option<Spanned<RawPartition>>,
+        /// Another broker coordinates a group.
+        "move-coordinator" => move_coordinator: Option<Spanned<RawMoveCoordinator>>,
+        /// Members are taken out of a group and not told, as if they had exceeded `max.poll.interval.ms`: they go on with what
+        /// they have in hand while others get their partitions.
+        "expel" => expel: Option<Spanned<RawExpel>>,
+        /// A second member joins under the `group.instance.id` of a static one, which is fenced.
+        "clash" => clash: Option<Spanned<RawClash>>,
+        /// A stand-in joins a group and leaves it again and again, until the fault heals.
+        "rebalance-storm" => rebalance_storm: Option<Spanned<RawStorm>>,
     }
 }
 

@@ -154,6 +154,10 @@ impl RoleReference {
             Some((role, rest)) => (role.trim(), Some(rest.strip_suffix(')')?.trim())),
             None => (text.trim(), None),
         };
+        // A draw has a number, or none.
+        if let Ok(role @ (Role::All | Role::Drawn { .. })) = text.parse() {
+            return Some(Self::Broker(role));
+        }
         let form = ROLES.iter().find(|form| form.split('(').next() == Some(role))?;
         if form.contains('(') != arguments.is_some_and(|text| !text.is_empty()) {
             return None;
@@ -167,6 +171,7 @@ impl RoleReference {
             ("broker" | "leader" | "follower" | "followers" | "controller" | "group-coordinator", _) => {
                 text.parse().ok().map(Self::Broker)
             }
+            ("all" | "one" | "minority" | "majority", _) => None,
             _ => Some(Self::Other(text.trim().to_owned())),
         }
     }
@@ -251,7 +256,7 @@ fn read_words<T>(
 #[cfg(test)]
 mod tests {
     use super::RoleReference;
-    use shakedown_cluster::Role;
+    use shakedown_cluster::{Role, Share};
 
     #[test]
     fn roles_are_read_by_their_form() {
@@ -262,11 +267,26 @@ mod tests {
         assert_eq!(RoleReference::parse("leader( orders/0 )"), Some(leader));
         assert_eq!(RoleReference::parse("controller"), Some(RoleReference::Broker(Role::Controller)));
         assert_eq!(RoleReference::parse("broker(2)"), Some(RoleReference::Broker(Role::Broker(2))));
+        assert_eq!(RoleReference::parse("all"), Some(RoleReference::Broker(Role::All)));
+        let second = RoleReference::Broker(Role::Drawn { share: Share::Minority, draw: 1 });
+        assert_eq!(RoleReference::parse("minority( 1 )"), Some(second));
         assert_eq!(RoleReference::parse("store(a)"), Some(RoleReference::Other("store(a)".to_owned())));
-        for good in ["follower(a.b/1)", "followers(a/12)", "group-coordinator(a group)", "leader(a/0)", "controller"] {
+        for good in
+            ["follower(a.b/1)", "followers(a/12)", "group-coordinator(a group)", "leader(a/0)", "controller", "one"]
+        {
             assert_eq!(RoleReference::parse(good).map(|role| role.to_string()).as_deref(), Some(good));
         }
-        let bad = ["service", "service()", "service(a", "controller(1)", "instance(a)", "instance(a, 0)", "boss"];
+        let bad = [
+            "service",
+            "all(1)",
+            "one()",
+            "service()",
+            "service(a",
+            "controller(1)",
+            "instance(a)",
+            "instance(a, 0)",
+            "boss",
+        ];
         for bad in bad.into_iter().chain(["leader(a)", "leader(/0)", "leader(a/-1)", "followers(a/b)", "broker(0)"]) {
             assert_eq!(RoleReference::parse(bad), None, "{bad}");
         }

@@ -4,6 +4,7 @@ use crate::backend::{BackendError, StrikeError};
 use crate::language::problem::ScenarioError;
 use crate::plan::PlanError;
 use rdkafka::error::KafkaError;
+use shakedown_cluster::InterventionError;
 use shakedown_loadgen::{LoadError, TapError};
 use shakedown_reports::DirectoryError;
 use shakedown_reports::record::RecordError;
@@ -143,6 +144,14 @@ pub enum RunError {
     OutOfReach {
         /// The fault.
         fault: String,
+    },
+    /// The cluster does not agree to what a fault asks of it.
+    #[error("cannot carry the fault out: {fault}: {source}")]
+    Intervention {
+        /// The fault.
+        fault: String,
+        /// Why.
+        source: InterventionError,
     },
     /// A service answered something that the run cannot use.
     #[error("{service} answers GET {path} with something unusable: {reason}")]

@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`conductor`] (the phases, in order), then what it conducts: [`fleet`] of [`process`]es under a
 //! [reaper](shakedown_cluster::apache::reaper), [`topics`], [`stand_in`]s, [`ledger`] pollers, [`nemesis`] and what its faults
-//! wait for, services on their way back, [`watching`] of groups and logs by [`look`]s, [`drain`], [`figures`]; [`journal`] is where all of them write down what happened, with what the cluster tells
+//! wait for, the clients and rolling restarts that it has under way, services on their way back, [`watching`] of groups and
+//! logs by [`look`]s, [`drain`], [`figures`]; [`journal`] is where all of them write down what happened, with what the cluster tells
 //! of itself in [`chronicle`]; [`judgement`] is what comes after.
 
 pub mod chronicle;
@@ -13,6 +14,7 @@ pub mod executable;
 pub mod figures;
 pub mod fleet;
 pub mod http;
+mod intervening;
 pub mod journal;
 pub mod judgement;
 pub mod ledger;
@@ -26,6 +28,7 @@ mod pending;
 pub mod process;
 pub mod readiness;
 mod recovery;
+mod rolling;
 pub mod service_log;
 pub mod session;
 pub mod stand_in;

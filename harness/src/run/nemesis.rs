@@ -2,19 +2,23 @@
 //!
 //! What a fault waits for is in [`super::pending`]. Brokers are hit by the back end, in the very step in which messages
 //! have been produced where that is what the fault waits for; services are hit from here, and come back in
-//! [`super::recovery`]: nothing here waits for anybody to get well. Rules for requests are laid in `rules`, and what is left
-//! at the end of the load ends in `ending`.
+//! [`super::recovery`]: nothing here waits for anybody to get well. Rules for requests are laid in `rules`, what takes its time
+//! goes on in `standing`, and what is left at the end of the load ends in `ending`.
 
 mod ending;
+mod holding;
 mod rules;
+mod standing;
 #[cfg(test)]
 mod tests;
 
 use super::error::RunError;
 use super::fleet::{Fleet, Instance, Strike as Met};
+use super::intervening::Intervening;
 use super::operator;
 use super::pending::{Moment, Pending};
 use super::recovery::Recoveries;
+use super::rolling::Rolling;
 use super::session::Session;
 use crate::backend::{Inside, RunningCluster, StrikeError};
 use crate::scenario::deed::Deed;
@@ -59,16 +63,21 @@ enum Hit<'a> {
     Requests(RuleGuard),
     /// Links, connections or a clock, for as long as it is open.
     Disturbed(Fault),
+    /// Whatever a client of the cluster does until it is called off.
+    Intervening(Intervening),
+    /// Brokers, one after another.
+    Rolling(Rolling),
 }
 
 impl Hit<'_> {
     /// Whose turn it is where several are to heal at once: services cannot come back without the brokers, nor these without
-    /// each other.
+    /// each other; a client that is called off leaves its group, for which it needs brokers, before services are waited for.
     fn turn(&self) -> u8 {
         match self {
             Self::Requests(_) | Self::Disturbed(_) => 0,
-            Self::Nodes(..) => 1,
-            Self::Instances(..) => 2,
+            Self::Nodes(..) | Self::Rolling(_) => 1,
+            Self::Intervening(_) => 2,
+            Self::Instances(..) => 3,
         }
     }
 }
@@ -110,6 +119,8 @@ impl<'a> Nemesis<'a> {
     pub fn advance(&mut self) -> Result<(), RunError> {
         self.count_first_hits();
         self.begin_late_rules();
+        self.hear_of_interventions()?;
+        self.roll_on()?;
         while let Some(open) = self.take_open(Self::is_over) {
             self.heal(open)?;
         }
@@ -144,13 +155,19 @@ impl<'a> Nemesis<'a> {
 
     /// Whether its time to be healed has come.
     fn is_over(&self, open: &OpenFault<'_>) -> bool {
+        match &open.hit {
+            // What is over by itself excuses nothing any more.
+            Hit::Intervening(intervening) if intervening.is_over() => return true,
+            Hit::Rolling(rolling) if rolling.is_done() => return true,
+            _ => {}
+        }
         let Some(heal) = open.fault.heal else {
             // A restart is a stop and a start at once: it heals itself.
             return matches!(open.hit, Hit::Instances(FaultAction::Restart, _) | Hit::Nodes(FaultAction::Restart, _));
         };
         // A rule that holds requests is over so long after it hit the first of them.
         let from = match heal.then {
-            None if matches!(open.hit, Hit::Requests(_)) => self.struck[open.place],
+            None if matches!(open.hit, Hit::Requests(_) | Hit::Intervening(_)) => self.struck[open.place],
             None => Some(open.began),
             Some(fault) => self.struck.get(fault).copied().flatten(),
         };
@@ -177,6 +194,17 @@ impl<'a> Nemesis<'a> {
                 self.done_for_good(place, &fault, fault.deed.to_string());
                 return Ok(true);
             }
+            Deed::Intervene(intervention) => {
+                let intervening = Intervening::start(intervention.clone(), &self.cluster.bootstrap_servers())
+                    .map_err(RunError::io("start the thread of an intervention"))?;
+                self.stand(place, fault, Hit::Intervening(intervening));
+                return Ok(true);
+            }
+            Deed::RollingRestart(role) => {
+                let rolling = Rolling::of(role, &self.session.plan.scenario);
+                self.stand(place, fault, Hit::Rolling(rolling));
+                return Ok(true);
+            }
             Deed::Operate(operation) => {
                 let done = operator::perform(self.session, &self.cluster.bootstrap_servers(), operation)?;
                 self.done_for_good(place, &fault, done);
@@ -194,7 +222,7 @@ impl<'a> Nemesis<'a> {
                     self.has_struck(place, fault, strike);
                     Ok(true)
                 }
-                Err(StrikeError::Nobody { .. }) => Ok(false),
+                Err(error) if error.is_passing() => Ok(false),
                 Err(source) => Err(broken(&fault, source)),
             },
         }
@@ -309,9 +337,22 @@ impl<'a> Nemesis<'a> {
         }
     }
 
-    fn heal(&mut self, open: OpenFault<'a>) -> Result<(), RunError> {
+    fn heal(&mut self, mut open: OpenFault<'a>) -> Result<(), RunError> {
         let name = open.fault.to_string();
+        if let Hit::Intervening(intervening) = &mut open.hit {
+            intervening.end();
+            self.hear_of(&open)?;
+            self.session.journal.healed(&name, "over");
+            return Ok(());
+        }
         match open.hit {
+            Hit::Intervening(_) => {}
+            Hit::Rolling(rolling) => {
+                if let Some(id) = rolling.down() {
+                    self.cluster.undo(FaultAction::Kill, id).map_err(|source| broken(&open.fault, source))?;
+                }
+                self.session.journal.healed(&name, rolling.summary());
+            }
             Hit::Requests(guard) => {
                 self.count_first_hit(open.place, &open.fault, &guard);
                 let hits = guard.end();

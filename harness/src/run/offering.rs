@@ -211,6 +211,13 @@ fn stats(session: &Session, fleet: &Fleet, name: &str) -> Result<Option<Stats>, 
     })
 }
 
+/// Has the load wait for faults that would come late.
+fn hold(parts: &Parts, nemesis: &Nemesis<'_>) {
+    if let Some(load) = &parts.load {
+        load.hold_at(nemesis.holds_load_at());
+    }
+}
+
 /// Begins the load, lets faults strike until it is over, then heals them all.
 fn with_faults(
     session: &Session,
@@ -228,10 +235,12 @@ fn with_faults(
         let mut nemesis = Nemesis::new(session, &fleet, &*cluster, recoveries)?;
         let steps = || -> Result<(), RunError> {
             begin(parts)?;
+            hold(parts, &nemesis);
             nemesis.begin();
             loop {
                 session.go_on()?;
                 nemesis.advance()?;
+                hold(parts, &nemesis);
                 if is_over(parts)? {
                     return nemesis.heal_all();
                 }

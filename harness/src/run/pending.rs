@@ -15,7 +15,7 @@ pub(super) struct Pending {
     /// The back end's part of it, where messages or requests are waited for.
     watch: Option<Box<dyn Awaited>>,
     /// When that had happened, where the fault itself comes from here.
-    happened: Option<Instant>,
+    pub(super) happened: Option<Instant>,
 }
 
 /// Whether a fault's time has come.
@@ -33,6 +33,10 @@ pub(super) fn waits_for(fault: &FaultRule) -> Option<WatchFor> {
         Condition::Produced { topic, nth } => Some(Produced { topic, count: nth }.into()),
         Condition::Requested { selector, nth } => Some(WatchFor::Requested { selector, nth }),
         Condition::Struck { .. } => None,
+        Condition::Consumed { topic, group, nth } => Some(WatchFor::Consumed { topic, group, count: nth }),
+        Condition::InSync { topic, partition, at_most } => Some(WatchFor::InSync { topic, partition, at_most }),
+        Condition::Rebalancing { group } => Some(WatchFor::Rebalancing { group }),
+        Condition::Message(message) => Some(WatchFor::Message(message)),
     }
 }
 
@@ -46,6 +50,14 @@ impl Pending {
             pending.watch = Some(watched.map_err(|source| RunError::Fault { fault, source })?);
         }
         Ok(pending)
+    }
+
+    /// How many messages of this topic it waits for, until the back end has told of them.
+    pub(super) fn awaits_messages_in(&self, topic: &str) -> Option<u64> {
+        match self.fault.trigger.when.as_ref()? {
+            Condition::Produced { topic: awaited, nth } if awaited == topic && self.watch.is_some() => Some(*nth),
+            _ => None,
+        }
     }
 
     /// What the back end is to do in the step in which it happens.
@@ -65,7 +77,7 @@ impl Pending {
         let since = match trigger.when {
             None => return if late { Moment::Now } else { Moment::NotYet },
             Some(Condition::Struck { fault, .. }) => struck.get(fault).copied().flatten(),
-            Some(Condition::Produced { .. } | Condition::Requested { .. }) => match self.look(late) {
+            Some(_) => match self.look(late) {
                 Some(moment) => return moment,
                 None => self.happened,
             },
@@ -74,10 +86,11 @@ impl Pending {
         if due || late { Moment::Now } else { Moment::NotYet }
     }
 
-    /// Waits no longer; what the back end has done by then, if it was to strike.
+    /// Waits no longer; what the back end has done by then, if it was to strike and found something to hit.
     pub(super) fn call_off(&mut self) -> Option<Result<Strike, StrikeError>> {
         let outcome = self.watch.take().and_then(Awaited::cancel);
-        outcome.filter(|_| self.leaves_it_to_the_back_end().is_some())
+        let outcome = outcome.filter(|_| self.leaves_it_to_the_back_end().is_some());
+        outcome.filter(|strike| !strike.as_ref().is_err_and(StrikeError::is_passing))
     }
 
     /// Asks the back end; nothing where the fault itself comes from here.
@@ -89,6 +102,12 @@ impl Pending {
             outcome => outcome,
         };
         match outcome {
+            // From here on it is tried again and again, until there is something to hit.
+            Some(Err(error)) if strikes_there && error.is_passing() => {
+                self.happened = Some(Instant::now());
+                self.watch = None;
+                None
+            }
             Some(strike) if strikes_there => Some(Moment::Struck(strike)),
             Some(strike) => {
                 self.happened = Some(strike.map_or_else(|_| Instant::now(), |strike| strike.at));

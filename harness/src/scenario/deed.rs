@@ -2,7 +2,7 @@
 
 use super::model::{FaultAction, FaultTarget};
 use super::operation::Operation;
-use shakedown_cluster::{Disturbance, Effect, Rule, Selector, error_name};
+use shakedown_cluster::{Disturbance, Effect, Intervention, Role, Rule, Selector, error_name};
 use std::fmt;
 use std::time::Duration;
 
@@ -26,6 +26,10 @@ pub enum Deed {
     Disturb(Disturbance),
     /// Every wall clock moves on, for good.
     AdvanceClock(Duration),
+    /// Something that only a client of the cluster can do: leaders move, members of groups come and go.
+    Intervene(Intervention),
+    /// Brokers die and start again, one after another.
+    RollingRestart(Role),
 }
 
 impl Deed {
@@ -49,6 +53,8 @@ impl fmt::Display for Deed {
             Self::Operate(operation) => operation.fmt(f),
             Self::Disturb(disturbance) => disturbance.fmt(f),
             Self::AdvanceClock(by) => write!(f, "advance the clock by {by:?}"),
+            Self::Intervene(intervention) => intervention.fmt(f),
+            Self::RollingRestart(role) => write!(f, "rolling restart of {role}"),
             Self::Requests(rule) => {
                 write!(f, "{} {}", Done(&rule.effect), Asked(&rule.selector))?;
                 match (rule.from, rule.times) {

@@ -5,7 +5,7 @@ pub use crate::language::raw::StandIn;
 pub use crate::language::reference::{StreamReference, TermReference};
 /// What a fault does, to a service as to a broker.
 pub use shakedown_cluster::NodeFault as FaultAction;
-use shakedown_cluster::{Role, Selector};
+use shakedown_cluster::{KeyedMessage, Role, Selector};
 pub use shakedown_reports::expectation::Bounds;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -258,6 +258,31 @@ pub enum Condition {
         /// Its name.
         name: String,
     },
+    /// A group has committed so many messages of a topic.
+    Consumed {
+        /// The topic.
+        topic: String,
+        /// The group.
+        group: String,
+        /// How many.
+        nth: u64,
+    },
+    /// No more replicas of a partition are in sync.
+    InSync {
+        /// The partition's topic.
+        topic: String,
+        /// Its index.
+        partition: i32,
+        /// How many at most.
+        at_most: usize,
+    },
+    /// A group is between two generations.
+    Rebalancing {
+        /// The group.
+        group: String,
+    },
+    /// The n-th message of a key is there, or has been committed by a group.
+    Message(KeyedMessage),
 }
 
 impl std::fmt::Display for Trigger {
@@ -272,6 +297,17 @@ impl std::fmt::Display for Trigger {
             Some(Condition::Produced { topic, nth }) => write!(f, "{nth} messages in {topic}"),
             Some(Condition::Requested { selector, nth }) => write!(f, "{}, no. {nth}", Asked(selector)),
             Some(Condition::Struck { name, .. }) => write!(f, "\"{name}\""),
+            Some(Condition::Consumed { topic, group, nth }) => {
+                write!(f, "{nth} messages of {topic} committed by group {group}")
+            }
+            Some(Condition::InSync { topic, partition, at_most }) => {
+                write!(f, "the ISR of {topic}/{partition} shrank to {at_most}")
+            }
+            Some(Condition::Rebalancing { group }) => write!(f, "group {group} began to rebalance"),
+            Some(Condition::Message(KeyedMessage { topic, key, nth, committed_by })) => {
+                write!(f, "message {nth} of key {key} in {topic}")?;
+                committed_by.as_ref().map_or(Ok(()), |group| write!(f, ", committed by group {group}"))
+            }
             None => Ok(()),
         }
     }

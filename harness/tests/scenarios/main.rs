@@ -8,12 +8,14 @@ mod deaths;
 mod doctor;
 mod external;
 mod failover;
+mod folder;
 mod forwarder;
 mod kcat;
 mod launch;
 mod long_log;
 mod misbehaviour;
 mod processes;
+mod reach;
 mod tool;
 mod watched;
 
@@ -30,7 +32,9 @@ fn main() -> ExitCode {
     trials.extend(launch::trials());
     trials.extend(deaths::trials());
     trials.extend(failover::trials());
+    trials.extend(reach::trials());
     trials.extend(tool::trials());
+    trials.extend(folder::trials());
     trials.extend(kcat::trials());
     trials.extend(external::trials());
     trials.extend(doctor::trials());

@@ -106,7 +106,7 @@ fn two_lives_on_one_folder() {
     assert_eq!(wait(&mut second), Some(0));
 }
 
-fn shakedown(arguments: &[&str]) -> Output {
+pub(crate) fn shakedown(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_shakedown")).args(arguments).output().expect("the tool starts")
 }
 
@@ -128,7 +128,7 @@ pub(crate) fn announced(child: &mut Child) -> String {
     json["bootstrap_servers"].as_str().expect("addresses").to_owned()
 }
 
-fn signal(child: &Child, signal: Signal) {
+pub(crate) fn signal(child: &Child, signal: Signal) {
     let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id");
     kill_process(id, signal).expect("the process is there");
 }

@@ -22,6 +22,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("load::what_nobody_answers_is_unknown", what_nobody_answers_is_unknown),
     ("load::what_the_broker_refuses_for_good_has_failed", what_the_broker_refuses_for_good_has_failed),
     ("load::a_raised_flag_ends_the_offering_and_loses_nothing", a_raised_flag_ends_the_offering_and_loses_nothing),
+    (
+        "load::a_load_that_is_held_waits_behind_the_last_message_that_may_go",
+        a_load_that_is_held_waits_behind_the_last_message_that_may_go,
+    ),
     ("load::a_cap_makes_messages_late_and_drops_none", a_cap_makes_messages_late_and_drops_none),
     (
         "load::a_topic_that_is_not_there_is_an_error_and_not_a_new_topic",
@@ -169,6 +173,29 @@ fn a_raised_flag_ends_the_offering_and_loses_nothing() {
     assert_eq!(progress.acknowledged, progress.offered);
     assert!(progress.offered < 10_000, "{progress:?}");
     dense(&bench.operations(), progress.offered);
+}
+
+fn a_load_that_is_held_waits_behind_the_last_message_that_may_go() {
+    let bench = Bench::new();
+    let plan = plan("500/s", Duration::from_millis(400));
+    let load = bench.start(&plan, StopFlag::new());
+    load.hold_at(Some(100));
+    wait_until("it gets there", || load.progress().acknowledged == 100);
+    // As much again would be due by then, and nothing more comes.
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(load.progress().offered, 100);
+    load.hold_at(None);
+    let summary = load.join().expect("the load is recorded");
+    assert_eq!(summary.progress.acknowledged, 200);
+    let operations = bench.operations();
+    dense(&operations, 200);
+    let planned_ns = |operation: &Operation| summary.started_ns + operation.identity.index() * 2_000_000;
+    let shifts =
+        operations.iter().map(|operation| (operation.identity.index(), operation.intended_ns - planned_ns(operation)));
+    let (before, behind): (Vec<_>, Vec<_>) = shifts.partition(|(index, _)| *index < 100);
+    assert!(before.iter().all(|(_, shift_ns)| *shift_ns == 0), "{before:?}");
+    assert!(behind.iter().all(|(_, shift_ns)| *shift_ns == behind[0].1 && *shift_ns > 100_000_000), "{behind:?}");
+    assert!(summary.delay.max() < 150_000_000, "the schedule stood still, too: {} ns", summary.delay.max());
 }
 
 fn a_cap_makes_messages_late_and_drops_none() {

@@ -5,9 +5,12 @@ use crate::bench::{Bench, PARTITIONS, RUN, TOPIC, plan};
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use shakedown_loadgen::identity_header::{self, IdentityHeader};
 use shakedown_loadgen::tap::TapPlan;
-use shakedown_loadgen::{IdentityRule, JsonRule, StopFlag, Tap, TapError, TopicError, ValueRule};
+use shakedown_loadgen::{
+    CommitTap, IdentityRule, JsonRule, StopFlag, Tap, TapError, TopicError, ValueRule, tap_commits,
+};
 use shakedown_reports::record::{Delivery, Operation};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,6 +23,10 @@ pub(crate) const TESTS: &[Test] = &[
         strange_messages_are_counted_and_never_taken_for_ours,
     ),
     ("tap::a_topic_that_is_not_there_cannot_be_tapped", a_topic_that_is_not_there_cannot_be_tapped),
+    (
+        "tap::commits_are_read_from_a_coordinator_that_is_just_moving_in",
+        commits_are_read_from_a_coordinator_that_is_just_moving_in,
+    ),
 ];
 
 fn by_identity(deliveries: &[Delivery]) -> HashMap<u64, Delivery> {
@@ -123,4 +130,19 @@ fn a_topic_that_is_not_there_cannot_be_tapped() {
     let error = Tap::start(plan, &bench.bootstrap, bench.clock, deliveries, interner, intervals, StopFlag::new())
         .expect_err("there is no such topic");
     assert!(matches!(&error, TapError::Topic(TopicError::Missing { topic, .. }) if topic == "misspelt"), "{error}");
+}
+
+/// Kafka makes the topic for the first question about a group, and answers it before anybody leads that.
+fn commits_are_read_from_a_coordinator_that_is_just_moving_in() {
+    let bench = Bench::new();
+    bench.cluster.create_topic(tap_commits::TOPIC, 2, 1).expect("a topic");
+    let moving_in = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
+    let loading = RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
+    bench.cluster.request_errors(RDKafkaApiKey::OffsetFetch, &[moving_in, loading]);
+    let (writer, stop) = (bench.directory.commit_writer().expect("one a run"), StopFlag::new());
+    let tap = CommitTap::start(&[], &bench.bootstrap, bench.clock, writer, stop.clone());
+    let tap = tap.unwrap_or_else(|error| panic!("{error}"));
+    assert!(tap.drained(&[0, 0]), "both partitions are read, and nothing is in them");
+    stop.stop();
+    assert_eq!(tap.join().expect("it ends").count, 0);
 }

@@ -1,15 +1,17 @@
 //! The report of a run as text: what a terminal shows, at most 100 columns wide, the same without colour.
 //!
 //! [`render`] puts together the head (what ran), the timeline (what became of the cluster), the table (what was judged, with the stories of what failed) and the
-//! foot (the verdict, how to run it again, where the rest lies).
+//! foot (the verdict, how to run it again, where the rest lies). [`roundup`] is the table behind several runs.
 
 mod paint;
 mod report;
+mod roundup;
 mod rows;
 mod timeline;
 mod wrap;
 
 pub use report::{Report, render};
+pub use roundup::{RunEnd, RunLine, roundup};
 
 /// How wide a line may be.
 pub(crate) const WIDTH: usize = 100;

@@ -80,6 +80,29 @@ fn offsets_count_up_and_the_epoch_is_written() {
 }
 
 #[test]
+fn a_clients_limit_cuts_a_batch_but_never_the_first() {
+    let mut store = MemoryStore::default();
+    let mut partition = leader(&mut store, 4);
+    for _ in 0..3 {
+        partition.append(&mut store, &two_records(10), NOW).expect("a sound batch");
+    }
+    let all = partition.read(&mut store, Offset(0), 1 << 20, true).expect("memory").concat();
+    let size = all.len() / 3;
+    let mut read = |from: i64, max_bytes, at_least_one| {
+        partition.read_for_client(&mut store, Offset(from), max_bytes, at_least_one).expect("memory").concat()
+    };
+    for limit in [size, size + 1, 2 * size - 1, 2 * size, 2 * size + 61, 3 * size, 3 * size + 1] {
+        assert_eq!(read(0, limit, false), all[..limit.min(all.len())], "at most {limit} bytes");
+        assert_eq!(read(3, limit, true), all[size..(size + limit).min(all.len())], "at most {limit} bytes");
+    }
+    for limit in [0, 1, size - 1] {
+        assert_eq!(read(0, limit, true), all[..size], "at most {limit} bytes, but at least a batch");
+        assert_eq!(read(0, limit, false), [], "at most {limit} bytes");
+    }
+    assert_eq!(read(6, size, true), [], "nothing is there");
+}
+
+#[test]
 fn timestamps_lead_to_the_first_record_at_or_after_them() {
     let mut store = MemoryStore::default();
     let mut partition = leader(&mut store, 0);

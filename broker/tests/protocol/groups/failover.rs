@@ -164,6 +164,28 @@ fn an_assignment_reaches_members_once_it_is_replicated() {
     assert_eq!(&*describe(&mut cluster, node).group_state, "Stable");
 }
 
+fn listed(cluster: &mut Cluster, node: usize) -> usize {
+    let request = RequestKind::ListGroups(ListGroupsRequest::default());
+    expect_kind!(ListGroups, cluster.ask(node, ApiKey::ListGroups, 4, &request)).groups.len()
+}
+
+#[test]
+fn a_group_is_listed_and_described_once_it_is_replicated() {
+    let (mut cluster, node, others) = replicated(2);
+    cluster.kill(others[0]);
+    let first = member_id(&mut cluster, node);
+    let token = send_join(&mut cluster, node, &first, None);
+    assert_eq!(joined(&mut cluster, token).generation_id, 1, "its members do not wait for that");
+    let described = describe(&mut cluster, node);
+    assert_eq!((&*described.group_state, described.members.len()), ("Dead", 0));
+    assert_eq!(described.error_code, ResponseError::GroupIdNotFound.code());
+    assert_eq!(listed(&mut cluster, node), 0);
+    cluster.advance_ms(FAILOVER_MS);
+    let described = describe(&mut cluster, node);
+    assert_eq!((&*described.group_state, described.members.len()), ("CompletingRebalance", 1));
+    assert_eq!(listed(&mut cluster, node), 1);
+}
+
 #[test]
 fn a_coordinator_that_cannot_know_everything_yet_is_loading() {
     let (mut cluster, node, others) = replicated(3);

@@ -39,9 +39,10 @@ impl Excuses {
         self.of(partition).any(|excuse| base >= excuse.from && excuse.at_ns >= since_ns)
     }
 
-    /// How many excuses begin below an offset.
-    pub(crate) fn below(&self, partition: PartitionId, offset: i64) -> usize {
-        self.of(partition).filter(|excuse| excuse.from < offset).count()
+    /// Of a partition's excuses, from the n-th on, the first that begins below an offset: which one it is.
+    pub(crate) fn next_below(&self, partition: PartitionId, n: usize, offset: i64) -> Option<usize> {
+        let later = self.of(partition).enumerate().skip(n);
+        later.filter(|(_, excuse)| excuse.from < offset).map(|(n, _)| n).next()
     }
 
     fn of(&self, partition: PartitionId) -> impl Iterator<Item = &Excuse> {

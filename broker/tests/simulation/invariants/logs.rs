@@ -42,8 +42,8 @@ struct Seen {
     leads: bool,
     /// Up to where it was compared with the reference.
     compared: i64,
-    /// How often its high watermark went back because of what power losses took.
-    forgiven: usize,
+    /// How many of the partition's excuses its high watermark has used up, and gone by, when it went back.
+    excused: usize,
 }
 
 /// What is known of all partitions.
@@ -148,8 +148,10 @@ impl Logs {
         let (was, is) = (seen.high_watermark, view.high_watermark.0);
         seen.high_watermark = is;
         // A replica that still had what the last leader lost gives it up once.
-        if is < was && seen.forgiven < self.excuses.below(id, was) {
-            seen.forgiven += 1;
+        if is < was
+            && let Some(excuse) = self.excuses.next_below(id, seen.excused, was)
+        {
+            seen.excused = excuse + 1;
             seen.compared = seen.compared.min(is);
             return Ok(());
         }

@@ -95,8 +95,13 @@ fn changed_one_by_one(pair: &mut Pair<'_>) {
 fn changes_that_are_refused(pair: &mut Pair<'_>) {
     let orders = pair.create("orders", 1);
     let (nobody, bad) = (pair.name("nobody"), pair.name("no spaces"));
-    let rounds: [&[Change<'_>]; 11] = [
+    let rounds: [&[Change<'_>]; 16] = [
         &[("retention.ms", SET, None)],
+        &[("retention.ms", 7, None)],
+        &[("retention.days", 7, Some("1"))],
+        &[("retention.days", SET, None)],
+        &[("retention.days", APPEND, Some("1"))],
+        &[("segment.ms", SET, Some("x")), ("retention.ms", SET, None)],
         &[("retention.ms", SET, Some("x"))],
         &[("retention.ms", SET, Some(""))],
         &[("retention.days", SET, Some("1"))],
@@ -114,6 +119,10 @@ fn changes_that_are_refused(pair: &mut Pair<'_>) {
     let good: [Change<'_>; 1] = [("retention.ms", SET, Some("1"))];
     for (kind, name) in [(TOPIC, nobody.as_str()), (TOPIC, &bad), (TOPIC, ""), (99, "a"), (0, "a")] {
         pair.ask(ApiKey::IncrementalAlterConfigs, 1, |_| incremental_alter(false, kind, name, &good));
+        let bad: [Change<'_>; 1] = [("retention.ms", SET, None)];
+        pair.ask(ApiKey::IncrementalAlterConfigs, 1, |_| incremental_alter(false, kind, name, &bad));
+        let strange: [Change<'_>; 1] = [("retention.ms", 7, Some("1"))];
+        pair.ask(ApiKey::IncrementalAlterConfigs, 1, |_| incremental_alter(false, kind, name, &strange));
     }
     look(pair, &orders);
 }
@@ -121,12 +130,13 @@ fn changes_that_are_refused(pair: &mut Pair<'_>) {
 fn replaced_as_a_whole(pair: &mut Pair<'_>) {
     let orders = pair.create("orders", 1);
     let nobody = pair.name("nobody");
-    let rounds: [&[(&str, Option<&str>)]; 7] = [
+    let rounds: [&[(&str, Option<&str>)]; 8] = [
         &[("retention.ms", Some("1000")), ("segment.ms", Some("2000"))],
         &[("cleanup.policy", Some("compact"))],
         &[("retention.ms", Some("x"))],
         &[("retention.days", Some("1"))],
         &[("retention.ms", None)],
+        &[("retention.ms", Some("x")), ("segment.ms", None)],
         &[("retention.ms", Some("1")), ("retention.ms", Some("2"))],
         &[],
     ];
@@ -139,6 +149,7 @@ fn replaced_as_a_whole(pair: &mut Pair<'_>) {
     }
     for (kind, name) in [(TOPIC, nobody.as_str()), (TOPIC, ""), (99, "a")] {
         pair.ask(ApiKey::AlterConfigs, 2, |_| alter_configs(false, kind, name, &[]));
+        pair.ask(ApiKey::AlterConfigs, 2, |_| alter_configs(false, kind, name, &[("retention.ms", None)]));
     }
 }
 

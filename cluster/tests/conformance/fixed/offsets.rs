@@ -1,7 +1,9 @@
 //! Offsets of groups: committed, fetched, deleted.
 
 use super::Sequence;
-use crate::group_requests::{Member, commit, delete_offsets, fetch_offsets};
+use crate::group_requests::{
+    Member, commit, delete_groups, delete_offsets, describe_groups, fetch_offsets, list_groups,
+};
 use crate::pair::{MAIN, Pair};
 use crate::setup::versions;
 use kafka_protocol::messages::ApiKey;
@@ -12,6 +14,7 @@ pub(super) const ALL: &[Sequence] = &[
     ("offsets::that_cannot_be_committed", that_cannot_be_committed),
     ("offsets::deleted", deleted),
     ("offsets::of_several_groups", of_several_groups),
+    ("offsets::of_the_group_without_a_name", of_the_group_without_a_name),
 ];
 
 fn without_members_in_every_version(pair: &mut Pair<'_>) {
@@ -31,7 +34,6 @@ fn without_members_in_every_version(pair: &mut Pair<'_>) {
             pair.ask(ApiKey::OffsetFetch, version, |_| fetch_offsets(version, &group, None));
             pair.ask(ApiKey::OffsetFetch, version, |_| fetch_offsets(version, &absent, None));
         }
-        pair.ask(ApiKey::OffsetFetch, version, |_| fetch_offsets(version, "", Some(&named)));
     }
 }
 
@@ -86,9 +88,6 @@ fn that_cannot_be_committed(pair: &mut Pair<'_>) {
             let commits = [(partition, offset, -1, metadata)];
             pair.ask(ApiKey::OffsetCommit, version, |_| commit(version, Member::new(&group), topic, &commits));
         }
-        pair.ask(ApiKey::OffsetCommit, version, |_| {
-            commit(version, Member::new(""), &orders.name, &[(0, 1, -1, None)])
-        });
         let strange = Member { id: "nobody", ..Member::new(&group) };
         pair.ask(ApiKey::OffsetCommit, version, |_| commit(version, strange, &orders.name, &[(0, 1, -1, None)]));
         let strange = Member { generation: 3, ..Member::new(&group) };
@@ -107,7 +106,6 @@ fn deleted(pair: &mut Pair<'_>) {
     pair.ask(ApiKey::OffsetDelete, 0, |_| delete_offsets(&group, &orders.name, &[0, 1, 7]));
     pair.ask(ApiKey::OffsetDelete, 0, |_| delete_offsets(&group, "nobody", &[0]));
     pair.ask(ApiKey::OffsetDelete, 0, |_| delete_offsets(&absent, &orders.name, &[0]));
-    pair.ask(ApiKey::OffsetDelete, 0, |_| delete_offsets("", &orders.name, &[0]));
     pair.ask(ApiKey::OffsetFetch, 8, |_| fetch_offsets(8, &group, None));
     pair.stable(MAIN, &group);
     pair.ask(ApiKey::OffsetDelete, 0, |_| delete_offsets(&group, &bills.name, &[0]));
@@ -141,4 +139,43 @@ fn of_several_groups(pair: &mut Pair<'_>) {
             OffsetFetchRequest::default().with_groups(vec![group]).into()
         });
     }
+}
+
+/// It can keep offsets, and so be listed, described and deleted, but have no members.
+fn of_the_group_without_a_name(pair: &mut Pair<'_>) {
+    pair.own_nameless_group();
+    let orders = pair.create("orders", 2);
+    pair.await_service("");
+    let look = |pair: &mut Pair<'_>| {
+        for version in versions(ApiKey::ListGroups) {
+            pair.ask(ApiKey::ListGroups, version, |_| list_groups(version, &[], &[]));
+        }
+        for version in versions(ApiKey::DescribeGroups) {
+            pair.ask(ApiKey::DescribeGroups, version, |_| describe_groups(&[""]));
+        }
+        for version in versions(ApiKey::OffsetFetch) {
+            let named: [(&str, &[i32]); 2] = [(&orders.name, &[0, 1]), ("nobody", &[0])];
+            pair.ask(ApiKey::OffsetFetch, version, |_| fetch_offsets(version, "", Some(&named)));
+        }
+        pair.ask(ApiKey::OffsetFetch, 8, |_| fetch_offsets(8, "", None));
+    };
+    look(pair);
+    pair.ask(ApiKey::OffsetDelete, 0, |_| delete_offsets("", &orders.name, &[0]));
+    for version in versions(ApiKey::OffsetCommit) {
+        pair.ask(ApiKey::OffsetCommit, version, |_| {
+            commit(version, Member::new(""), &orders.name, &[(0, version.into(), -1, None)])
+        });
+    }
+    look(pair);
+    // A group that has no offset any more stays until somebody clears up, which no sequence waits for.
+    pair.ask(ApiKey::OffsetDelete, 0, |_| delete_offsets("", &orders.name, &[0, 1]));
+    look(pair);
+    for version in versions(ApiKey::DeleteGroups) {
+        for _ in 0..2 {
+            pair.ask(ApiKey::DeleteGroups, version, |_| delete_groups(&[""]));
+        }
+        pair.ask(ApiKey::OffsetCommit, 8, |_| commit(8, Member::new(""), &orders.name, &[(1, 5, -1, None)]));
+    }
+    pair.ask(ApiKey::DeleteGroups, 2, |_| delete_groups(&[""]));
+    look(pair);
 }

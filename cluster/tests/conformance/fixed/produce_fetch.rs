@@ -80,9 +80,9 @@ fn sizes(pair: &mut Pair<'_>) {
         let data = [(partition, Some(records))];
         pair.ask(ApiKey::Produce, 9, |side| produce(9, -1, orders.on(side), &data));
     }
-    // Never so that a batch is cut, which only Kafka does.
     let one = i32::try_from(batch(10, start_ms(), NOBODY).len()).expect("a small batch");
-    for max_bytes in [0, 1, one, 2 * one, 1000] {
+    // Whole batches and pieces of batches, down to a byte and up to all but one.
+    for max_bytes in [0, 1, one - 1, one, one + 1, one + 61, 2 * one - 1, 2 * one, 2 * one + 30, 3 * one - 1, 1000] {
         let from = [0, 1].map(|partition| FetchFrom { max_bytes, ..FetchFrom::at(partition, 0) });
         pair.ask(ApiKey::Fetch, 12, |side| fetch(12, 0, (0, -1), orders.on(side), &from));
         pair.ask(ApiKey::Fetch, 12, |side| {

@@ -173,7 +173,7 @@ impl Step {
                 offset,
                 epoch,
                 last_epoch: chance.mostly(&[-1], &[0, 1]),
-                max_bytes: chance.mostly(&[1 << 20], &[0, 1]),
+                max_bytes: chance.mostly(&[1 << 20], &[0, 1, 80, 100, 150, 200]),
             },
             5 => Self::ListOffsets {
                 version: version(chance, ApiKey::ListOffsets),

@@ -22,6 +22,8 @@ pub(super) struct World {
     /// Who has joined, and would keep anybody else waiting.
     present: BTreeSet<(u8, u8)>,
     awaited: BTreeSet<u8>,
+    /// Groups forget the offsets of a topic some time after it was deleted.
+    has_deleted_topics: bool,
 }
 
 fn topic_name(pair: &Pair<'_>, topic: u8) -> String {
@@ -46,16 +48,7 @@ impl World {
                     self.await_topic(pair, topic);
                 }
             }
-            Step::DeleteTopic { version, topic } => {
-                let name = topic_name(pair, topic);
-                let answers = pair.ask(ApiKey::DeleteTopics, version, |_| requests::delete_topics(version, &[&name]));
-                if answers.agreed("responses.0.error_code") == Some(0) {
-                    let gone = |answer: &Tree| answer.number("topics.0.error_code") == Some(3);
-                    let key = (ApiKey::Metadata, 9);
-                    pair.until("its end", 1, key, |_| requests::metadata(9, &[&name]), gone);
-                    self.topics.remove(&topic);
-                }
-            }
+            Step::DeleteTopic { version, topic } => self.delete(pair, version, topic),
             Step::CreatePartitions { version, topic, count, validate_only } => {
                 let name = topic_name(pair, topic);
                 let request = |_| requests::create_partitions(validate_only, &[(&name, count, None)]);
@@ -78,6 +71,11 @@ impl World {
                 let configs: Vec<_> = CONFIGS.get(config).copied().into_iter().collect();
                 pair.ask(ApiKey::AlterConfigs, version, |_| requests::alter_configs(validate_only, 2, &name, &configs));
                 self.settle(pair, topic);
+            }
+            // Before version 4 whoever asks for a topic makes it.
+            Step::Metadata { version: ..4, .. } if !self.topics.contains_key(&0) => {
+                describe(pair, step);
+                self.await_topic(pair, 0);
             }
             Step::DescribeConfigs { .. }
             | Step::Metadata { .. }
@@ -108,6 +106,13 @@ impl World {
         let names: Vec<String> = self.topics.keys().map(|topic| topic_name(pair, *topic)).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         pair.quietly(1, ApiKey::DeleteTopics, 6, |_| requests::delete_topics(6, &names));
+        for (number, member) in &self.present {
+            let (group, ids) = (group_name(pair, *number), self.ids(*number, *member));
+            pair.quietly(1, ApiKey::LeaveGroup, 5, |side| groups::leave(5, &group, &[(ids.of(side), None)]));
+        }
+        let names: Vec<String> = self.awaited.iter().map(|number| group_name(pair, *number)).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        pair.quietly(1, ApiKey::DeleteGroups, 2, |_| groups::delete_groups(&names));
     }
 
     /// A topic by both of its names on one side.
@@ -115,6 +120,18 @@ impl World {
         // Nobody has drawn this one.
         let unknown = Uuid::from_u128(0x00c0_ffee_0000_4000_8000_0000_0000_0000 + u128::from(topic));
         Topic { name, id: self.topics.get(&topic).map_or(unknown, |ids| *ids.of(side)) }
+    }
+
+    fn delete(&mut self, pair: &mut Pair<'_>, version: i16, topic: u8) {
+        let name = topic_name(pair, topic);
+        let answers = pair.ask(ApiKey::DeleteTopics, version, |_| requests::delete_topics(version, &[&name]));
+        if answers.agreed("responses.0.error_code") == Some(0) {
+            let gone = |answer: &Tree| answer.number("topics.0.error_code") == Some(3);
+            let key = (ApiKey::Metadata, 9);
+            pair.until("its end", 1, key, |_| requests::metadata(9, &[&name]), gone);
+            self.topics.remove(&topic);
+            self.has_deleted_topics = true;
+        }
     }
 
     /// Waits until every partition is led, and learns the topic's id.
@@ -224,7 +241,11 @@ impl World {
                 let partitions: &[i32] = &[0, 1, 9];
                 let asked = name.as_deref().map(|name| [(name, partitions)]);
                 let asked = asked.as_ref().map(|asked| &asked[..]);
-                pair.ask(ApiKey::OffsetFetch, version, |_| groups::fetch_offsets(version, &group, asked));
+                let request = |_| groups::fetch_offsets(version, &group, asked);
+                if self.has_deleted_topics {
+                    pair.settle(ApiKey::OffsetFetch, version, request);
+                }
+                pair.ask(ApiKey::OffsetFetch, version, request);
             }
             Step::FindCoordinator { version, kind, .. } => {
                 pair.ask(ApiKey::FindCoordinator, version, |_| groups::find_coordinator(version, kind, &[&group]));
@@ -234,12 +255,14 @@ impl World {
                 pair.ask(ApiKey::OffsetDelete, 0, |_| groups::delete_offsets(&group, &name, &[partition]));
             }
             Step::DescribeGroup { version, .. } => {
-                pair.ask(ApiKey::DescribeGroups, version, |_| groups::describe_groups(&[&group]));
+                let request = |_| groups::describe_groups(&[&group]);
+                pair.settle(ApiKey::DescribeGroups, version, request);
+                pair.ask(ApiKey::DescribeGroups, version, request);
             }
             Step::ListGroups { version, state } => {
                 let states = STATES[state % STATES.len()];
                 let request = |_| groups::list_groups(version, states, &[]);
-                // A group is listed once it is in the log, which is not compared.
+                // A group is listed and described once it is in the log; how long that takes is not compared.
                 pair.settle(ApiKey::ListGroups, version, request);
                 pair.ask(ApiKey::ListGroups, version, request);
             }
@@ -339,7 +362,7 @@ fn describe(pair: &mut Pair<'_>, step: &Step) {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             pair.ask(ApiKey::Metadata, *version, |_| requests::metadata(*version, &names));
         }
-        // Older ones would make the topic, which fixed sequences look at.
+        // Older ones make the topic.
         Step::Metadata { version, .. } => {
             let name = topic_name(pair, 0);
             pair.ask(ApiKey::Metadata, *version, |_| requests::metadata(*version, &[&name]));

@@ -23,7 +23,9 @@ impl Nemesis<'_> {
         while let Some(open) = self.take_open(|_, _| true) {
             self.heal(open)?;
         }
-        let on_brokers = |fault: &FaultRule| matches!(&fault.deed, Deed::Hit { target: FaultTarget::Broker(_), .. });
+        let on_brokers = |fault: &FaultRule| {
+            matches!(&fault.deed, Deed::Hit { target: FaultTarget::Broker(_), .. } | Deed::RollingRestart(_))
+        };
         if self.session.plan.scenario.faults.iter().any(on_brokers) {
             self.settle()?;
         }
@@ -56,8 +58,9 @@ impl Nemesis<'_> {
         // What could not be done is told of by the error that ended the run, and did not fire.
         let _ = self.call_off();
         for open in std::mem::take(&mut self.open) {
-            if matches!(open.hit, Hit::Requests(_) | Hit::Disturbed(_)) {
-                // Ending a guard cannot fail; others were counted when they struck, and end with the cluster.
+            if matches!(open.hit, Hit::Requests(_) | Hit::Disturbed(_) | Hit::Intervening(_)) {
+                // Ending a guard cannot fail, and what an intervention failed at did not fire; others were counted when they
+                // struck, and end with the cluster.
                 let _ = self.heal(open);
             }
         }

@@ -7,12 +7,13 @@ use super::super::options::RunOptions;
 use super::super::recovery;
 use super::super::session::Session;
 use super::{Nemesis, brokers};
-use crate::backend::{Backend as _, ClusterPlan, Embedded, RunningCluster};
+use crate::backend::{Backend as _, ClusterPlan, Embedded, External, RunningCluster};
 use crate::plan::Plan;
 use crate::runner::Runner;
 use crate::scenario::model::Condition;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rustix::process::Signal;
 use shakedown_reports::{Event, EventKind, RunRecord};
 use std::collections::BTreeMap;
@@ -54,6 +55,10 @@ lost = 0
 /// It is ready as soon as it runs.
 const SOUND: &str = "echo up and running; exec sleep 600";
 
+fn one_broker() -> ClusterPlan {
+    ClusterPlan { brokers: 1, controllers: 0, memory: None, config: BTreeMap::new(), base_port: None, seed: 1 }
+}
+
 /// A run up to where its load would begin.
 struct Stage {
     session: Session,
@@ -74,9 +79,7 @@ impl Stage {
         change(&mut plan);
         let options = RunOptions { output: folder.path().to_owned(), ..RunOptions::default() };
         let session = conductor::session(plan, &Embedded, options).expect("a session");
-        let (brokers, config) = (session.plan.scenario.brokers, BTreeMap::new());
-        let plan = ClusterPlan { brokers, controllers: 0, memory: None, config, base_port: None, seed: 1 };
-        let cluster = Embedded.boot(&plan).expect("a cluster");
+        let cluster = Embedded.boot(&one_broker()).expect("a cluster");
         let stores = make_stores(&session.stores()).expect("a folder");
         let site = LaunchSite {
             directory: session.directory.path(),
@@ -95,12 +98,16 @@ impl Stage {
 
     /// Faults strike while this plays.
     fn play<T>(&self, act: impl FnOnce(Nemesis<'_>) -> T) -> T {
+        self.play_on(&*self.cluster, act)
+    }
+
+    /// As [`Stage::play`], with this as the back end.
+    fn play_on<T>(&self, cluster: &dyn RunningCluster, act: impl FnOnce(Nemesis<'_>) -> T) -> T {
         let (recoveries, starter) = recovery::pair();
         let bootstrap = self.cluster.bootstrap_servers();
         std::thread::scope(|scope| {
             scope.spawn(|| starter.work(&self.session, &self.fleet, &bootstrap));
-            let mut nemesis =
-                Nemesis::new(&self.session, &self.fleet, &*self.cluster, recoveries).expect("faults are laid");
+            let mut nemesis = Nemesis::new(&self.session, &self.fleet, cluster, recoveries).expect("faults are laid");
             nemesis.begin();
             act(nemesis)
         })
@@ -222,14 +229,15 @@ fn what_a_service_needs_heals_before_it_at_the_end_of_the_load() {
     assert_eq!(stage.told()[3..], healed);
 }
 
+/// No message at all is there at once: the back end strikes as soon as it is asked to, and somebody plays the role.
+fn at_once(plan: &mut Plan) {
+    let topic = "orders".to_owned();
+    plan.scenario.faults[0].trigger.when = Some(Condition::Produced { topic, nth: 0 });
+}
+
 #[test]
 fn a_strike_that_nobody_had_noticed_when_the_load_ended_counts_and_heals() {
     let faults = "[[fault]]\nwhen = { produced = { topic = \"orders\", nth = 1 } }\ndo = { kill = \"broker(1)\" }";
-    // No message at all is there at once: the back end strikes as soon as it is asked to.
-    let at_once = |plan: &mut Plan| {
-        let topic = "orders".to_owned();
-        plan.scenario.faults[0].trigger.when = Some(Condition::Produced { topic, nth: 0 });
-    };
     for is_healed in [true, false] {
         let stage = Stage::new(SOUND, faults, at_once);
         let fired = stage.play(|mut nemesis| {
@@ -247,6 +255,31 @@ fn a_strike_that_nobody_had_noticed_when_the_load_ended_counts_and_heals() {
 }
 
 #[test]
+fn damage_waits_for_something_that_can_be_damaged() {
+    let faults = "[[fault]]\nwhen = { produced = { topic = \"orders\", nth = 1 } }\n\
+                  do = { damage = { of = \"leader(orders/0)\", torn-tail = 5 } }";
+    let stage = Stage::new(SOUND, faults, |plan| {
+        at_once(plan);
+        plan.scenario.limits.start = PATIENCE;
+    });
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", stage.cluster.bootstrap_servers()).create().expect("a producer");
+    let fired = stage.play(|mut nemesis| {
+        producer.client().fetch_metadata(Some("orders"), PATIENCE).expect("a topic that nobody had");
+        advance_until(&mut nemesis, "its leader is not hit", |nemesis| nemesis.pending[0].happened.is_some());
+        nemesis.advance().unwrap_or_else(|error| panic!("{error}"));
+        assert!(nemesis.open.is_empty() && stage.told().is_empty(), "its log is empty");
+        producer.send(BaseRecord::<str, str>::to("orders").payload("1")).map_err(|(error, _)| error).expect("room");
+        producer.flush(PATIENCE).expect("it is acknowledged");
+        advance_until(&mut nemesis, "its log is not damaged", |nemesis| nemesis.pending.is_empty());
+        nemesis.heal_all().unwrap_or_else(|error| panic!("{error}"));
+        nemesis.fired()
+    });
+    assert_eq!(fired.values().copied().collect::<Vec<_>>(), [1]);
+    assert_eq!(stage.told(), ["torn-tail leader(orders/0): broker 1", "healed: broker 1"]);
+}
+
+#[test]
 fn what_a_run_that_breaks_off_leaves_open_has_fired_all_the_same() {
     let faults = "[[fault]]\ndo = { requests = { api = \"Metadata\", throttle = \"1ms\" } }\n\n\
                   [[fault]]\nat = \"0s\"\ndo = { clients = { delay = \"1ms\" } }\n\n\
@@ -261,6 +294,28 @@ fn what_a_run_that_breaks_off_leaves_open_has_fired_all_the_same() {
     });
     let times = |begin: &str| fired.iter().find(|(name, _)| name.starts_with(begin)).map(|(_, times)| *times);
     assert_eq!((times("throttle"), times("clients"), times("hang up")), (Some(1), Some(1), Some(0)), "{fired:?}");
+}
+
+#[test]
+fn the_load_waits_for_the_next_fault_that_its_messages_bring_where_the_back_end_has_to_look() {
+    let kill = |nth: u32| {
+        format!(
+            "[[fault]]\nwhen = {{ produced = {{ topic = \"orders\", nth = {nth} }} }}\ndo = {{ kill = \"service(mine)\" }}"
+        )
+    };
+    let faults =
+        format!("{}\n\n{}\n\n[[fault]]\nat = \"20s\"\ndo = {{ kill = \"service(mine)\" }}", kill(300), kill(200));
+    let stage = Stage::new(SOUND, &faults, |_| {});
+    let looking = External::new(stage.cluster.bootstrap_servers()).boot(&one_broker()).expect("it answers");
+    assert_eq!(stage.play(|nemesis| nemesis.holds_load_at()), None, "this one strikes in the very step");
+    stage.play_on(&*looking, |mut nemesis| {
+        assert_eq!(nemesis.holds_load_at(), Some(200));
+        nemesis.call_off().unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(nemesis.holds_load_at(), None, "nothing is waited for");
+    });
+    let measuring = Stage::new(SOUND, &faults, |plan| plan.scenario.expect.unavailable = Some(PATIENCE));
+    let looking = External::new(measuring.cluster.bootstrap_servers()).boot(&one_broker()).expect("it answers");
+    assert_eq!(measuring.play_on(&*looking, |nemesis| nemesis.holds_load_at()), None, "waiting would be measured");
 }
 
 #[test]

@@ -18,6 +18,8 @@ fn external() -> External {
     External::new("127.0.0.1:9092")
 }
 
+const COMMITTED: &str = "when = { consumed = { topic = \"orders\", group = \"order-tracker\", nth = 5 } }";
+
 const KILL: &str = "do = { kill = \"service(tracker)\" }\nheal = { after = \"100ms\" }";
 
 #[test]
@@ -27,7 +29,11 @@ fn apache_says_what_it_can() {
         refused(KILL, "do = { disk-full = \"controller\" }", &Apache),
         refused(KILL, "do = { cut = { around = \"broker(1)\" } }", &Apache),
         refused(KILL, "do = { requests = { api = \"Produce\", nth = 3, drop = \"connection\" } }", &Apache),
+        refused(KILL, "do = { damage = { of = \"leader(orders/0)\", torn-tail = 5 } }", &Apache),
         refused("at = \"200ms\"", "when = { request = { api = \"Produce\", nth = 5 } }", &Apache),
+        refused("at = \"200ms\"", COMMITTED, &Apache),
+        refused("at = \"200ms\"", "when = { state = { rebalancing = \"order-tracker\" } }", &Apache),
+        refused("at = \"200ms\"", "when = { produced = { topic = \"orders\", key = \"user-1\", nth = 5 } }", &Apache),
         refused("seed = 1", "seed = 1\ncluster = { controllers = 3 }", &Apache),
     ];
     insta::assert_snapshot!(messages.join("\n\n"));
@@ -37,7 +43,9 @@ fn apache_says_what_it_can() {
 fn external_says_what_it_can() {
     let messages = [
         refused(KILL, "do = { kill = \"leader(orders/0)\" }", &external()),
+        refused(KILL, "do = { rolling-restart = \"all\" }", &external()),
         refused(KILL, "do = { advance-clock = \"1d\" }", &external()),
+        refused("at = \"200ms\"", COMMITTED, &external()),
         refused("seed = 1", "seed = 1\ncluster = { config = { \"num.partitions\" = 3 } }", &external()),
     ];
     insta::assert_snapshot!(messages.join("\n\n"));
@@ -50,10 +58,22 @@ fn is_taken(part: &str, replacement: &str, backend: &dyn Backend) -> bool {
 #[test]
 fn faults_that_a_back_end_can_do_are_taken() {
     for action in ["kill", "pause", "restart"] {
-        for role in
-            ["leader(orders/0)", "followers(orders/1)", "controller", "group-coordinator(order-tracker)", "broker(2)"]
-        {
+        for role in [
+            "leader(orders/0)",
+            "followers(orders/1)",
+            "controller",
+            "group-coordinator(order-tracker)",
+            "broker(2)",
+            "minority",
+        ] {
             assert!(is_taken(KILL, &format!("do = {{ {action} = \"{role}\" }}"), &Apache), "{action} {role}");
+        }
+    }
+    assert!(is_taken(KILL, "do = { rolling-restart = \"majority\" }", &Apache), "brokers die and start again");
+    for intervention in ["move-leader = { topic = \"orders\", partition = 0 }", "expel = { group = \"order-tracker\" }"]
+    {
+        for backend in [&Apache as &dyn Backend, &external()] {
+            assert!(is_taken(KILL, &format!("do = {{ {intervention} }}"), backend), "any cluster has clients");
         }
     }
     let produced = "when = { produced = { topic = \"orders\", nth = 50 } }";

@@ -1,40 +1,25 @@
 //! Faults: that the back end can do them, to something that exists and is up, while there is load.
 //!
-//! When they strike is checked in [`super::triggers`].
+//! When they strike is checked in [`super::triggers`]; that each does exactly one thing, in [`super::deeds`].
 
+use super::deeds::{RawDeed, deed};
 use super::scenario::Capabilities;
 use super::scope::Scope;
 use super::triggers::{self, Names};
-use super::{disturbances, operations, requests};
+use super::{disturbances, interventions, operations, requests};
 use crate::language::document::{Place, Spanned};
 use crate::language::names;
 use crate::language::problem::Problems;
-use crate::language::quantity::Span;
-use crate::language::raw_faults::{RawClients, RawClock, RawFault, RawLinks, RawRequests};
-use crate::language::raw_operations::{RawAddPartitions, RawDeleteRecords};
+use crate::language::raw_faults::RawFault;
 use crate::language::reference::{RoleReference, TargetReference};
 use crate::scenario::deed::Deed;
 use crate::scenario::merge::Merged;
 use crate::scenario::model::{FaultAction, FaultRule, FaultTarget};
-use shakedown_cluster::{DiskFault, Role};
+use shakedown_cluster::Role;
 use std::time::Duration;
 
 /// What the harness itself does to the processes it started, whatever plays the cluster.
 const SERVICE_ACTIONS: [FaultAction; 3] = [FaultAction::Kill, FaultAction::Pause, FaultAction::Restart];
-
-/// What takes more than a role.
-const OTHERS: [&str; 10] = [
-    "stop",
-    "slow-sync",
-    "cut",
-    "delay",
-    "clients",
-    "clock",
-    "advance-clock",
-    "delete-records",
-    "add-partitions",
-    "requests",
-];
 
 /// Whom it does that to.
 const SERVICE_ROLES: [&str; 2] = ["service(NAME)", "instance(NAME, N)"];
@@ -49,10 +34,8 @@ pub(super) fn validate(
     let mut rules: Vec<(Place, FaultRule)> = Vec::new();
     for (index, fault) in merged.faults.iter().enumerate() {
         let trigger = triggers::trigger(merged, scope, &names, index, fault, problems);
+        triggers::possible(fault, capabilities, problems);
         let heal = triggers::heal(&names, index, fault, problems);
-        if let Some(request) = fault.value.when.as_ref().and_then(|when| when.value.request.as_ref()) {
-            disturbances::possible("tell when a request comes", request.place, capabilities, problems);
-        }
         let Some(raw) = deed(fault, problems) else { continue };
         let Some((place, deed)) = resolved(&raw, fault, scope, capabilities, problems) else { continue };
         check_source(merged, &deed, place, problems);
@@ -126,19 +109,6 @@ fn held(rule: &FaultRule) -> Option<(Duration, Duration)> {
     Some((at, until))
 }
 
-/// What a fault does, as it is written.
-enum RawDeed<'a> {
-    Hit(FaultAction, &'a Spanned<RoleReference>),
-    Stop(&'a Spanned<RoleReference>),
-    DeleteRecords(&'a Spanned<RawDeleteRecords>),
-    AddPartitions(&'a Spanned<RawAddPartitions>),
-    Requests(&'a Spanned<RawRequests>),
-    Links { links: &'a Spanned<RawLinks>, delayed: bool },
-    Clients(&'a Spanned<RawClients>),
-    Clock(&'a Spanned<RawClock>),
-    AdvanceClock(&'a Spanned<Span>),
-}
-
 /// What a fault does, and where that is written.
 fn resolved(
     raw: &RawDeed<'_>,
@@ -161,11 +131,18 @@ fn resolved(
         RawDeed::DeleteRecords(records) => operations::delete_records(records, scope, problems)?,
         RawDeed::AddPartitions(partitions) => operations::add_partitions(partitions, scope, problems)?,
         other => {
-            if let (RawDeed::AdvanceClock(_), Some(heal)) = (other, heal) {
-                let help = "leave `heal` out; `clock = { of = ..., ahead = ... }` is a clock that heals";
-                problems.add(heal.place, "time that has passed does not come back", "never used", help);
+            let deed = other_deed(other, place, scope, capabilities, problems);
+            match (other, &deed, heal) {
+                (RawDeed::AdvanceClock(_), _, Some(heal)) => {
+                    let help = "leave `heal` out; `clock = { of = ..., ahead = ... }` is a clock that heals";
+                    problems.add(heal.place, "time that has passed does not come back", "never used", help);
+                }
+                (_, Some(Deed::Intervene(once)), Some(heal)) if once.is_momentary() => {
+                    problems.add(heal.place, "this fault is over at once", "never used", "leave `heal` out");
+                }
+                _ => {}
             }
-            return Some((place, other_deed(other, place, scope, capabilities, problems)?));
+            return Some((place, deed?));
         }
     };
     if let Some(heal) = heal {
@@ -200,6 +177,16 @@ fn other_deed(
     if let RawDeed::Requests(requests) = deed {
         return requests::rule(requests, scope, capabilities, problems).map(Deed::Requests);
     }
+    if let RawDeed::Intervene(written) = deed {
+        return interventions::intervention(written, scope, problems).map(Deed::Intervene);
+    }
+    if let RawDeed::Rolling(role) = deed {
+        if !capabilities.broker_faults.can(FaultAction::Kill) {
+            refuse("rolling-restart", role, capabilities, problems);
+            return None;
+        }
+        return interventions::rolling(role, scope, problems).map(Deed::RollingRestart);
+    }
     if !disturbances::possible("change links, connections and clocks", place, capabilities, problems) {
         return None;
     }
@@ -208,59 +195,7 @@ fn other_deed(
         RawDeed::Clients(clients) => disturbances::clients(clients, scope, problems).map(Deed::Disturb),
         RawDeed::Clock(clock) => disturbances::clock(clock, scope, problems).map(Deed::Disturb),
         RawDeed::AdvanceClock(by) => disturbances::some_time(by, problems).map(Deed::AdvanceClock),
-        RawDeed::Hit(..)
-        | RawDeed::Stop(_)
-        | RawDeed::DeleteRecords(_)
-        | RawDeed::AddPartitions(_)
-        | RawDeed::Requests(_) => None,
-    }
-}
-
-fn deed<'a>(fault: &'a Spanned<RawFault>, problems: &mut Problems<'_>) -> Option<RawDeed<'a>> {
-    let action = &fault.value.action;
-    let raw = &action.value;
-    let all = [
-        (FaultAction::Kill, &raw.kill),
-        (FaultAction::PowerLoss, &raw.power_loss),
-        (FaultAction::Pause, &raw.pause),
-        (FaultAction::Isolate, &raw.isolate),
-        (FaultAction::Restart, &raw.restart),
-        (FaultAction::Disk(DiskFault::Full { after_bytes: 0 }), &raw.disk_full),
-        (FaultAction::Disk(DiskFault::WriteErrors), &raw.write_errors),
-        (FaultAction::Disk(DiskFault::ReadErrors), &raw.read_errors),
-    ];
-    let slow_sync = raw.slow_sync.as_ref().map(|slow| {
-        // What it says about no time at all is told of, and the rest is looked at all the same.
-        let _ = disturbances::some_time(&slow.value.by, problems);
-        let fault = DiskFault::SlowSync { by: slow.value.by.value.0 };
-        RawDeed::Hit(FaultAction::Disk(fault), &slow.value.of)
-    });
-    let hits = all.into_iter().filter_map(|(action, role)| role.as_ref().map(|role| RawDeed::Hit(action, role)));
-    let hits = hits.chain(slow_sync);
-    let links = |links, delayed| RawDeed::Links { links, delayed };
-    let others = [
-        raw.cut.as_ref().map(|cut| links(cut, false)),
-        raw.delay.as_ref().map(|delay| links(delay, true)),
-        raw.clients.as_ref().map(RawDeed::Clients),
-        raw.clock.as_ref().map(RawDeed::Clock),
-        raw.advance_clock.as_ref().map(RawDeed::AdvanceClock),
-        raw.stop.as_ref().map(RawDeed::Stop),
-        raw.delete_records.as_ref().map(RawDeed::DeleteRecords),
-        raw.add_partitions.as_ref().map(RawDeed::AddPartitions),
-        raw.requests.as_ref().map(RawDeed::Requests),
-    ];
-    let mut given = hits.chain(others.into_iter().flatten());
-    match (given.next(), given.next()) {
-        (Some(only), None) => Some(only),
-        (first, _) => {
-            let message =
-                if first.is_none() { "this fault does nothing" } else { "this fault does two things at once" };
-            let words = all.iter().map(|(action, _)| action.word()).chain(OTHERS);
-            let forms: Vec<String> = words.map(|word| format!("{{ {word} = ... }}")).collect();
-            let help = format!("write one of {}; for two faults write [[fault]] twice", forms.join(", "));
-            problems.add(action.place, message, "not exactly one action", help);
-            None
-        }
+        _ => None,
     }
 }
 
@@ -278,7 +213,7 @@ fn target(
     };
     match &role.value {
         _ if !possible => {
-            refuse(action, role, capabilities, problems);
+            refuse(action.word(), role, capabilities, problems);
             None
         }
         RoleReference::Service(name) => scope
@@ -315,7 +250,16 @@ fn instance(
 /// Whether somebody can ever play the role.
 pub(super) fn broker_exists(role: &Role, place: Place, scope: &Scope<'_>, problems: &mut Problems<'_>) -> bool {
     match role {
-        Role::Controller => true,
+        Role::Controller | Role::All => true,
+        Role::Drawn { share, .. } => {
+            let brokers = scope.brokers();
+            let exists = share.count(usize::try_from(brokers).unwrap_or(usize::MAX)) > 0;
+            if !exists {
+                let message = format!("a {} of {brokers} brokers is nobody", share.word());
+                problems.add(place, message, "no broker at all", "3 brokers and more have one");
+            }
+            exists
+        }
         Role::Broker(id) => {
             let known = i64::from(*id) <= i64::from(scope.brokers());
             if !known {
@@ -341,7 +285,13 @@ pub(super) fn broker_exists(role: &Role, place: Place, scope: &Scope<'_>, proble
     }
 }
 
-fn partition_exists(topic: &str, partition: i32, place: Place, scope: &Scope<'_>, problems: &mut Problems<'_>) -> bool {
+pub(super) fn partition_exists(
+    topic: &str,
+    partition: i32,
+    place: Place,
+    scope: &Scope<'_>,
+    problems: &mut Problems<'_>,
+) -> bool {
     if !scope.check_topic(topic, place, problems) {
         return false;
     }
@@ -354,14 +304,9 @@ fn partition_exists(topic: &str, partition: i32, place: Place, scope: &Scope<'_>
     known
 }
 
-fn refuse(
-    action: FaultAction,
-    role: &Spanned<RoleReference>,
-    capabilities: Capabilities<'_>,
-    problems: &mut Problems<'_>,
-) {
+fn refuse(action: &str, role: &Spanned<RoleReference>, capabilities: Capabilities<'_>, problems: &mut Problems<'_>) {
     let can = possible_faults(capabilities);
-    let message = format!("the back end `{}` cannot {} {}", capabilities.backend, action.word(), role.value);
+    let message = format!("the back end `{}` cannot {action} {}", capabilities.backend, role.value);
     problems.add(role.place, message, "not possible here", can);
 }
 

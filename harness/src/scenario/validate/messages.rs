@@ -1,5 +1,7 @@
 //! One snapshot for every message that a wrong scenario can get: they are read by people, and reviewed like code.
 
+mod interventions;
+
 use super::fault_messages::disturbed;
 use super::{Capabilities, scenario};
 use crate::backend::{Backend, Embedded};
@@ -194,7 +196,7 @@ messages! {
     fault_on_an_unknown_service: "service(tracker)" => "service(traker)",
     fault_on_an_unknown_instance: "service(tracker)" => "instance(tracker, 2)",
     fault_on_an_unknown_role: "service(tracker)" => "servise(tracker)",
-    fault_that_the_back_end_cannot_do: "service(tracker)" => "minority",
+    fault_that_the_back_end_cannot_do: "service(tracker)" => "store(tracker)",
     fault_that_a_service_cannot_have: "{ kill = \"service(tracker)\" }" => "{ isolate = \"service(tracker)\" }",
     fault_on_a_role_without_its_partition: "service(tracker)" => "leader(orders)",
     fault_on_an_unknown_topic: "service(tracker)" => "leader(ordres/0)",

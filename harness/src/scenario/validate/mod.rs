@@ -1,13 +1,15 @@
 //! From what the files say to a scenario that can be run; every dangling name and missing datum is an error here.
 //!
-//! Each part has its file: [`topics`], [`services`], [`flows`], [`load`], [`faults`] with their [`triggers`] and those on
-//! [`requests`] and other [`disturbances`], [`expect`] with those on [`groups`].
+//! Each part has its file: [`topics`], [`services`], [`flows`], [`load`], [`faults`] with what each of
+//! them does ([`deeds`]) and when ([`triggers`]), those on [`requests`], other [`disturbances`] and [`interventions`], [`expect`] with those on [`groups`].
 
+mod deeds;
 mod disturbances;
 mod expect;
 mod faults;
 mod flows;
 mod groups;
+mod interventions;
 mod load;
 mod operations;
 mod requests;

@@ -61,6 +61,15 @@ impl<'a> Scope<'a> {
         groups.map(|group| group.value.as_str()).collect()
     }
 
+    /// Whether some member of a group consumes a topic.
+    pub(super) fn consumes(&self, group: &str, topic: &str) -> bool {
+        self.merged.services.0.iter().any(|(_, service)| {
+            let service = &service.value;
+            let consumes = service.consumes.iter().flat_map(|topics| &topics.value).any(|known| known.value == topic);
+            consumes && service.group.as_ref().is_some_and(|known| known.value == group)
+        })
+    }
+
     /// Services with a ledger, and stand-ins that some service calls.
     pub(super) fn ledger_names(&self) -> Vec<&'a str> {
         let services = self.merged.services.0.iter();

@@ -1,14 +1,18 @@
-//! When faults strike and when they end: that it can come to that, and what they call each other.
+//! When faults strike and when they end: that the back end sees it, that it can come to that, and what they call each other.
 
-use super::requests;
+use super::faults::partition_exists;
+use super::scenario::Capabilities;
 use super::scope::Scope;
-use crate::language::document::Spanned;
+use super::{disturbances, interventions, requests};
+use crate::language::document::{Place, Spanned};
 use crate::language::names;
 use crate::language::problem::Problems;
 use crate::language::raw_faults::{RawFault, RawWhen};
+use crate::language::raw_interventions::{RawConsumed, RawState};
 use crate::language::reference::TargetReference;
 use crate::scenario::merge::Merged;
 use crate::scenario::model::{Condition, Heal, Trigger};
+use shakedown_cluster::KeyedMessage;
 
 /// What faults are called, by their places in the file.
 pub(super) struct Names<'a>(Vec<Option<&'a str>>);
@@ -45,6 +49,26 @@ impl<'a> Names<'a> {
             problems.add(name.place, message, "no such fault", advice);
         }
         found
+    }
+}
+
+/// Notes what the fault waits for and the back end does not see: from outside only the ends of logs are to be seen.
+pub(super) fn possible(fault: &Spanned<RawFault>, capabilities: Capabilities<'_>, problems: &mut Problems<'_>) {
+    let Some(RawWhen { produced, request, consumed, state, .. }) = fault.value.when.as_ref().map(|when| &when.value)
+    else {
+        return;
+    };
+    let key = produced.as_ref().and_then(|produced| produced.value.key.as_ref());
+    let places = [
+        ("tell when a request comes", request.as_ref().map(|request| request.place)),
+        ("tell when a group has committed something", consumed.as_ref().map(|consumed| consumed.place)),
+        ("tell when the cluster has come to a state", state.as_ref().map(|state| state.place)),
+        ("tell whose key a message has", key.map(|key| key.place)),
+    ];
+    for (what, place) in places {
+        if let Some(place) = place {
+            disturbances::possible(what, place, capabilities, problems);
+        }
     }
 }
 
@@ -88,38 +112,111 @@ fn condition(
     when: &Spanned<RawWhen>,
     problems: &mut Problems<'_>,
 ) -> Option<Condition> {
-    match (&when.value.produced, &when.value.request, &when.value.then) {
-        (Some(produced), None, None) => {
-            let (topic, nth) = (&produced.value.topic, &produced.value.nth);
-            if !scope.check_topic(&topic.value, topic.place, problems) {
+    let RawWhen { produced, request, then, after: _, consumed, state } = &when.value;
+    match (produced, request, then, consumed, state) {
+        (Some(produced), None, None, None, None) => {
+            let (topic, nth) = (&produced.value.topic, produced.value.nth.value.0);
+            if !is_offered(merged, scope, topic, (nth, produced.value.nth.place), problems) {
                 return None;
             }
-            let offered = offered(merged, &topic.value);
-            if let Some(offered) = offered.filter(|offered| nth.value.0 > *offered) {
-                let message = format!("the load never gets to {} messages", nth.value.0);
-                problems.add(
-                    nth.place,
-                    message,
-                    "too many",
-                    format!("it offers {offered}: allowed are 1 to {offered}"),
-                );
-                return None;
-            }
-            Some(Condition::Produced { topic: topic.value.clone(), nth: nth.value.0 })
+            let topic = topic.value.clone();
+            Some(match produced.value.key.as_ref().map(|key| key.value.clone()) {
+                Some(key) => Condition::Message(KeyedMessage { topic, key, nth, committed_by: None }),
+                None => Condition::Produced { topic, nth },
+            })
         }
-        (None, Some(request), None) => {
+        (None, None, None, Some(consumed), None) => self::consumed(merged, scope, &consumed.value, problems),
+        (None, None, None, None, Some(state)) => self::state(state, scope, problems),
+        (None, Some(request), None, None, None) => {
             let (selector, nth) = requests::request(&request.value, scope, problems)?;
             Some(Condition::Requested { selector, nth })
         }
-        (None, None, Some(then)) => {
+        (None, None, Some(then), None, None) => {
             // Only those above: two faults that wait for each other would wait for ever.
             let fault = names.find(then, |other| other < index, "above this one", problems)?;
             Some(Condition::Struck { fault, name: then.value.clone() })
         }
         _ => {
             let help = "write one of { produced = { topic = \"...\", nth = 1000 } }, { request = { api = \"Produce\", nth = 5 } }, \
+                        { consumed = { topic = \"...\", group = \"...\", nth = 1000 } }, { state = { ... } }, \
                         { then = \"another fault\" }";
             problems.add(when.place, "`when` needs one thing to wait for", "not exactly one", help);
+            None
+        }
+    }
+}
+
+/// Whether there is such a topic, and the load can get so far there.
+fn is_offered(
+    merged: &Merged,
+    scope: &Scope<'_>,
+    topic: &Spanned<String>,
+    (nth, place): (u64, Place),
+    problems: &mut Problems<'_>,
+) -> bool {
+    if !scope.check_topic(&topic.value, topic.place, problems) {
+        return false;
+    }
+    let too_few = offered(merged, &topic.value).filter(|offered| nth > *offered);
+    if let Some(offered) = too_few {
+        let message = format!("the load never gets to {nth} messages");
+        problems.add(place, message, "too many", format!("it offers {offered}: allowed are 1 to {offered}"));
+    }
+    too_few.is_none()
+}
+
+/// What a group has to have committed.
+fn consumed(
+    merged: &Merged,
+    scope: &Scope<'_>,
+    consumed: &RawConsumed,
+    problems: &mut Problems<'_>,
+) -> Option<Condition> {
+    let RawConsumed { topic, group, nth, key } = consumed;
+    let group = interventions::group(group, scope, problems)?;
+    if !is_offered(merged, scope, topic, (nth.value.0, nth.place), problems) {
+        return None;
+    }
+    if !scope.consumes(&group, &topic.value) {
+        let message = format!("group `{group}` does not consume `{}`", topic.value);
+        problems.add(topic.place, message, "never committed", "name a topic of its services' `consumes`");
+        return None;
+    }
+    let (topic, nth) = (topic.value.clone(), nth.value.0);
+    Some(match key.as_ref().map(|key| key.value.clone()) {
+        Some(key) => Condition::Message(KeyedMessage { topic, key, nth, committed_by: Some(group) }),
+        None => Condition::Consumed { topic, group, nth },
+    })
+}
+
+/// What the cluster has to come to.
+fn state(state: &Spanned<RawState>, scope: &Scope<'_>, problems: &mut Problems<'_>) -> Option<Condition> {
+    let RawState { topic, partition, in_sync, rebalancing } = &state.value;
+    match (topic, partition, in_sync, rebalancing) {
+        (None, None, None, Some(group)) => {
+            Some(Condition::Rebalancing { group: interventions::group(group, scope, problems)? })
+        }
+        (Some(topic), Some(index), Some(in_sync), None) => {
+            // Their types allow no more.
+            let partition = i32::try_from(index.value.0).unwrap_or(i32::MAX);
+            let at_most = usize::try_from(in_sync.value.0).unwrap_or(usize::MAX);
+            if !scope.check_topic(&topic.value, topic.place, problems)
+                || !partition_exists(&topic.value, partition, index.place, scope, problems)
+            {
+                return None;
+            }
+            let replicas = scope.replicas(&topic.value);
+            if in_sync.value.0 >= replicas {
+                let message = format!("{}/{partition} never has more than {replicas} replicas", topic.value);
+                let help = format!("allowed: 0 to {}", replicas - 1);
+                problems.add(in_sync.place, message, "so from the beginning", help);
+                return None;
+            }
+            Some(Condition::InSync { topic: topic.value.clone(), partition, at_most })
+        }
+        _ => {
+            let help = "write { topic = \"...\", partition = 0, in-sync = 1 } or { rebalancing = \"GROUP\" }";
+            problems.add(state.place, "`state` needs one thing that the cluster comes to", "not exactly one", help);
             None
         }
     }
