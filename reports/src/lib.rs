@@ -1,12 +1,13 @@
 //! What a run leaves behind, and how a person or a machine reads it.
 //!
 //! Reading order: [`identity`] (what a message is called), [`record`] (what happened to it), [`watch`] (how far groups and
-//! logs were), [`course`] (what was going on meanwhile), [`expectation`] (what must hold), [`verdict`] (what was found). Then how a run is written ([`directory`] with [`info`], [`event`],
+//! logs were), [`books`] (what services say they did), [`course`] (what was going on meanwhile), [`expectation`] (what must hold), [`verdict`] (what was found). Then how a run is written ([`directory`] with [`info`], [`event`],
 //! [`summary`], [`ending`], [`interner`], [`intervals`], [`stream`]) and read again ([`run_record`], or [`memory`] in tests). Last, how it is shown ([`text`], [`snapshot`],
 //! [`numbers`]).
 //!
 //! This crate runs nothing: it never talks to a cluster, never offers load and never judges.
 
+pub mod books;
 pub mod course;
 mod dictionary;
 pub mod directory;
