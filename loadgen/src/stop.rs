@@ -47,7 +47,7 @@ mod tests {
     fn a_part_stops_with_the_whole_and_not_the_other_way_round() {
         let whole = StopFlag::new();
         let (one, other) = (whole.for_part(), whole.for_part());
-        one.clone().stop();
+        one.stop();
         assert_eq!([&whole, &one, &other].map(StopFlag::is_stopped), [false, true, false]);
         whole.stop();
         assert!(other.is_stopped());

@@ -108,7 +108,7 @@ impl Drop for Waiting {
 /// How many messages of the run beneath this folder were acknowledged, as far as its record has been written.
 fn acknowledged(folder: &Path) -> u64 {
     let mut number = 0;
-    let mut count = |outcome| number += u64::from(outcome == Outcome::Ok);
+    let mut count = |outcome: Outcome| number += u64::from(outcome == Outcome::Ok);
     let record = tool::find_run(folder).and_then(|run| RunRecord::open(&run).ok());
     // A record that is being written may not be readable for a moment.
     let counted = record.and_then(|record| record.operations(&mut |operation| count(operation.outcome)).ok());
