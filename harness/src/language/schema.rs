@@ -48,8 +48,8 @@ mod tests {
             found.insert(key.clone());
             keys(value, found);
         }
-        for inner in ["items", "additionalProperties"] {
-            keys(&schema[inner], found);
+        for inner in ["items", "additionalProperties"].iter().filter_map(|inner| schema.get(inner)) {
+            keys(inner, found);
         }
         for choice in schema["oneOf"].as_array().into_iter().flatten() {
             keys(choice, found);
