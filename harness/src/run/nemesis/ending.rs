@@ -2,6 +2,7 @@
 
 use super::super::error::RunError;
 use super::super::parts::short;
+use super::super::pending::Pending;
 use super::{Hit, Nemesis, OpenFault, broken, brokers};
 use crate::scenario::deed::Deed;
 use crate::scenario::model::{FaultRule, FaultTarget};
@@ -19,6 +20,7 @@ impl Nemesis<'_> {
     /// As for [`Nemesis::advance`].
     pub fn heal_all(&mut self) -> Result<(), RunError> {
         // What had become due by the last message strikes still.
+        self.pending.iter_mut().for_each(Pending::last_look);
         self.advance()?;
         self.call_off()?;
         while let Some(open) = self.take_open(|_, _| true) {
