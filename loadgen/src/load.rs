@@ -2,7 +2,7 @@
 //!
 //! Three threads: the pacer offers; the delivery thread polls the client and records how each message ended; the
 //! reporter writes an interval of the histograms each second. At the end everything offered has ended: acknowledged,
-//! failed, or unknown when the plan's flush timeout passes without an answer.
+//! failed, or unknown when the plan's flush timeout passes without an answer, or [`STOPPED_FLUSH_TIMEOUT`] after a stop.
 
 use crate::client::{self, LoadProducer};
 use crate::clock::RunClock;
@@ -32,6 +32,11 @@ const POLL: Duration = Duration::from_micros(20_200);
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// How long the cluster may take to let the client begin: coordinators may still be loading.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between two looks at whether somebody stops a load whose client may not begin yet.
+const READY_LOOK: Duration = Duration::from_millis(50);
+/// How long unanswered messages are still waited for once somebody has stopped the load: what a cluster that is there has in
+/// hand by then it answers within a moment, and whoever stops a run does not want to wait for one that is not.
+pub const STOPPED_FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the client may take to give back what it was told to drop.
 const PURGE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -55,6 +60,9 @@ pub enum LoadError {
         /// What the client complained about last.
         last_error: Option<String>,
     },
+    /// Somebody stopped it before its first message.
+    #[error("the load was stopped before it began")]
+    Stopped,
     /// The record cannot be written.
     #[error(transparent)]
     Record(#[from] DirectoryError),
@@ -183,7 +191,7 @@ pub struct Load {
 
 impl Load {
     /// Connects, looks the topic up, and begins to offer. Raising `stop` ends the offering; what was offered is still
-    /// waited for and recorded.
+    /// waited for, but no longer than [`STOPPED_FLUSH_TIMEOUT`], and recorded.
     ///
     /// # Errors
     /// When the plan, the client or the topic is not fit, or the cluster cannot be reached within 30 s.
@@ -213,11 +221,12 @@ impl Load {
             recorder: Arc::clone(&recorder),
             state: Arc::clone(&state),
             flush_timeout: plan.flush_timeout,
+            stop: stop.clone(),
         };
         let delivery = spawn("delivery", move || answers.run())?;
         let begin = || {
             // The client's own start is no latency of the system: the schedule begins when the client could send.
-            if !producer.context().wait_until_ready(READY_TIMEOUT) {
+            if !client_is_ready(&producer, &stop)? {
                 let (bootstrap, last_error) = (bootstrap.to_owned(), recorder.last_error());
                 return Err(LoadError::NotReady { bootstrap, last_error });
             }
@@ -335,6 +344,22 @@ impl Load {
     }
 }
 
+/// Waits until the client may send; whether it may in time.
+fn client_is_ready(producer: &LoadProducer, stop: &StopFlag) -> Result<bool, LoadError> {
+    let deadline = Instant::now() + READY_TIMEOUT;
+    loop {
+        if producer.context().wait_until_ready(READY_LOOK) {
+            return Ok(true);
+        }
+        if stop.is_stopped() {
+            return Err(LoadError::Stopped);
+        }
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+    }
+}
+
 fn spawn<T: Send + 'static>(
     name: &'static str,
     body: impl FnOnce() -> T + Send + 'static,
@@ -350,6 +375,7 @@ struct Answers {
     recorder: Arc<Recorder>,
     state: Arc<PacerState>,
     flush_timeout: Duration,
+    stop: StopFlag,
 }
 
 impl Answers {
@@ -362,8 +388,13 @@ impl Answers {
                 flushed = Instant::now();
             }
         }
-        let deadline = Instant::now() + self.flush_timeout;
+        let mut deadline = Instant::now() + self.flush_timeout;
+        let mut stopped = false;
         while self.unanswered() && Instant::now() < deadline {
+            if !stopped && self.stop.is_stopped() {
+                stopped = true;
+                deadline = deadline.min(Instant::now() + STOPPED_FLUSH_TIMEOUT);
+            }
             // Flushing also sends at once what the client would let linger. Its only error is that time is up.
             drop(self.producer.flush(POLL));
             self.producer.poll(Duration::ZERO);

@@ -19,6 +19,9 @@ pub struct RunInfo {
     pub scenario: String,
     /// The path by which the scenario was given, for the command that runs it again; empty where there is none.
     pub scenario_file: String,
+    /// What has to be typed beside that path and the seed for the same run, such as `--out` with its folder.
+    #[serde(default)]
+    pub arguments: Vec<String>,
     /// The scenario's text, so that the run explains itself after the file has changed.
     pub scenario_text: String,
     /// The seed of the plan.
@@ -55,6 +58,7 @@ impl RunInfo {
             format: FORMAT_VERSION,
             scenario: scenario.to_owned(),
             scenario_file: String::new(),
+            arguments: Vec::new(),
             scenario_text: String::new(),
             seed,
             plan_digest: String::new(),

@@ -119,6 +119,11 @@ pub trait Backend: Send + Sync {
     /// Its name in scenarios and on the command line.
     fn name(&self) -> &'static str;
 
+    /// What has to be typed to get it, whatever the scenario says.
+    fn arguments(&self) -> Vec<String> {
+        vec!["--backend".to_owned(), self.name().to_owned()]
+    }
+
     /// The faults on brokers that it can do.
     fn broker_faults(&self) -> BrokerFaults;
 

@@ -47,6 +47,10 @@ impl Backend for External {
         "external"
     }
 
+    fn arguments(&self) -> Vec<String> {
+        ["--backend", self.name(), "--bootstrap", &self.bootstrap].map(str::to_owned).to_vec()
+    }
+
     fn broker_faults(&self) -> BrokerFaults {
         BrokerFaults { actions: &[], roles: &[], inside: false }
     }

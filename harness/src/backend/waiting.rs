@@ -17,7 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Looking {
     outcome: Receiver<Result<Strike, StrikeError>>,
-    /// Dropped to end it.
+    /// Dropped to end it; told before, to have one last look first.
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -35,8 +35,16 @@ impl Looking {
         let (stop, stopped) = channel::<()>();
         let look = move || {
             let mut happened = false;
-            while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+            loop {
+                let last = match stopped.recv_timeout(LOOK_EVERY) {
+                    Err(RecvTimeoutError::Timeout) => false,
+                    Ok(()) => true,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                };
                 happened = happened || has_happened();
+                if last && !happened {
+                    return;
+                }
                 match if happened { strike() } else { continue } {
                     Err(error) if error.is_passing() => {}
                     struck => {
@@ -66,7 +74,12 @@ impl Awaited for Looking {
         self.outcome.try_recv().ok()
     }
 
+    /// What happened since the last look is seen yet: a load may be shorter than a look takes on a busy machine.
     fn cancel(mut self: Box<Self>) -> Option<Result<Strike, StrikeError>> {
+        if let Some(stop) = &self.stop {
+            // One that has struck already does not look any more.
+            let _ = stop.send(());
+        }
         self.end();
         Awaited::outcome(&*self)
     }
@@ -120,6 +133,28 @@ mod tests {
         assert_eq!(looks.load(Ordering::SeqCst), 3, "what has happened is not looked for again");
         assert_eq!(strikes.load(Ordering::SeqCst), 3, "twice nobody played the role");
         assert!(Awaited::outcome(&looking).is_none(), "it is told once");
+    }
+
+    #[test]
+    fn what_happened_before_it_is_called_off_is_seen_in_a_last_look() {
+        let (entered, has_entered) = channel();
+        let (go_on, may_go_on) = channel();
+        let mut looks = 0;
+        let look = move || {
+            looks += 1;
+            if looks == 1 {
+                entered.send(()).expect("somebody waits");
+                may_go_on.recv().expect("somebody lets it go on");
+            }
+            looks > 1
+        };
+        let looking = Looking::start(look, || Ok(strike())).expect("a thread");
+        // It happens during the first look, which does not see it, and meanwhile the load ends.
+        has_entered.recv().expect("it looks");
+        let cancelled = std::thread::spawn(move || Box::new(looking).cancel());
+        go_on.send(()).expect("it waits");
+        let outcome = cancelled.join().expect("no panic").expect("a last look").expect("it strikes");
+        assert_eq!(outcome.nodes, [2]);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What may be typed.
 
 use crate::language::size;
+use crate::run::options::OUTPUT;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use shakedown_loadgen::cli::LoadArguments;
+use shakedown_loadgen::load::STOPPED_FLUSH_TIMEOUT;
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -47,9 +49,22 @@ pub enum Command {
     Doctor(DoctorArguments),
 }
 
+/// What `run` says below its options.
+fn run_notes() -> String {
+    let seconds = STOPPED_FLUSH_TIMEOUT.as_secs();
+    format!(
+        "{EXIT_CODES}
+
+Interrupts:
+  The first Ctrl-C (or SIGTERM) ends the run in good order: acknowledgements are waited for {seconds} s at most,
+  services stop, and the report tells what was seen until then, as inconclusive (3).
+  The second ends at once, without a report, with exit code 130."
+    )
+}
+
 /// `shakedown run`.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = run_notes())]
 pub struct RunArguments {
     /// Scenario files, or folders of them; all are validated before the first one runs
     ///
@@ -73,7 +88,7 @@ pub struct RunArguments {
     #[arg(long)]
     pub keep: bool,
     /// Where run directories go: each run has a folder of its own there, named after its scenario and its time
-    #[arg(long, value_name = "FOLDER", default_value = "target/shakedown")]
+    #[arg(long, value_name = "FOLDER", default_value = OUTPUT)]
     pub out: PathBuf,
 }
 
@@ -103,7 +118,8 @@ fn servers(text: &str) -> Result<String, String> {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub struct CheckArguments {
-    /// A run directory, such as target/shakedown/billing/20261121T120314
+    /// A run directory, named after the scenario's name and the run's time, such as
+    /// target/shakedown/every-order-is-tracked/20261121T120314
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
 }

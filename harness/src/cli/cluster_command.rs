@@ -16,7 +16,7 @@ const POLL: Duration = Duration::from_millis(20);
 
 pub(super) fn run(arguments: &ClusterArguments) -> Exit {
     let stop = StopFlag::new();
-    if let Err(error) = signals::raise_on_signal(stop.clone()) {
+    if let Err(error) = signals::raise_on_signal(stop.clone(), || {}) {
         eprintln!("error: cannot handle signals: {error}");
         return Exit::Broken;
     }

@@ -7,6 +7,7 @@ mod check_command;
 mod cluster_command;
 mod dispatch;
 mod doctor_command;
+mod doing;
 mod load_command;
 mod output;
 mod progress;

@@ -1,6 +1,7 @@
 //! `shakedown run PATH...`: one run after another, a report behind each, and a table behind several.
 
 use super::arguments::{BackendArgument, RunArguments};
+use super::doing::Doing;
 use super::output;
 use super::progress::Progress;
 use super::{scenario_files, signals};
@@ -9,15 +10,17 @@ use crate::exit::Exit;
 use crate::run::error::RunError;
 use crate::runner::Runner;
 use shakedown_loadgen::StopFlag;
+use shakedown_loadgen::load::STOPPED_FLUSH_TIMEOUT;
 use shakedown_reports::text::{self, RunEnd, RunLine};
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 pub(super) fn run(arguments: &RunArguments) -> Exit {
-    let interrupt = StopFlag::new();
-    if let Err(error) = signals::raise_on_signal(interrupt.clone()) {
+    let (interrupt, doing) = (StopFlag::new(), Doing::default());
+    let interrupted = doing.clone();
+    if let Err(error) = signals::raise_on_signal(interrupt.clone(), move || tell_interrupted(&interrupted)) {
         eprintln!("error: cannot handle signals: {error}");
         return Exit::Broken;
     }
@@ -48,11 +51,24 @@ pub(super) fn run(arguments: &RunArguments) -> Exit {
     if exit != Exit::Pass {
         return exit;
     }
-    run_all(&runners, &interrupt)
+    run_all(&runners, &interrupt, &doing)
+}
+
+/// Says at once that the interrupt was heard, what comes now, and how not to wait for it.
+fn tell_interrupted(doing: &Doing) {
+    let (doing, seconds) = (doing.text(), STOPPED_FLUSH_TIMEOUT.as_secs());
+    let doing = if doing.is_empty() { "nothing had begun".to_owned() } else { doing };
+    let text = format!(
+        "\ninterrupted: {doing}\n\
+         ending in good order: {seconds} s at most for acknowledgements, then services stop, and the report follows\n\
+         interrupt once more to end at once, without a report"
+    );
+    // Whoever has closed standard error does not want to know.
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Runs one after another until somebody interrupts, and tells behind them what each came to.
-fn run_all(runners: &[(&Path, Runner)], interrupt: &StopFlag) -> Exit {
+fn run_all(runners: &[(&Path, Runner)], interrupt: &StopFlag, doing: &Doing) -> Exit {
     let mut exit = Exit::Pass;
     let mut lines = Vec::new();
     for (file, runner) in runners {
@@ -63,7 +79,7 @@ fn run_all(runners: &[(&Path, Runner)], interrupt: &StopFlag) -> Exit {
             if !lines.is_empty() {
                 exit = exit.worst(output::print("\n"));
             }
-            run_one(file, runner)
+            run_one(file, runner, doing)
         };
         exit = exit.worst(ended);
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -100,8 +116,8 @@ fn runner(file: &Path, arguments: &RunArguments, interrupt: &StopFlag) -> Runner
 }
 
 /// Runs it and prints its report; what became of it, for people and for whoever called.
-fn run_one(file: &Path, runner: &Runner) -> (RunEnd, Exit) {
-    let progress = Arc::new(Progress::new(&file.display().to_string()));
+fn run_one(file: &Path, runner: &Runner, doing: &Doing) -> (RunEnd, Exit) {
+    let progress = Arc::new(Progress::new(&file.display().to_string(), doing));
     let result = runner.clone().observer(Arc::<Progress>::clone(&progress)).run();
     progress.clear();
     match result {

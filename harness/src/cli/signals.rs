@@ -6,12 +6,12 @@ use tokio::signal::unix::{SignalKind, signal};
 /// What a shell reports for a program that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
 
-/// Raises the flag at the first SIGINT or SIGTERM. At the second the process ends at once; the watcher of the services
-/// sees to what is left of them.
+/// Raises the flag at the first SIGINT or SIGTERM, and has that told. At the second the process ends at once; the watcher of
+/// the services sees to what is left of them.
 ///
 /// # Errors
 /// When the system does not let signals be handled.
-pub(super) fn raise_on_signal(flag: StopFlag) -> std::io::Result<()> {
+pub(super) fn raise_on_signal(flag: StopFlag, tell: impl Fn() + Send + 'static) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (mut interrupt, mut terminate) = {
         let _guard = runtime.enter();
@@ -28,6 +28,7 @@ pub(super) fn raise_on_signal(flag: StopFlag) -> std::io::Result<()> {
                     std::process::exit(INTERRUPTED);
                 }
                 flag.stop();
+                tell();
             }
         });
     })?;

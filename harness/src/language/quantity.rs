@@ -46,6 +46,11 @@ impl Setting for Span {
         };
         let split = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').unwrap_or(text.len());
         let (number, unit_name) = (text[..split].trim(), text[split..].trim());
+        if text.trim_start().strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
+            let help = "negative durations are not allowed: write 0 or more with a unit, such as \"250ms\" or \"1.5s\"";
+            problems.add(node.place, format!("`{path}` cannot be negative: \"{text}\""), "below zero", help);
+            return None;
+        }
         if number.is_empty() {
             let help = "a duration is a number with a unit, such as \"250ms\" or \"1.5s\"";
             problems.add(node.place, format!("`{path}` is not a duration: \"{text}\""), "no number", help);

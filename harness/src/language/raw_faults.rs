@@ -25,7 +25,7 @@ settings! {
         /// What it does, and to whom.
         "do" => action: Spanned<RawAction>,
         /// When it ends: what was killed starts again, what was paused goes on, what was cut off is heard again.
-        /// Default: at the end of the load.
+        /// Default, and at the latest: at the end of the load.
         "heal" => heal: Option<Spanned<RawHeal>>,
     }
 }

@@ -135,6 +135,36 @@ pub const ROLES: [&str; 15] = [
     "all",
 ];
 
+/// Those of services.
+const SERVICES: [&str; 2] = ["service(NAME)", "instance(NAME, N)"];
+
+/// Those of brokers.
+const BROKERS: [&str; 10] = [
+    "broker(ID)",
+    "leader(TOPIC/PARTITION)",
+    "follower(TOPIC/PARTITION)",
+    "followers(TOPIC/PARTITION)",
+    "controller",
+    "group-coordinator(GROUP)",
+    "minority",
+    "majority",
+    "one",
+    "all",
+];
+
+/// The roles that make sense under a key: who can be killed can be many things, who is asked to end is a service.
+fn roles_under(path: &str) -> Vec<&'static str> {
+    match path.rsplit('.').next() {
+        Some("kill" | "pause" | "restart") => SERVICES.iter().chain(&BROKERS).copied().collect(),
+        Some("stop") => SERVICES.to_vec(),
+        Some("rolling-restart") => vec!["all", "majority", "minority", "one"],
+        Some("of") if path.ends_with("damage.of") => {
+            BROKERS.into_iter().filter(|form| form.ends_with("(TOPIC/PARTITION)")).collect()
+        }
+        _ => BROKERS.to_vec(),
+    }
+}
+
 /// What a fault hits, by role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RoleReference {
@@ -194,11 +224,23 @@ impl Setting for RoleReference {
     }
 
     fn read(node: &Node, path: &str, problems: &mut Problems<'_>) -> Option<Self> {
-        let expected = match &node.content {
-            Content::Text(text) => format!("a role; {}", names::advice(text, ROLES)),
-            _ => format!("a role: {}", names::list(&ROLES)),
+        let roles = roles_under(path);
+        let Content::Text(text) = &node.content else {
+            wrong_type(node, path, &format!("a role in quotes: {}", names::list(&roles)), problems);
+            return None;
         };
-        read_words(node, path, &expected, problems, Self::parse)
+        let parsed = Self::parse(text);
+        if parsed.is_none() {
+            let name = text.split('(').next().unwrap_or_default().trim();
+            let (reason, label, help) = match ROLES.iter().find(|form| form.split('(').next() == Some(name)) {
+                Some(form) => {
+                    (format!("that is not how `{name}` is written"), "cannot be read", format!("write {form}"))
+                }
+                None => (format!("there is no role `{name}`"), "no such role", names::advice(text, roles)),
+            };
+            problems.add(node.place, format!("`{path}` cannot be \"{text}\": {reason}"), label, help);
+        }
+        parsed
     }
 }
 

@@ -186,6 +186,12 @@ macro_rules! settings {
 }
 pub(crate) use settings;
 
+/// `"per-key"`; `"connection" or "reply"`: as they have to be written.
+#[must_use]
+pub fn one_of(words: &[&str]) -> String {
+    words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ")
+}
+
 /// Declares a word out of a few.
 macro_rules! choices {
     ($(#[doc = $doc:literal])+ pub enum $name:ident { $( $(#[doc = $choice_doc:literal])+ $choice:ident = $word:literal, )+ }) => {
@@ -212,7 +218,7 @@ macro_rules! choices {
                         None
                     }
                     _ => {
-                        let expected = format!("one of {}", $crate::language::names::list(&words));
+                        let expected = $crate::language::setting::one_of(&words);
                         $crate::language::setting::wrong_type(node, path, &expected, problems);
                         None
                     }
@@ -301,6 +307,11 @@ impl Setting for bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Whole<const LEAST: u64, const MOST: u64>(pub u64);
 
+/// `1 to 15`; `0 upwards` where nothing but TOML itself has a limit.
+fn range(least: u64, most: u64) -> String {
+    if most >= i64::MAX.unsigned_abs() { format!("{least} upwards") } else { format!("{least} to {most}") }
+}
+
 impl<const LEAST: u64, const MOST: u64> Setting for Whole<LEAST, MOST> {
     fn schema() -> Json {
         json!({ "type": "integer", "minimum": LEAST, "maximum": MOST })
@@ -308,13 +319,13 @@ impl<const LEAST: u64, const MOST: u64> Setting for Whole<LEAST, MOST> {
 
     fn read(node: &Node, path: &str, problems: &mut Problems<'_>) -> Option<Self> {
         let Content::Integer(number) = node.content else {
-            wrong_type(node, path, &format!("a whole number from {LEAST} to {MOST}"), problems);
+            wrong_type(node, path, &format!("a whole number from {}", range(LEAST, MOST)), problems);
             return None;
         };
         match u64::try_from(number) {
             Ok(number) if (LEAST..=MOST).contains(&number) => Some(Self(number)),
             _ => {
-                let help = format!("allowed: {LEAST} to {MOST}");
+                let help = format!("allowed: {}", range(LEAST, MOST));
                 problems.add(node.place, format!("`{path}` cannot be {number}"), "out of range", help);
                 None
             }

@@ -4,9 +4,9 @@ use super::chronicle::Chronicle;
 use super::error::RunError;
 use super::fleet::{Fleet, LaunchSite, make_stores};
 use super::journal::Journal;
-use super::judgement::{ENDING_FILE, Stalled, judge};
+use super::judgement::{ENDING_FILE, INTERRUPTED, Stalled, judge};
 use super::ledger::LedgerPoller;
-use super::options::RunOptions;
+use super::options::{OUTPUT, RunOptions};
 use super::parts::{Parts, short};
 use super::session::Session;
 use super::stand_in::Mailbox;
@@ -21,6 +21,7 @@ use shakedown_reports::numbers::grouped;
 use shakedown_reports::record::StreamId;
 use shakedown_reports::{RunDirectory, RunInfo, RunRecord};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -49,7 +50,7 @@ pub fn run(plan: Plan, backend: &dyn Backend, options: RunOptions) -> Result<Rep
         Ok(()) => finished.and_then(|()| conclude(&session, &mut parts, began)),
         Err(RunError::Interrupted) => {
             parts.ending.interrupted = true;
-            parts.ending.reasons.push("the run was interrupted".to_owned());
+            parts.ending.reasons.insert(0, INTERRUPTED.to_owned());
             conclude(&session, &mut parts, began)
         }
         Err(error) => Err(error),
@@ -68,7 +69,7 @@ pub fn run(plan: Plan, backend: &dyn Backend, options: RunOptions) -> Result<Rep
 /// What the run of a plan needs, with a run directory of its own.
 pub(super) fn session(plan: Plan, backend: &dyn Backend, options: RunOptions) -> Result<Session, RunError> {
     let clock = RunClock::start();
-    let info = run_info(&plan, backend);
+    let info = run_info(&plan, backend, &options);
     let directory = RunDirectory::create(&options.output, &info)?;
     let journal = Journal::new(directory.clone(), clock, Arc::clone(&options.observer));
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -80,7 +81,16 @@ pub(super) fn session(plan: Plan, backend: &dyn Backend, options: RunOptions) ->
     Ok(Session { plan, options, clock, directory, journal, runtime, http: http::client() })
 }
 
-fn run_info(plan: &Plan, backend: &dyn Backend) -> RunInfo {
+/// What has to be typed beside the file and the seed for the same run.
+fn arguments(options: &RunOptions) -> Vec<String> {
+    let mut arguments = options.backend.as_ref().map(|backend| backend.arguments()).unwrap_or_default();
+    if options.output != Path::new(OUTPUT) {
+        arguments.extend(["--out".to_owned(), options.output.display().to_string()]);
+    }
+    arguments
+}
+
+fn run_info(plan: &Plan, backend: &dyn Backend, options: &RunOptions) -> RunInfo {
     let versions = BTreeMap::from([
         ("shakedown".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("librdkafka".to_owned(), rdkafka::util::get_rdkafka_version().1),
@@ -94,6 +104,7 @@ fn run_info(plan: &Plan, backend: &dyn Backend) -> RunInfo {
         streams: plan.streams.clone(),
         flows: plan.flows.clone(),
         watches: plan.watches.clone(),
+        arguments: arguments(options),
         expectations: plan.expectations.clone(),
         key_prefix: KEY_PREFIX.to_owned(),
         ..RunInfo::new(&plan.scenario.name, plan.scenario.seed)
@@ -318,7 +329,7 @@ fn drain_all(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
             Ok(look) => look,
             // Brokers that have just come back may not know yet who leads; the next look is as good.
             Err(error) if Instant::now() < deadline => {
-                session.journal.progress(&format!("drain: {error}"));
+                session.journal.waiting(&format!("drain: {error}"));
                 std::thread::sleep(DRAIN_POLL);
                 continue;
             }
@@ -354,7 +365,7 @@ fn drain_all(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
             parts.ending.reasons.push(reason);
             return Ok(());
         }
-        session.journal.progress(&format!("drain: {missing}"));
+        session.journal.waiting(&format!("drain: {missing}"));
         std::thread::sleep(DRAIN_POLL);
     }
 }

@@ -9,6 +9,16 @@ use std::time::Instant;
 pub trait Observer: Send + Sync {
     /// A phase began, or something changed within it.
     fn phase(&self, text: &str);
+
+    /// Something goes on, so far.
+    fn progress(&self, text: &str) {
+        self.phase(text);
+    }
+
+    /// Nothing goes on until something comes. Told again and again for as long as that lasts.
+    fn waiting(&self, text: &str) {
+        self.phase(text);
+    }
 }
 
 /// Watches nothing.
@@ -68,7 +78,12 @@ impl Journal {
 
     /// Shows progress without writing it down.
     pub fn progress(&self, text: &str) {
-        self.observer.phase(text);
+        self.observer.progress(text);
+    }
+
+    /// Shows what is waited for without writing it down.
+    pub fn waiting(&self, text: &str) {
+        self.observer.waiting(text);
     }
 
     fn event(&self, kind: EventKind, text: impl Into<String>) {

@@ -16,6 +16,9 @@ const LATENESS_MAX_NS: u64 = 1_000_000;
 /// Why what was not found convicts nobody.
 const UNDRAINED: &str = "the drain did not finish";
 
+/// Why nothing that was found convicts anybody, nor the lack of it acquits.
+pub const INTERRUPTED: &str = "the run was interrupted";
+
 /// How a run came to its end: what the checks cannot see in the record. Kept as `ending.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
@@ -99,12 +102,20 @@ impl Ending {
 /// # Errors
 /// When the record cannot be read.
 pub fn judge(record: &RunRecord, ending: &Ending) -> Result<Verdict, RunError> {
-    if ending.interrupted {
-        return Ok(Verdict::new(Vec::new(), ending.reasons.clone()));
-    }
     let expectations = &record.info().expectations;
     let verdict = shakedown_checks::judge(record, expectations)?;
+    if ending.interrupted {
+        let findings = verdict.findings.into_iter().map(of_half_a_run).collect();
+        return Ok(Verdict::new(findings, ending.reasons.clone()));
+    }
     Ok(weigh(verdict, ending, expectations))
+}
+
+/// Half a run neither convicts the system nor acquits it. How much was compared by then, and what was found, is told.
+fn of_half_a_run(finding: Finding) -> Finding {
+    let found = Some(finding.detail.as_str()).filter(|detail| !detail.is_empty());
+    let detail = found.map_or_else(|| INTERRUPTED.to_owned(), |found| format!("{found} ({INTERRUPTED})"));
+    Finding { outcome: Outcome::Inconclusive, detail, evidence: Vec::new(), ..finding }
 }
 
 /// Takes back what the checks could only find because the run did not come to its proper end.
@@ -156,7 +167,7 @@ fn lateness_limit(expectations: &Expectations) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ending, Stalled, weigh};
+    use super::{Ending, Stalled, of_half_a_run, weigh};
     use shakedown_reports::expectation::{Bounds, Expectations, LatencyBudget};
     use shakedown_reports::verdict::{Finding, Outcome, Verdict};
     use std::collections::BTreeMap;
@@ -178,6 +189,17 @@ mod tests {
         let latency = BTreeMap::from([("flow".to_owned(), budget)]);
         let expectations = Expectations { latency, unavailable: Some(1_500_000_000), ..Expectations::default() };
         weigh(Verdict::new(vec![failed(check)], Vec::new()), ending, &expectations).outcome
+    }
+
+    #[test]
+    fn half_a_run_neither_convicts_nor_acquits() {
+        let passed = Finding { outcome: Outcome::Pass, found: 0, detail: String::new(), ..failed("duplicated") };
+        let told = [failed("lost"), passed].map(|finding| {
+            let finding = of_half_a_run(finding);
+            (finding.outcome, finding.compared, finding.detail)
+        });
+        let expected = ["1 of 10 (the run was interrupted)", "the run was interrupted"];
+        assert_eq!(told, expected.map(|detail| (Outcome::Inconclusive, 10, detail.to_owned())));
     }
 
     #[test]

@@ -4,14 +4,14 @@ use super::error::RunError;
 use super::fleet::Fleet;
 use super::http;
 use super::nemesis::Nemesis;
-use super::parts::Parts;
+use super::parts::{Parts, short};
 use super::readiness;
 use super::recovery;
 use super::session::Session;
 use crate::plan::Plan;
 use crate::scenario::model::{LoadRule, Target};
 use serde_json::Value as Json;
-use shakedown_loadgen::{Load, LoadSummary, Rate, StopFlag};
+use shakedown_loadgen::{Load, LoadError, LoadSummary, Progress, Rate};
 use shakedown_reports::numbers::{self, grouped};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -24,6 +24,9 @@ const STATS_POLL: Duration = Duration::from_millis(20);
 
 /// Where a service that offers the load tells how far it is: `{"accepted": n, "acknowledged": n, "done": bool}`.
 const STATS: &str = "/stats";
+
+/// More than one message in so many without an acknowledgement is worth a warning.
+const UNNOTICED_ONE_IN: u64 = 100;
 
 /// Offers the whole load, and returns when every message has its answer.
 ///
@@ -75,27 +78,48 @@ fn rate(load: &LoadRule) -> String {
 fn offer_to_topic(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
     let plan = &session.plan;
     let bootstrap = parts.bootstrap();
-    parts.load_stop = StopFlag::new();
+    // Whoever interrupts the run stops the load at once, wherever it waits.
+    parts.load_stop = session.options.interrupt.for_part();
     let begin = |parts: &mut Parts| -> Result<(), RunError> {
-        parts.load = Some(Load::start(
+        let started = Load::start(
             &plan.load,
             &bootstrap,
             session.clock,
             session.directory.operation_writer()?,
             session.directory.interval_log(),
             parts.load_stop.clone(),
-        )?);
+        );
+        parts.load = Some(started.map_err(|error| match error {
+            LoadError::Stopped => RunError::Interrupted,
+            other => other.into(),
+        })?);
         Ok(())
     };
     with_faults(session, parts, &bootstrap, begin, |parts| {
         let Some(load) = &parts.load else { return Ok(true) };
-        let progress = load.progress();
-        let (offered, acknowledged) = (grouped(progress.offered), grouped(progress.acknowledged));
-        session.journal.progress(&format!("load: {offered} offered, {acknowledged} acknowledged"));
+        tell(session, &load.progress(), plan.load.flush_timeout);
         Ok(load.is_finished())
     })?;
     let Some(load) = parts.load.take() else { return Ok(()) };
     let summary = load.join()?;
+    sum_up(session, parts, &summary);
+    Ok(())
+}
+
+/// Shows how far the load is, or what it waits for: for so long at most.
+fn tell(session: &Session, progress: &Progress, patience: Duration) {
+    if progress.offered == progress.planned && progress.in_flight > 0 {
+        let (waiting, patience) = (grouped(progress.in_flight), short(patience));
+        session.journal.waiting(&format!("load: waiting for {waiting} acknowledgements, {patience} at most"));
+    } else {
+        let (offered, acknowledged) = (grouped(progress.offered), grouped(progress.acknowledged));
+        session.journal.progress(&format!("load: {offered} offered, {acknowledged} acknowledged"));
+    }
+}
+
+/// Notes what became of the load: for the report, and for the verdict.
+pub(super) fn sum_up(session: &Session, parts: &mut Parts, summary: &LoadSummary) {
+    let plan = &session.plan;
     let progress = summary.progress;
     parts.ending.lateness_p99_ns = Some(progress.lateness_p99_ns);
     let rule = &plan.scenario.load;
@@ -106,22 +130,36 @@ fn offer_to_topic(session: &Session, parts: &mut Parts) -> Result<(), RunError> 
         shape(rule),
         grouped(progress.acknowledged)
     );
-    for (number, word) in [(progress.failed, "failed"), (progress.unknown, "unknown")] {
+    for (number, word) in [(progress.failed, "failed"), (progress.unknown, "unacknowledged")] {
         if number > 0 {
             text = format!("{text}, {} {word}", grouped(number));
         }
     }
     parts.summary.line("load", text);
-    parts.summary.line("achieved", achieved(&summary));
+    parts.summary.line("achieved", achieved(summary));
     let totals = &mut parts.summary.totals;
     totals.insert("messages offered".to_owned(), signed(progress.offered));
     totals.insert("messages acknowledged".to_owned(), signed(progress.acknowledged));
-    if progress.offered < plan.total {
+    if !plan.scenario.expect.looks_at_acknowledgements()
+        && let Some(warning) = unnoticed(progress.offered, progress.acknowledged)
+    {
+        let hint = "`lost` counts acknowledged messages alone; `unacknowledged = 0` in [expect] fails such a run";
+        session.journal.warning(format!("{warning}: {hint}"));
+    }
+    // Whoever ends a run knows that it is not whole.
+    if progress.offered < plan.total && session.go_on().is_ok() {
         let (offered, total) = (grouped(progress.offered), grouped(plan.total));
-        let cause = summary.last_error.map(|error| format!(": {error}")).unwrap_or_default();
+        let cause = summary.last_error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
         parts.ending.reasons.push(format!("only {offered} of {total} messages were offered{cause}"));
     }
-    Ok(())
+}
+
+/// What is said where more than one message in a hundred was never acknowledged, and nobody looks at that.
+fn unnoticed(offered: u64, acknowledged: u64) -> Option<String> {
+    let unacknowledged = offered.saturating_sub(acknowledged);
+    let (number, all) = (grouped(unacknowledged), grouped(offered));
+    (unacknowledged.saturating_mul(UNNOTICED_ONE_IN) > offered)
+        .then(|| format!("{number} of {all} messages were never acknowledged, and no check looks at that"))
 }
 
 /// What became of the rate that was asked for, and how late the generator itself was.
@@ -154,7 +192,7 @@ fn offer_by_service(session: &Session, parts: &mut Parts, name: &str) -> Result<
         let Some(fleet) = &parts.fleet else { return Ok(true) };
         if let Some(stats) = stats(session, fleet, name)? {
             last = stats;
-            session.journal.progress(&format!("load: {} accepted", grouped(last.accepted)));
+            tell_of_service(session, name, last);
         }
         let dead = fleet.of(name).any(|instance| instance.died().is_some());
         if !last.done && (dead || Instant::now() >= give_up) {
@@ -173,10 +211,26 @@ fn offer_by_service(session: &Session, parts: &mut Parts, name: &str) -> Result<
         grouped(last.acknowledged)
     );
     parts.summary.line("load", text);
+    if let Some(warning) = unnoticed(last.accepted, last.acknowledged) {
+        session.journal.warning(warning);
+    }
     let totals = &mut parts.summary.totals;
     totals.insert("messages offered".to_owned(), signed(last.accepted));
     totals.insert("messages acknowledged".to_owned(), signed(last.acknowledged));
     Ok(())
+}
+
+/// Shows how far the service is, or what it waits for.
+fn tell_of_service(session: &Session, name: &str, stats: Stats) {
+    let accepted = grouped(stats.accepted);
+    if stats.accepted < session.plan.total || stats.done {
+        session.journal.progress(&format!("load: {accepted} accepted"));
+    } else {
+        let acknowledged = grouped(stats.acknowledged);
+        session
+            .journal
+            .waiting(&format!("load: {name} waits for acknowledgements: {acknowledged} of {accepted} so far"));
+    }
 }
 
 fn signed(number: u64) -> i64 {
@@ -260,4 +314,18 @@ fn with_faults(
     }
     parts.summary.faults_fired = fired;
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unnoticed;
+
+    #[test]
+    fn more_than_one_in_a_hundred_without_an_acknowledgement_is_told() {
+        assert_eq!(unnoticed(1_000, 990), None);
+        let told = unnoticed(1_000, 989).expect("eleven in a thousand");
+        assert_eq!(told, "11 of 1,000 messages were never acknowledged, and no check looks at that");
+        assert!(unnoticed(1, 0).is_some());
+        assert_eq!(unnoticed(0, 0), None);
+    }
 }

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// Where run directories go unless somebody says otherwise, beneath the working directory.
+pub const OUTPUT: &str = "target/shakedown";
+
 /// Options of a run.
 #[derive(Clone)]
 pub struct RunOptions {
@@ -36,7 +39,7 @@ impl Default for RunOptions {
             backend: None,
             seed: None,
             commands: BTreeMap::new(),
-            output: PathBuf::from("target/shakedown"),
+            output: PathBuf::from(OUTPUT),
             fixed_ports: false,
             keep: false,
             executable: None,

@@ -8,10 +8,11 @@ use super::judgement::Ending;
 use super::ledger::LedgerPoller;
 use super::session::Session;
 use super::stand_in::Mailbox;
-use super::topics;
 use super::watching::Watching;
+use super::{offering, topics};
 use crate::backend::RunningCluster;
 use crate::scenario::model::LedgerRule;
+use shakedown_loadgen::load::STOPPED_FLUSH_TIMEOUT;
 use shakedown_loadgen::{Load, StopFlag, Tap, TapError};
 use shakedown_reports::record::Figure;
 use shakedown_reports::{Summary, numbers};
@@ -80,10 +81,7 @@ impl Parts {
         if let Some(watching) = &mut self.watching {
             keep(watching.stop_looking());
         }
-        self.load_stop.stop();
-        if let Some(load) = self.load.take() {
-            keep(load.join().map(drop).map_err(RunError::from));
-        }
+        keep(self.finish_load(session));
         if let Some(fleet) = self.fleet.take() {
             self.ending.reasons.extend(fleet.stop(session.plan.scenario.limits.stop));
         }
@@ -127,7 +125,7 @@ impl Parts {
             }
         }
         if !self.brought.is_empty() {
-            keep(session.runtime.block_on(topics::delete(&self.bootstrap(), &std::mem::take(&mut self.brought))));
+            keep(self.take_topics_back(session));
         }
         self.cluster = None;
         if let Some(chronicle) = self.chronicle.take() {
@@ -140,10 +138,30 @@ impl Parts {
         first
     }
 
+    /// Ends a load that is still under way, and notes what became of it until then.
+    fn finish_load(&mut self, session: &Session) -> Result<(), RunError> {
+        self.load_stop.stop();
+        let Some(load) = self.load.take() else { return Ok(()) };
+        let summary = load.join()?;
+        offering::sum_up(session, self, &summary);
+        Ok(())
+    }
+
+    /// Deletes the topics that the run has brought. Whoever interrupts a run does not wait long for that.
+    fn take_topics_back(&mut self, session: &Session) -> Result<(), RunError> {
+        let brought = std::mem::take(&mut self.brought);
+        let patience = if session.go_on().is_ok() { topics::TIMEOUT } else { STOPPED_FLUSH_TIMEOUT };
+        let deleted = session.runtime.block_on(topics::delete(&self.bootstrap(), &brought, patience));
+        if let Err(error) = &deleted {
+            session.journal.warning(format!("these topics may be left behind: {}: {error}", brought.join(", ")));
+        }
+        deleted
+    }
+
     /// Reads what groups committed at the end, and topics once more. What could not be read is a reason.
     fn finish_watching(&mut self, session: &Session) -> Result<(), RunError> {
         let unseen = match self.watching.take() {
-            Some(watching) => watching.finish(&self.bootstrap())?,
+            Some(watching) => watching.finish(&self.bootstrap(), &session.options.interrupt)?,
             None => None,
         };
         let unread = self.read_again(session)?;
@@ -156,7 +174,8 @@ impl Parts {
 
     /// Reads topics once more from their beginning, where some expectation compares that. What could not be read, in words.
     fn read_again(&self, session: &Session) -> Result<Option<String>, RunError> {
-        let Some(gauge) = &self.gauge else { return Ok(None) };
+        // Half a run is not compared with itself.
+        let Some(gauge) = self.gauge.as_ref().filter(|_| session.go_on().is_ok()) else { return Ok(None) };
         let stop = StopFlag::new();
         let mut taps = Vec::new();
         for (stream, topic) in session.plan.read_again() {

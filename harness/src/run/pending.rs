@@ -86,6 +86,16 @@ impl Pending {
         if due || late { Moment::Now } else { Moment::NotYet }
     }
 
+    /// Looks once more and then no longer, where the fault itself comes from here: what a back end that has to look has not
+    /// seen yet has happened all the same.
+    pub(super) fn last_look(&mut self) {
+        if self.leaves_it_to_the_back_end().is_none()
+            && let Some(strike) = self.watch.take().and_then(Awaited::cancel)
+        {
+            self.happened = Some(strike.map_or_else(|_| Instant::now(), |strike| strike.at));
+        }
+    }
+
     /// Waits no longer; what the back end has done by then, if it was to strike and found something to hit.
     pub(super) fn call_off(&mut self) -> Option<Result<Strike, StrikeError>> {
         let outcome = self.watch.take().and_then(Awaited::cancel);

@@ -56,6 +56,7 @@ pub fn wait(
         if Instant::now() >= deadline {
             return Err(not_ready(instance, session.plan.scenario.limits.start, reason));
         }
+        session.journal.waiting(&format!("{} is not ready: {reason}", instance.label));
         std::thread::sleep(POLL);
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A cluster that needs longer for this is broken.
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Creates every topic, and returns when the cluster has answered for all of them.
 ///
@@ -44,14 +44,14 @@ pub async fn create_missing(bootstrap: &str, topics: &[Topic], brought: &mut Vec
     created
 }
 
-/// Deletes topics.
+/// Deletes topics, within so long.
 ///
 /// # Errors
 /// When the cluster cannot be reached or refuses one.
-pub async fn delete(bootstrap: &str, topics: &[String]) -> Result<(), RunError> {
+pub async fn delete(bootstrap: &str, topics: &[String], within: Duration) -> Result<(), RunError> {
     let admin = admin(bootstrap)?;
     let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-    let answers = admin.delete_topics(&names, &options()).await.map_err(RunError::kafka("delete the topics"));
+    let answers = admin.delete_topics(&names, &options(within)).await.map_err(RunError::kafka("delete the topics"));
     retire(admin);
     refused(answers?).map_or(Ok(()), Err)
 }
@@ -72,7 +72,7 @@ async fn create_all(
     if new.is_empty() {
         return Ok(());
     }
-    let answers = admin.create_topics(&new, &options()).await.map_err(RunError::kafka("create the topics"))?;
+    let answers = admin.create_topics(&new, &options(TIMEOUT)).await.map_err(RunError::kafka("create the topics"))?;
     created.extend(answers.iter().flatten().cloned());
     refused(answers).map_or(Ok(()), Err)
 }
@@ -88,8 +88,8 @@ fn admin(bootstrap: &str) -> Result<AdminClient<DefaultClientContext>, RunError>
     client.map_err(RunError::kafka("make an admin client"))
 }
 
-fn options() -> AdminOptions {
-    AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT))
+fn options(within: Duration) -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(within)).request_timeout(Some(within))
 }
 
 /// Dropping an admin client waits up to 100 ms for its polling thread, which nobody here needs to see end.

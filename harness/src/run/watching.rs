@@ -78,23 +78,23 @@ impl Watching {
         Ok(())
     }
 
-    /// Reads what services committed while they stopped, and ends. What could not be read, in words.
+    /// Reads what services committed while they stopped, unless somebody interrupts, and ends. What could not be read, in words.
     ///
     /// # Errors
     /// When the record could not be written.
-    pub fn finish(mut self, bootstrap: &str) -> Result<Option<String>, RunError> {
+    pub fn finish(mut self, bootstrap: &str, interrupt: &StopFlag) -> Result<Option<String>, RunError> {
         self.stop_looking()?;
-        let unread = self.read_to_the_end(bootstrap).err();
+        let unread = if interrupt.is_stopped() { None } else { self.read_to_the_end(bootstrap, interrupt).err() };
         self.commits_stop.stop();
         let summary = self.commits.join()?;
         let first = summary.unreadable_samples.first();
         Ok(unread.or(first.map(|first| format!("{} records of {TOPIC} cannot be read: {first}", summary.unreadable))))
     }
 
-    fn read_to_the_end(&self, bootstrap: &str) -> Result<(), String> {
+    fn read_to_the_end(&self, bootstrap: &str, interrupt: &StopFlag) -> Result<(), String> {
         let ends = high_watermarks(bootstrap, TOPIC).map_err(|error| error.to_string())?;
         let deadline = Instant::now() + LAST_READ;
-        while !self.commits.drained(&ends) {
+        while !self.commits.drained(&ends) && !interrupt.is_stopped() {
             if self.commits.is_finished() || Instant::now() >= deadline {
                 return Err(format!("the last commits in {TOPIC} were not read"));
             }

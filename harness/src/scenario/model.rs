@@ -399,6 +399,12 @@ impl Expect {
         let counts = [self.skipped, self.committed_too_far, self.offset_regressed];
         counts.iter().any(Option::is_some) || self.stalled.is_some() || self.lag.is_some()
     }
+
+    /// Whether any of it notices messages of the load that were never acknowledged.
+    #[must_use]
+    pub fn looks_at_acknowledgements(&self) -> bool {
+        self.unacknowledged.is_some() || self.unavailable.is_some()
+    }
 }
 
 impl StalledRule {

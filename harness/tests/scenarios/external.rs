@@ -77,6 +77,7 @@ fn borrowed() {
     occupy(&bootstrap);
     let report = run(PLAIN, &bootstrap).unwrap_or_else(|error| panic!("{error}"));
     report.assert_passed();
+    assert_eq!(report.info().arguments[..4], ["--backend", "external", "--bootstrap", &bootstrap], "to run it again");
     assert!(report.text(false).contains(&format!("external, {bootstrap}")), "{}", report.text(false));
     assert_eq!(topics(&bootstrap), ["orders"], "what was there is there, and what the run brought is not");
     drop(cluster.stdin.take());

@@ -6,6 +6,7 @@ use libtest_mimic::Trial;
 use shakedown::run::journal::Observer;
 use shakedown::run::judgement::Ending;
 use shakedown::{RunError, Runner, StopFlag};
+use shakedown_reports::verdict::{Finding, Outcome};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -84,7 +85,12 @@ pub(crate) fn trials() -> Vec<Trial> {
             let report = runner.run().unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(report.exit().code(), 3);
             assert_eq!(report.verdict().reasons, ["the run was interrupted"]);
-            assert!(report.verdict().findings.is_empty(), "half a run says nothing about the system");
+            let findings = &report.verdict().findings;
+            assert!(findings.iter().any(|finding| finding.check == "lost" && finding.compared > 0), "{findings:?}");
+            let undecided = |finding: &Finding| finding.outcome == Outcome::Inconclusive && finding.evidence.is_empty();
+            assert!(findings.iter().all(undecided), "half a run says nothing about the system: {findings:?}");
+            let text = report.text(false);
+            assert!(text.contains("  load       ") && text.contains(" messages offered at 200/s"), "{text}");
             let record = shakedown_reports::RunRecord::open(report.directory()).expect("a readable record");
             let mut operations = 0;
             shakedown_reports::record::Record::operations(&record, &mut |_| operations += 1).expect("readable");

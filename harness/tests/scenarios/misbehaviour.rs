@@ -106,7 +106,8 @@ fn convicted(mischief: &str, check: &str) {
     let told = story.events.iter().map(|event| event.text.as_str()).collect::<Vec<_>>().join("\n");
     assert!(story.title.contains("user-"), "the story does not name the key: {}", story.title);
     assert!(told.contains("partition ") && told.contains("offset "), "the story has no place: {told}");
-    let again =
-        text.lines().any(|line| line.trim_start().starts_with("again: shakedown run ") && line.ends_with("--seed 5"));
+    let out = report.directory().ancestors().nth(2).expect("the folder of run directories").display();
+    let end = format!(" --seed 5 --out {out}");
+    let again = text.lines().any(|line| line.starts_with("again: shakedown run ") && line.ends_with(&end));
     assert!(again, "the report does not say how to run it again:\n{text}");
 }

@@ -171,7 +171,7 @@ fn run_of(folder: &Path) -> PathBuf {
     find_run(folder).expect("a run directory")
 }
 
-fn find_run(folder: &Path) -> Option<PathBuf> {
+pub(crate) fn find_run(folder: &Path) -> Option<PathBuf> {
     let scenario = std::fs::read_dir(folder.join("runs")).ok()?.flatten().next()?.path();
     Some(std::fs::read_dir(scenario).ok()?.flatten().next()?.path())
 }

@@ -6,7 +6,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use shakedown_loadgen::{Load, LoadError, StopFlag, TopicError};
 use shakedown_reports::record::{Operation, Outcome};
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(crate) const TESTS: &[Test] = &[
     ("load::every_message_is_acknowledged_at_a_place_of_its_own", every_message_is_acknowledged_at_a_place_of_its_own),
@@ -22,6 +22,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("load::what_nobody_answers_is_unknown", what_nobody_answers_is_unknown),
     ("load::what_the_broker_refuses_for_good_has_failed", what_the_broker_refuses_for_good_has_failed),
     ("load::a_raised_flag_ends_the_offering_and_loses_nothing", a_raised_flag_ends_the_offering_and_loses_nothing),
+    (
+        "load::a_raised_flag_ends_the_wait_for_a_cluster_that_is_gone",
+        a_raised_flag_ends_the_wait_for_a_cluster_that_is_gone,
+    ),
     (
         "load::a_load_that_is_held_waits_behind_the_last_message_that_may_go",
         a_load_that_is_held_waits_behind_the_last_message_that_may_go,
@@ -173,6 +177,27 @@ fn a_raised_flag_ends_the_offering_and_loses_nothing() {
     assert_eq!(progress.acknowledged, progress.offered);
     assert!(progress.offered < 10_000, "{progress:?}");
     dense(&bench.operations(), progress.offered);
+}
+
+/// The flag is raised while everything has been offered, and the plan would have the load wait for half a minute.
+fn a_raised_flag_ends_the_wait_for_a_cluster_that_is_gone() {
+    let bench = Bench::new();
+    let stop = StopFlag::new();
+    let plan = plan("500/s", Duration::from_millis(400));
+    assert_eq!(plan.flush_timeout, Duration::from_secs(30));
+    let load = bench.start(&plan, stop.for_part());
+    wait_until("something is acknowledged", || load.progress().acknowledged > 0);
+    bench.cluster.broker_down(-1).expect("no broker left");
+    wait_until("everything is offered", || load.progress().offered == 200);
+    let began = Instant::now();
+    stop.stop();
+    let summary = load.join().expect("the load is recorded");
+    // Its 3 s, and the 2 s at most in which the client gives back what it holds.
+    assert!(began.elapsed() < Duration::from_secs(10), "it took {:?}", began.elapsed());
+    let progress = summary.progress;
+    assert!(progress.unknown > 0 && progress.in_flight == 0, "{progress:?}");
+    assert_eq!((progress.offered, progress.acknowledged + progress.unknown), (200, 200), "{progress:?}");
+    dense(&bench.operations(), 200);
 }
 
 fn a_load_that_is_held_waits_behind_the_last_message_that_may_go() {

@@ -7,6 +7,7 @@ mod paint;
 mod report;
 mod roundup;
 mod rows;
+mod shell;
 mod timeline;
 mod wrap;
 

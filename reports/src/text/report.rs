@@ -1,6 +1,6 @@
 //! Head and foot of the report, around the table.
 
-use super::{WIDTH, paint, rows, timeline, wrap};
+use super::{WIDTH, paint, rows, shell, timeline, wrap};
 use crate::event::{Event, EventKind};
 use crate::info::RunInfo;
 use crate::numbers;
@@ -78,7 +78,9 @@ fn remarks(out: &mut String, report: &Report<'_>, started_ns: u64) {
 fn foot(out: &mut String, report: &Report<'_>) {
     let outcome = report.verdict.outcome;
     if outcome == Outcome::Fail && !report.info.scenario_file.is_empty() {
-        out.push_str(&format!("again: shakedown run {} --seed {}\n", report.info.scenario_file, report.info.seed));
+        let (file, seed) = (shell::word(&report.info.scenario_file), report.info.seed);
+        let arguments: String = report.info.arguments.iter().map(|word| format!(" {}", shell::word(word))).collect();
+        out.push_str(&format!("again: shakedown run {file} --seed {seed}{arguments}\n"));
     }
     let word = paint::word(outcome).to_uppercase();
     let elapsed = numbers::duration(report.summary.elapsed_ms.saturating_mul(1_000_000));

@@ -2,7 +2,7 @@
 
 use super::{paint, wrap};
 use crate::numbers::grouped;
-use crate::verdict::{Finding, Outcome, Story};
+use crate::verdict::{Finding, Outcome};
 
 /// Where `compared` ends, as far as names allow.
 const NAME_WIDTH: usize = 24;
@@ -47,9 +47,24 @@ impl Row<'_> {
         let total =
             |count: fn(&Finding) -> u64| grouped(self.findings.iter().map(|finding| count(finding)).sum::<u64>());
         match self.outcome() {
-            Outcome::Fail => format!("{} of {}", total(|finding| finding.found), total(|finding| finding.compared)),
+            Outcome::Fail => {
+                let (found, compared) = (total(|finding| finding.found), total(|finding| finding.compared));
+                format!("{found} of {compared} over {}", self.subjects())
+            }
             Outcome::Pass | Outcome::Inconclusive => String::new(),
         }
+    }
+
+    /// `2 flows`: what the row adds up.
+    fn subjects(&self) -> String {
+        let word = match self.findings.first().map_or("", |finding| finding.check.as_str()) {
+            "lost" | "reordered" => "flows",
+            "duplicated" | "phantom" => "sinks",
+            "inconsistent-offset" => "topics",
+            "offset-regressed" | "lag" => "groups",
+            _ => "places",
+        };
+        format!("{} {word}", self.findings.len())
     }
 }
 
@@ -74,13 +89,13 @@ pub(super) fn render(out: &mut String, rows: &[Row<'_>], started_ns: u64, colour
                 out.push_str("    ");
                 wrap::append(out, 4, &format!("{}: {}", finding.subject, finding.detail));
             }
-            stories(out, &finding.evidence, started_ns);
+            stories(out, finding, started_ns);
         }
     }
 }
 
-fn stories(out: &mut String, evidence: &[Story], started_ns: u64) {
-    for story in evidence.iter().take(STORIES_MAX) {
+fn stories(out: &mut String, finding: &Finding, started_ns: u64) {
+    for story in finding.evidence.iter().take(STORIES_MAX) {
         out.push_str("    ");
         wrap::append(out, 4, &story.title);
         for event in &story.events {
@@ -89,8 +104,27 @@ fn stories(out: &mut String, evidence: &[Story], started_ns: u64) {
             wrap::append(out, 17, &event.text);
         }
     }
-    if evidence.len() > STORIES_MAX {
-        out.push_str(&format!("    and {} more in verdict.json\n", evidence.len() - STORIES_MAX));
+    if let Some(more) = untold(finding) {
+        out.push_str(&format!("    {more}\n"));
+    }
+}
+
+/// How many violations the stories of a finding leave out, and where some more of them are told. There is no list of all:
+/// what a few do not show, a million will not.
+fn untold(finding: &Finding) -> Option<String> {
+    let (told, stories) = (finding.evidence.len().min(STORIES_MAX) as u64, finding.evidence.len() as u64);
+    let kept = stories - told;
+    let more = match finding.check.as_str() {
+        // Their stories are not one for each of what they count: copies of one message, bounds, looks.
+        "duplicated" | "latency" | "lag" => kept,
+        _ if stories == 0 => 0,
+        _ => finding.found.saturating_sub(told).max(kept),
+    };
+    match (more, kept) {
+        (0, _) => None,
+        (more, 0) => Some(format!("and {} more", grouped(more))),
+        (more, kept) if more == kept => Some(format!("and {kept} more in verdict.json")),
+        (more, kept) => Some(format!("and {} more, {kept} of them in verdict.json", grouped(more))),
     }
 }
 
@@ -99,4 +133,42 @@ pub(super) fn seconds(at_ns: u64, started_ns: u64) -> String {
     let milliseconds = i128::from(at_ns) / 1_000_000 - i128::from(started_ns) / 1_000_000;
     let (sign, magnitude) = if milliseconds < 0 { ("-", -milliseconds) } else { ("", milliseconds) };
     format!("{sign}{}.{:03} s", magnitude / 1000, magnitude % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{rows, untold};
+    use crate::verdict::{Finding, Outcome, Story};
+
+    fn finding(check: &str, found: u64, stories: usize) -> Finding {
+        Finding {
+            check: check.to_owned(),
+            subject: "load -> topic orders".to_owned(),
+            outcome: Outcome::Fail,
+            compared: 600,
+            found,
+            detail: String::new(),
+            evidence: vec![Story { title: "message 1".to_owned(), events: Vec::new() }; stories],
+        }
+    }
+
+    #[test]
+    fn what_the_stories_leave_out_is_counted() {
+        let told = |check, found, stories| untold(&finding(check, found, stories));
+        assert_eq!(told("lost", 1_398, 5).as_deref(), Some("and 1,395 more, 2 of them in verdict.json"));
+        assert_eq!(told("lost", 5, 5).as_deref(), Some("and 2 more in verdict.json"));
+        assert_eq!(told("stalled", 7, 3).as_deref(), Some("and 4 more"));
+        assert_eq!(told("lost", 3, 3), None);
+        assert_eq!(told("conserved", 4_200, 0), None, "an amount that is missing is no message");
+        assert_eq!(told("latency", 1, 5).as_deref(), Some("and 2 more in verdict.json"));
+        assert_eq!(told("duplicated", 9, 1), None, "nine copies of one message are one story");
+    }
+
+    #[test]
+    fn a_sum_says_of_what() {
+        let detail = |findings: &[Finding]| rows(findings)[0].detail();
+        let lost = [finding("lost", 398, 0), finding("lost", 0, 0)];
+        assert_eq!(detail(&lost), "398 of 1,200 over 2 flows");
+        assert_eq!(detail(&[finding("duplicated", 1, 0), finding("duplicated", 2, 0)]), "3 of 1,200 over 2 sinks");
+    }
 }

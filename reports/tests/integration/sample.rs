@@ -16,6 +16,7 @@ pub(crate) fn info() -> RunInfo {
     let at_most = BTreeMap::from([("p50".to_owned(), 20_000_000), ("p99".to_owned(), 250_000_000)]);
     RunInfo {
         scenario_file: "scenarios/failures/04-acks1-failover.toml".to_owned(),
+        arguments: vec!["--out".to_owned(), "my runs".to_owned()],
         scenario_text: "name = \"a leader dies while orders flow\"\n".to_owned(),
         plan_digest: "9f3c21d07ab4".to_owned(),
         environment: Environment { os: "linux".to_owned(), arch: "x86_64".to_owned(), cores: 2, memory_bytes: 8 << 30 },

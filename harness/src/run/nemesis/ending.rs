@@ -1,7 +1,9 @@
 //! The end of the load: everything that is open heals, and what had not struck never will; how often each fault fired.
 
 use super::super::error::RunError;
-use super::{Hit, Nemesis, broken, brokers};
+use super::super::parts::short;
+use super::super::pending::Pending;
+use super::{Hit, Nemesis, OpenFault, broken, brokers};
 use crate::scenario::deed::Deed;
 use crate::scenario::model::{FaultRule, FaultTarget};
 use std::collections::BTreeMap;
@@ -18,9 +20,11 @@ impl Nemesis<'_> {
     /// As for [`Nemesis::advance`].
     pub fn heal_all(&mut self) -> Result<(), RunError> {
         // What had become due by the last message strikes still.
+        self.pending.iter_mut().for_each(Pending::last_look);
         self.advance()?;
         self.call_off()?;
         while let Some(open) = self.take_open(|_, _| true) {
+            self.tell_if_early(&open);
             self.heal(open)?;
         }
         let on_brokers = |fault: &FaultRule| {
@@ -33,10 +37,28 @@ impl Nemesis<'_> {
         self.recoveries.follow(self.session, false)?;
         while !self.recoveries.is_empty() {
             self.session.go_on()?;
+            self.session.journal.waiting("heal: waiting for services to be ready again");
             std::thread::sleep(SETTLE_POLL);
             self.recoveries.follow(self.session, true)?;
         }
         Ok(())
+    }
+
+    /// Notes in the timeline what heals before the time that the scenario gives it: with the load everything ends.
+    fn tell_if_early(&self, open: &OpenFault<'_>) {
+        let (Some(heal), Some(struck)) = (open.fault.heal, self.struck[open.place]) else { return };
+        let name = open.fault.to_string();
+        let since = match heal.then {
+            None if matches!(open.hit, Hit::Requests(_) | Hit::Intervening(_)) => Some(struck),
+            None => Some(open.began),
+            Some(other) => self.struck.get(other).copied().flatten(),
+        };
+        let left = since.map(|since| heal.after.saturating_sub(since.elapsed()));
+        if left == Some(Duration::ZERO) {
+            return;
+        }
+        let early = left.map_or_else(|| "before what it waits for".to_owned(), |left| format!("{} early", short(left)));
+        self.session.journal.healed(&name, format!("the load ended, so this heals {early}: {name}"));
     }
 
     /// Waits for nothing more. What the back end has struck by now did strike, and must heal.
@@ -73,10 +95,12 @@ impl Nemesis<'_> {
         let deadline = Instant::now() + limit;
         while let Some((node, missing)) = self.cluster.unsettled() {
             self.session.go_on()?;
+            let missing = brokers(&missing);
             if Instant::now() >= deadline {
-                let source = Box::new(RunError::Unsettled { node, missing: brokers(&missing), limit });
+                let source = Box::new(RunError::Unsettled { node, missing, limit });
                 return Err(RunError::NotRecovered { who: "the cluster".to_owned(), source });
             }
+            self.session.journal.waiting(&format!("heal: node {node} does not see {missing} alive yet"));
             std::thread::sleep(SETTLE_POLL);
         }
         Ok(())

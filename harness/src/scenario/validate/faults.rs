@@ -182,7 +182,7 @@ fn other_deed(
     }
     if let RawDeed::Rolling(role) = deed {
         if !capabilities.broker_faults.can(FaultAction::Kill) {
-            refuse("rolling-restart", role, capabilities, problems);
+            refuse((FaultAction::Kill, "rolling-restart"), role, capabilities, problems);
             return None;
         }
         return interventions::rolling(role, scope, problems).map(Deed::RollingRestart);
@@ -213,7 +213,7 @@ fn target(
     };
     match &role.value {
         _ if !possible => {
-            refuse(action.word(), role, capabilities, problems);
+            refuse((action, action.word()), role, capabilities, problems);
             None
         }
         RoleReference::Service(name) => scope
@@ -304,10 +304,22 @@ pub(super) fn partition_exists(
     known
 }
 
-fn refuse(action: &str, role: &Spanned<RoleReference>, capabilities: Capabilities<'_>, problems: &mut Problems<'_>) {
-    let can = possible_faults(capabilities);
-    let message = format!("the back end `{}` cannot {action} {}", capabilities.backend, role.value);
-    problems.add(role.place, message, "not possible here", can);
+/// Says that this cannot be done to whoever plays the role, and to whom it can; where to nobody, what can be done at all.
+fn refuse(
+    (action, word): (FaultAction, &str),
+    role: &Spanned<RoleReference>,
+    capabilities: Capabilities<'_>,
+    problems: &mut Problems<'_>,
+) {
+    let services = SERVICE_ROLES.iter().filter(|_| SERVICE_ACTIONS.contains(&action) && word == action.word());
+    let brokers = capabilities.broker_faults.roles.iter().filter(|_| capabilities.broker_faults.can(action));
+    let roles: Vec<&str> = services.chain(brokers).copied().collect();
+    let help = match roles.as_slice() {
+        [] => possible_faults(capabilities),
+        roles => format!("it can {word} {}", names::list(roles)),
+    };
+    let message = format!("the back end `{}` cannot {word} {}", capabilities.backend, role.value);
+    problems.add(role.place, message, "not possible here", help);
 }
 
 /// Everything that can be done with this back end, in words.

@@ -40,8 +40,13 @@ fn replication_factor(name: &str, topic: &RawTopic, scope: &Scope<'_>, problems:
     let factor = topic.replication_factor.as_ref()?;
     let brokers = u64::from(scope.brokers());
     if factor.value.0 > brokers {
-        let message = format!("topic `{name}` cannot have {} replicas", factor.value.0);
-        let help = format!("allowed: 1 to {brokers}, one on each broker; [cluster] `brokers` has more of them");
+        let replicas = factor.value.0;
+        let (there_are, allowed) = match brokers {
+            1 => ("there is one broker".to_owned(), "1".to_owned()),
+            _ => (format!("there are {brokers} brokers"), format!("1 to {brokers}")),
+        };
+        let message = format!("topic `{name}` cannot have {replicas} replicas: {there_are}");
+        let help = format!("allowed: {allowed}, one on each broker; or write `brokers = {replicas}` in [cluster]");
         problems.add(factor.place, message, "more than there are brokers", help);
     }
     i32::try_from(factor.value.0).ok()
