@@ -1,4 +1,5 @@
-//! The load: offered by the load generator to a topic, or by a service at the rate it is given; faults strike meanwhile.
+//! The load: offered by the load generator to a topic, or to a service over HTTP, or by a service at the rate it is given;
+//! faults strike meanwhile.
 
 use super::error::RunError;
 use super::fleet::Fleet;
@@ -11,7 +12,7 @@ use super::session::Session;
 use crate::plan::Plan;
 use crate::scenario::model::{LoadRule, Target};
 use serde_json::Value as Json;
-use shakedown_loadgen::{Load, LoadSummary, Rate, StopFlag};
+use shakedown_loadgen::{Endpoints, Load, LoadSummary, Rate, StopFlag};
 use shakedown_reports::numbers::{self, grouped};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -36,10 +37,12 @@ pub fn offer(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
     let whereto = match &target {
         Target::Topic(name) => format!("to topic {name}"),
         Target::Service(name) => format!("from service {name}"),
+        Target::Post { service, path } => format!("by POST {path} to service {service}"),
     };
     session.journal.phase("load", format!("{total} messages {whereto}"));
     match target {
-        Target::Topic(_) => offer_to_topic(session, parts)?,
+        Target::Topic(_) => offer_by_us(session, parts, None)?,
+        Target::Post { service, .. } => offer_by_us(session, parts, Some(&service))?,
         Target::Service(name) => offer_by_service(session, parts, &name)?,
     }
     session.journal.phase("load", "done");
@@ -72,22 +75,35 @@ fn rate(load: &LoadRule) -> String {
     Rate::new(load.messages, load.per).map(|rate| rate.to_string()).unwrap_or_default()
 }
 
-fn offer_to_topic(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
+/// Where the instances of a service listen now, as far as anybody knows. One that is down keeps its turn until it comes
+/// back at another place: those who ask it find nobody there, as customers do.
+fn addresses(parts: &Parts, service: &str) -> Vec<String> {
+    let fleet = parts.fleet.as_deref();
+    fleet.into_iter().flat_map(|fleet| fleet.of(service)).filter_map(super::fleet::Instance::address).collect()
+}
+
+/// Has the load generator offer: over HTTP to this service, else to a topic.
+fn offer_by_us(session: &Session, parts: &mut Parts, service: Option<&str>) -> Result<(), RunError> {
     let plan = &session.plan;
     let bootstrap = parts.bootstrap();
     parts.load_stop = StopFlag::new();
+    let endpoints = Endpoints::default();
     let begin = |parts: &mut Parts| -> Result<(), RunError> {
-        parts.load = Some(Load::start(
-            &plan.load,
-            &bootstrap,
-            session.clock,
-            session.directory.operation_writer()?,
-            session.directory.interval_log(),
-            parts.load_stop.clone(),
-        )?);
+        let (clock, stop) = (session.clock, parts.load_stop.clone());
+        let (operations, intervals) = (session.directory.operation_writer()?, session.directory.interval_log());
+        parts.load = Some(match service {
+            Some(service) => {
+                endpoints.set(addresses(parts, service));
+                Load::start_http(&plan.load, endpoints.clone(), clock, operations, intervals, stop)?
+            }
+            None => Load::start(&plan.load, &bootstrap, clock, operations, intervals, stop)?,
+        });
         Ok(())
     };
     with_faults(session, parts, &bootstrap, begin, |parts| {
+        if let Some(service) = service {
+            endpoints.set(addresses(parts, service));
+        }
         let Some(load) = &parts.load else { return Ok(true) };
         let progress = load.progress();
         let (offered, acknowledged) = (grouped(progress.offered), grouped(progress.acknowledged));
@@ -96,7 +112,13 @@ fn offer_to_topic(session: &Session, parts: &mut Parts) -> Result<(), RunError> 
     })?;
     let Some(load) = parts.load.take() else { return Ok(()) };
     let summary = load.join()?;
-    let progress = summary.progress;
+    sum_up(session, parts, &summary);
+    Ok(())
+}
+
+/// What the report says of a load that the load generator has offered.
+fn sum_up(session: &Session, parts: &mut Parts, summary: &LoadSummary) {
+    let (plan, progress) = (&session.plan, summary.progress);
     parts.ending.lateness_p99_ns = Some(progress.lateness_p99_ns);
     let rule = &plan.scenario.load;
     let mut text = format!(
@@ -106,22 +128,27 @@ fn offer_to_topic(session: &Session, parts: &mut Parts) -> Result<(), RunError> 
         shape(rule),
         grouped(progress.acknowledged)
     );
-    for (number, word) in [(progress.failed, "failed"), (progress.unknown, "unknown")] {
+    for (number, word) in
+        [(progress.failed, "failed"), (progress.unknown, "unknown"), (progress.asked_again, "asked again")]
+    {
         if number > 0 {
             text = format!("{text}, {} {word}", grouped(number));
         }
     }
     parts.summary.line("load", text);
-    parts.summary.line("achieved", achieved(&summary));
+    parts.summary.line("achieved", achieved(summary));
     let totals = &mut parts.summary.totals;
     totals.insert("messages offered".to_owned(), signed(progress.offered));
     totals.insert("messages acknowledged".to_owned(), signed(progress.acknowledged));
     if progress.offered < plan.total {
         let (offered, total) = (grouped(progress.offered), grouped(plan.total));
-        let cause = summary.last_error.map(|error| format!(": {error}")).unwrap_or_default();
+        let cause = summary.last_error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
         parts.ending.reasons.push(format!("only {offered} of {total} messages were offered{cause}"));
+    } else if let Some(error) = summary.last_error.as_ref().filter(|_| progress.failed + progress.unknown > 0) {
+        session
+            .journal
+            .warning(format!("not everything was acknowledged; the last complaint of the load's client: {error}"));
     }
-    Ok(())
 }
 
 /// What became of the rate that was asked for, and how late the generator itself was.
