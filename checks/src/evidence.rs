@@ -85,11 +85,19 @@ pub(crate) fn title(record: &dyn Record, identity: Identity, key: Key, key_seque
 /// What became of an operation.
 pub(crate) fn operation_event(operation: &Operation) -> StoryEvent {
     let text = match operation.outcome {
-        Outcome::Ok => format!("acknowledged at partition {} offset {}", operation.partition, operation.offset),
+        Outcome::Ok => acknowledged(operation.partition, operation.offset),
         Outcome::Fail => format!("failed with error {}: certainly not written", operation.error),
         Outcome::Unknown => format!("outcome unknown (error {})", operation.error),
     };
     StoryEvent { at_ns: Some(operation.completed_ns), text }
+}
+
+/// `acknowledged at partition 3 offset 912`; a service that acknowledged has neither.
+pub(crate) fn acknowledged(partition: i32, offset: i64) -> String {
+    if partition < 0 {
+        return "acknowledged".to_owned();
+    }
+    format!("acknowledged at partition {partition} offset {offset}")
 }
 
 /// Where and by whom a message was seen.

@@ -3,10 +3,10 @@
 //!
 //! [`judge()`] runs what a scenario expects. Each check tells its anomaly in prose before its code; they share `paged`
 //! arrays, `tally` (what an exact count means), `gaps` (between acknowledgements), `groups` (what a consumer group had to
-//! process, and where that shows) and `evidence` (the telling of what convicts). [`mutate`] and [`mutate_watched`] alter
+//! process, and where that shows), `concurrent` (what has no order) and `evidence` (the telling of what convicts). [`mutate`] and [`mutate_watched`] alter
 //! clean records in the ways that checks must notice, and the tests use them to attack the checks.
 //!
-//! A check streams over the record and keeps at most 16 bytes for each message, so that ten million messages are
+//! A check streams over the record and keeps at most 16 bytes for each message (20 for a request over HTTP), so that ten million messages are
 //! judged in a few hundred megabytes (`examples/volume.rs` measures it). What it keeps of single messages is only what a
 //! reader gets to see.
 //!
@@ -45,6 +45,7 @@
 //! ```
 
 pub mod committed_too_far;
+mod concurrent;
 pub mod conserved;
 pub mod duplicated;
 mod evidence;

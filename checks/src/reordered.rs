@@ -1,6 +1,7 @@
 //! Reordered: messages of one key arrive in another order than the one in which their source has them.
 //!
-//! - The load's order of a key is its key sequence, whatever became of each operation.
+//! - The load's order of a key is its key sequence, whatever became of each operation. Requests over HTTP go side by side:
+//!   those that overlap have no order among each other (`concurrent.rs`).
 //! - A topic's order of a key is that of its offsets, within one partition. Kafka orders nothing across partitions, so
 //!   messages of one key that lie in different partitions of the source are not compared with each other.
 //!
@@ -12,8 +13,10 @@
 //!
 //! `order = "per-key"` allows no violation, `reordered = n` means exactly n over all flows.
 //!
-//! Eight bytes for each message (its key's group, its place there) and one bit, and 24 bytes for each key.
+//! Eight bytes for each message (its key's group, its place there) and one bit, and 24 bytes for each key; 12 more for a
+//! request over HTTP.
 
+use crate::concurrent::{self, Sinces};
 use crate::evidence::{self, STORIES_MAX, Suspects};
 use crate::paged::Paged;
 use crate::tally;
@@ -23,6 +26,7 @@ use shakedown_reports::identity::{Identity, Key};
 use shakedown_reports::numbers::grouped;
 use shakedown_reports::record::{Delivery, Flow, Record, RecordError, StreamId, StreamKind};
 use shakedown_reports::verdict::{Finding, Outcome, Story, StoryEvent};
+use std::collections::BTreeMap;
 
 /// The check's name in findings.
 pub const NAME: &str = "reordered";
@@ -94,20 +98,28 @@ struct Group {
 /// The order that a source prescribes.
 struct Order {
     places: Paged<Place>,
+    /// What each message comes behind.
+    sinces: Sinces,
     /// Each key's first group.
     heads: Paged<u32>,
     groups: Vec<Group>,
 }
 
 fn source_order(record: &dyn Record, source: StreamId) -> Result<Order, RecordError> {
-    let mut order = Order { places: Paged::new(NOWHERE), heads: Paged::new(NO_GROUP), groups: Vec::new() };
+    let (places, heads) = (Paged::new(NOWHERE), Paged::new(NO_GROUP));
+    let mut order = Order { places, sinces: Sinces::default(), heads, groups: Vec::new() };
     if evidence::kind(record, source) == StreamKind::Load {
+        let mut side_by_side = false;
         record.operations(&mut |operation| {
+            side_by_side |= concurrent::is_placeless(operation);
             if operation.key != Key::ABSENT {
                 let group = order.group(operation.key, 0);
                 *order.places.slot(operation.identity.to_bits()) = Place { group, rank: operation.key_sequence };
             }
         })?;
+        if side_by_side {
+            order.overlap(record)?;
+        }
     } else {
         record.deliveries(source, &mut |delivery| order.append(delivery))?;
     }
@@ -115,6 +127,18 @@ fn source_order(record: &dyn Record, source: StreamId) -> Result<Order, RecordEr
 }
 
 impl Order {
+    /// Has the load's messages stand where their answers put them, instead of where they were handed over.
+    fn overlap(&mut self, record: &dyn Record) -> Result<(), RecordError> {
+        let answers = concurrent::answers(record)?;
+        self.sinces = Sinces::side_by_side();
+        record.operations(&mut |operation| {
+            let (rank, since) = answers.place(operation);
+            let bits = operation.identity.to_bits();
+            self.places.slot(bits).rank = rank;
+            self.sinces.set(bits, since);
+        })
+    }
+
     /// The source's copies of a message after the first do not change its place.
     fn append(&mut self, delivery: &Delivery) {
         let bits = delivery.identity.to_bits();
@@ -144,11 +168,12 @@ impl Order {
     }
 }
 
-/// The latest of a group that has arrived.
+/// The latest of a group that has arrived: what is behind the most.
 #[derive(Debug, Clone, Copy)]
 struct Latest {
     identity: u64,
     rank: u32,
+    since: u32,
     any: bool,
 }
 
@@ -182,7 +207,7 @@ enum ViolationKind {
 
 impl Arrivals {
     fn new(order: Order, keys_matter: bool) -> Self {
-        let latest = vec![Latest { identity: 0, rank: 0, any: false }; order.groups.len()];
+        let latest = vec![Latest { identity: 0, rank: 0, since: 0, any: false }; order.groups.len()];
         let seen = RoaringTreemap::new();
         Self { order, keys_matter, seen, latest, compared: 0, overtaken: 0, moved: 0, violations: Vec::new() }
     }
@@ -199,13 +224,14 @@ impl Arrivals {
             self.convict(Violation { message: bits, place, kind: ViolationKind::MovedTo(delivery.key) });
         }
         let latest = self.latest[place.group as usize];
+        let since = self.order.sinces.get(bits, place.rank);
         self.compared += u64::from(latest.any);
-        if latest.any && place.rank < latest.rank {
+        if latest.any && place.rank < latest.since {
             self.overtaken += 1;
             let kind = ViolationKind::OvertakenBy { message: latest.identity, rank: latest.rank };
             self.convict(Violation { message: bits, place, kind });
-        } else {
-            self.latest[place.group as usize] = Latest { identity: bits, rank: place.rank, any: true };
+        } else if !latest.any || since >= latest.since {
+            self.latest[place.group as usize] = Latest { identity: bits, rank: place.rank, since, any: true };
         }
     }
 
@@ -243,6 +269,8 @@ fn tell(record: &dyn Record, flow: Flow, arrivals: &Arrivals) -> Result<Vec<Stor
         }
     }
     let deliveries = evidence::deliveries_of(record, flow.to, &suspects)?;
+    let side_by_side = arrivals.order.sinces.are_side_by_side();
+    let operations = if side_by_side { evidence::operations_of(record, &suspects)? } else { BTreeMap::new() };
     let arrival = |bits: u64, name: &str| {
         let event = evidence::delivery_event(record, flow.to, deliveries.get(&bits)?.first()?);
         Some(StoryEvent { text: format!("{name} {}", event.text), ..event })
@@ -250,11 +278,22 @@ fn tell(record: &dyn Record, flow: Flow, arrivals: &Arrivals) -> Result<Vec<Stor
     let story = |violation: &Violation| {
         let key = arrivals.order.groups[violation.place.group as usize].key;
         let identity = Identity::from_bits(violation.message);
-        let title = evidence::title(record, identity, key, Some(violation.place.rank));
+        let number = match operations.get(&violation.message) {
+            Some(operation) => operation.key_sequence,
+            None => violation.place.rank,
+        };
+        let title = evidence::title(record, identity, key, Some(number));
         let mut events: Vec<StoryEvent> = arrival(violation.message, "it was").into_iter().collect();
         match violation.kind {
             ViolationKind::OvertakenBy { message, rank } => {
                 let name = record.identity_label(Identity::from_bits(message));
+                let (first, second) = (operations.get(&violation.message), operations.get(&message));
+                let rank = second.map_or(rank, |second| second.key_sequence);
+                events.extend(first.map(evidence::operation_event));
+                events.extend(second.map(|second| StoryEvent {
+                    at_ns: Some(second.sent_ns),
+                    text: format!("only then message {name} was sent"),
+                }));
                 events.extend(arrival(message, &format!("message {name}, no. {rank} of the key, was")));
             }
             ViolationKind::MovedTo(Key::ABSENT) => {

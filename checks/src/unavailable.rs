@@ -15,7 +15,10 @@
 //! messages, and ends when none of them waits any more, as no acknowledgement can ever end it; and the load as a whole
 //! counts as one more place, so that nothing escapes by having none. What this cannot see is a partition that refuses
 //! everything at once from the first message to the last.
+//!
+//! A service that takes requests over HTTP has no partitions: the load as a whole is then the one place there is.
 
+use crate::concurrent;
 use crate::evidence::{self, STORIES_MAX, milliseconds, seconds};
 use crate::gaps::{Acknowledged, Gap, Gaps};
 use crate::paged::Paged;
@@ -54,19 +57,19 @@ pub fn check(record: &dyn Record, at_most: Duration) -> Result<Finding, RecordEr
     let mut places: BTreeMap<Place, Gaps> = BTreeMap::new();
     record.operations(&mut |operation| {
         if operation.intended_ns != 0 {
-            for place in [survey.place(operation), Place::Load] {
+            for place in survey.places(operation) {
                 let gaps = places.entry(place).or_insert_with(|| Gaps::new(at_most_ns, place == Place::Unplaced));
                 gaps.due(operation.intended_ns);
             }
         }
     })?;
-    if !places.contains_key(&Place::Unplaced) {
+    if !survey.placeless && !places.contains_key(&Place::Unplaced) {
         // Every gap of the load is then one of a partition's, too.
         places.remove(&Place::Load);
     }
     places.values_mut().for_each(Gaps::begin);
     record.operations(&mut |operation| {
-        for place in [survey.place(operation), Place::Load] {
+        for place in survey.places(operation) {
             match places.get_mut(&place) {
                 Some(gaps) if operation.outcome == OperationOutcome::Ok => gaps.acknowledge(operation),
                 Some(gaps) if operation.intended_ns != 0 => gaps.refuse(operation),
@@ -82,6 +85,8 @@ pub fn check(record: &dyn Record, at_most: Duration) -> Result<Finding, RecordEr
 struct Survey {
     /// The partition of each key.
     homes: Paged<i32>,
+    /// Acknowledgements name no partition.
+    placeless: bool,
     /// Messages whose intended instant is known, and not.
     measured: u64,
     unknown: u64,
@@ -91,10 +96,12 @@ struct Survey {
 }
 
 fn survey(record: &dyn Record) -> Result<Survey, RecordError> {
-    let mut survey = Survey { homes: Paged::new(NOWHERE), measured: 0, unknown: 0, acknowledged: 0, ended_ns: 0 };
+    let homes = Paged::new(NOWHERE);
+    let mut survey = Survey { homes, placeless: false, measured: 0, unknown: 0, acknowledged: 0, ended_ns: 0 };
     record.operations(&mut |operation| {
         survey.measured += u64::from(operation.intended_ns != 0);
         survey.unknown += u64::from(operation.intended_ns == 0);
+        survey.placeless |= concurrent::is_placeless(operation);
         survey.ended_ns = survey.ended_ns.max(operation.completed_ns);
         if operation.outcome == OperationOutcome::Ok {
             survey.acknowledged += 1;
@@ -107,6 +114,12 @@ fn survey(record: &dyn Record) -> Result<Survey, RecordError> {
 }
 
 impl Survey {
+    /// Where the message counts: at its place, and in the load as a whole.
+    fn places(&self, operation: &Operation) -> impl Iterator<Item = Place> + use<> {
+        let own = (!self.placeless).then(|| self.place(operation));
+        own.into_iter().chain([Place::Load])
+    }
+
     fn place(&self, operation: &Operation) -> Place {
         let acknowledged = operation.outcome == OperationOutcome::Ok;
         let partition = if acknowledged { operation.partition } else { self.homes.get(operation.key.to_bits().into()) };
@@ -135,7 +148,9 @@ fn finding(record: &dyn Record, survey: &Survey, places: &BTreeMap<Place, Gaps>,
     }
     Finding {
         check: NAME.to_owned(),
-        subject: target(record).map_or_else(|| "load".to_owned(), |topic| format!("topic {topic}")),
+        subject: target(record)
+            .filter(|_| !survey.placeless)
+            .map_or_else(|| "load".to_owned(), |topic| format!("topic {topic}")),
         outcome,
         compared: survey.measured,
         found,
@@ -170,7 +185,7 @@ fn tell(record: &dyn Record, place: Place, gap: &Gap) -> Story {
     let event = |at_ns, text: String| StoryEvent { at_ns: Some(at_ns), text };
     let message = |message: &Acknowledged| {
         let title = evidence::title(record, message.identity, message.key, None);
-        format!("{title} acknowledged at partition {} offset {}", message.partition, message.offset)
+        format!("{title} {}", evidence::acknowledged(message.partition, message.offset))
     };
     let began = gap.before.as_ref().map_or_else(
         || "the first message was due; none waited before it".to_owned(),

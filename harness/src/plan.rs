@@ -77,7 +77,7 @@ impl Plan {
     /// Whether the load generator itself offers the load.
     #[must_use]
     pub fn records_operations(&self) -> bool {
-        matches!(self.scenario.load.target, Target::Topic(_))
+        self.scenario.load.target.is_offered_by_us()
     }
 
     /// The topics that are tapped, with their streams.
@@ -107,14 +107,17 @@ impl Plan {
 /// # Errors
 /// When it cannot.
 pub fn load_plan(seed: u64, load: &LoadRule) -> Result<LoadPlan, PlanError> {
-    let LoadRule { target, poisson, messages, per, duration, users, zipf, client } = load;
+    let LoadRule { target, poisson, messages, per, duration, users, zipf, client, http } = load;
     let shape = if *poisson { Shape::Poisson } else { Shape::Constant };
     let arrivals = Arrivals { shape, rate: Rate::new(*messages, *per)?, duration: *duration };
-    let (Target::Topic(name) | Target::Service(name)) = target;
+    let (Target::Topic(name) | Target::Service(name) | Target::Post { service: name, .. }) = target;
     let keys = KeySpace { users: *users, zipf: *zipf };
     // A run number tells the messages of two runs on one cluster apart; the embedded cluster has only this run's.
     let mut plan = LoadPlan::new(seed, 1, name.clone(), arrivals, keys);
     plan.client.clone_from(client);
+    if let (Target::Post { path, .. }, Some(http)) = (target, http) {
+        plan.http = Some(http.plan(path));
+    }
     plan.validate()?;
     Ok(plan)
 }
@@ -131,7 +134,7 @@ fn streams(scenario: &Scenario) -> Vec<StreamInfo> {
         }
     }
     let mut streams = Vec::new();
-    if matches!(scenario.load.target, Target::Topic(_)) {
+    if scenario.load.target.is_offered_by_us() {
         streams.push(StreamInfo { name: "load".to_owned(), kind: StreamKind::Load });
     }
     for topic in &scenario.topics {
@@ -230,6 +233,8 @@ fn digest(scenario: &Scenario, load: &str) -> String {
     let (kind, target) = match &scenario.load.target {
         Target::Topic(name) => ("topic", name),
         Target::Service(name) => ("service", name),
+        // Path and words are part of the load's own digest.
+        Target::Post { service, .. } => ("POST", service),
     };
     text.line("load", [load, kind, target]);
     for topic in &scenario.topics {

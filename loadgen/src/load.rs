@@ -1,35 +1,32 @@
 //! One load: the pacer, the client, and the thread that takes its answers.
 //!
-//! Three threads: the pacer offers; the delivery thread polls the client and records how each message ended; the
-//! reporter writes an interval of the histograms each second. At the end everything offered has ended: acknowledged,
-//! failed, or unknown when the plan's flush timeout passes without an answer, or [`STOPPED_FLUSH_TIMEOUT`] after a stop.
+//! Three threads: the pacer offers; the delivery thread records how each message ended, by polling a producer
+//! (`delivery.rs`) or by asking a service (`http_client.rs`); the reporter writes an interval of the histograms each
+//! second. At the end everything offered has ended: acknowledged, failed, or unknown when the plan's flush timeout passes
+//! without an answer, or [`STOPPED_FLUSH_TIMEOUT`] after a stop.
 
 use crate::client::{self, LoadProducer};
 use crate::clock::RunClock;
-use crate::lateness::OwnLateness;
+use crate::delivery::Answers;
+use crate::endpoints::Endpoints;
+use crate::ground::{Delivery, Ground, spawn};
+use crate::http_client::{self, HttpSettings};
 use crate::meter::Reporter;
-use crate::pacer::{Cap, Pacer, PacerState};
+use crate::pacer::PacerState;
 use crate::plan::{LoadPlan, PlanError};
-use crate::recorder::{End, Recorder};
-use crate::slots::Slots;
+use crate::recorder::Recorder;
 use crate::stop::StopFlag;
 use crate::topic::{self, TopicError};
+use crate::topic_target::TopicTarget;
 use hdrhistogram::Histogram;
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{Producer, PurgeConfig};
-use shakedown_reports::record::Outcome;
+use rdkafka::producer::Producer;
 use shakedown_reports::{DirectoryError, IntervalLog, OperationWriter};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long one poll of the client takes. The binding polls again for whatever is left of it, librdkafka counts whole
-/// milliseconds and takes less than one for none, and both together spin: 20 ms, of which some microseconds have gone by,
-/// are 19 ms of sleep and one of a busy processor. A little more than whole milliseconds is slept through.
-const POLL: Duration = Duration::from_micros(20_200);
-/// How often an idle stream of operations is handed to the operating system.
-const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// How long the cluster may take to let the client begin: coordinators may still be loading.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two looks at whether somebody stops a load whose client may not begin yet.
@@ -37,8 +34,6 @@ const READY_LOOK: Duration = Duration::from_millis(50);
 /// How long unanswered messages are still waited for once somebody has stopped the load: what a cluster that is there has in
 /// hand by then it answers within a moment, and whoever stops a run does not want to wait for one that is not.
 pub const STOPPED_FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long the client may take to give back what it was told to drop.
-const PURGE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a load could not be offered, or not be recorded.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +44,17 @@ pub enum LoadError {
     /// librdkafka refuses the plan's properties.
     #[error("the Kafka client cannot be made: {0}")]
     Client(Box<KafkaError>),
+    /// The plan is for another kind of target.
+    #[error("the plan is for {planned}, and was started as a load on {started}")]
+    Target {
+        /// What the plan says.
+        planned: &'static str,
+        /// What it was started as.
+        started: &'static str,
+    },
+    /// The HTTP client has nothing to run on.
+    #[error("the HTTP client cannot be made: {0}")]
+    Http(std::io::Error),
     /// The topic cannot be offered to.
     #[error(transparent)]
     Topic(#[from] TopicError),
@@ -97,6 +103,8 @@ pub struct Progress {
     pub unknown: u64,
     /// Messages that have not ended yet.
     pub in_flight: u64,
+    /// How often something was asked once more; always 0 on a topic, where the client does that by itself.
+    pub asked_again: u64,
     /// How often the client's queue was full.
     pub queue_full: u64,
     /// How long the pacer waited for a full queue, in all.
@@ -180,13 +188,13 @@ fn achieved_ratio(offered: (u64, u64), planned: (u64, u64)) -> f64 {
 /// A load that runs.
 #[derive(Debug)]
 pub struct Load {
-    planned: u64,
-    planned_span_ns: u64,
-    recorder: Arc<Recorder>,
-    state: Arc<PacerState>,
-    pacer: JoinHandle<()>,
-    delivery: JoinHandle<Result<(), DirectoryError>>,
-    reporter: Reporter,
+    pub(crate) planned: u64,
+    pub(crate) planned_span_ns: u64,
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) state: Arc<PacerState>,
+    pub(crate) pacer: JoinHandle<()>,
+    pub(crate) delivery: Delivery,
+    pub(crate) reporter: Reporter,
 }
 
 impl Load {
@@ -203,65 +211,64 @@ impl Load {
         intervals: IntervalLog,
         stop: StopFlag,
     ) -> Result<Self, LoadError> {
-        plan.validate()?;
-        let schedule = plan.schedule()?;
-        let (planned, planned_span_ns) = (schedule.total(), schedule.duration_ns());
-        let workload = plan.workload()?;
-        let slots = Arc::new(Slots::new(client::slots_of(plan, planned)));
-        let recorder = Arc::new(Recorder::new(clock, operations));
-        let state = Arc::new(PacerState::default());
+        if plan.http.is_some() {
+            return Err(LoadError::Target { planned: "a service", started: "a topic" });
+        }
+        let ground = Ground::new(plan, |total| client::slots_of(plan, total), clock, operations, intervals, stop)?;
+        let Ground { slots, recorder, state, .. } = &ground;
         let producer = Arc::new(
-            client::connect(plan, bootstrap, Arc::clone(&slots), Arc::clone(&recorder))
+            client::connect(plan, bootstrap, Arc::clone(slots), Arc::clone(recorder))
                 .map_err(|source| LoadError::Client(Box::new(source)))?,
         );
         topic::partitions(producer.client(), bootstrap, &plan.topic)?;
         let answers = Answers {
             producer: Arc::clone(&producer),
-            slots: Arc::clone(&slots),
-            recorder: Arc::clone(&recorder),
-            state: Arc::clone(&state),
+            slots: Arc::clone(slots),
+            recorder: Arc::clone(recorder),
+            state: Arc::clone(state),
             flush_timeout: plan.flush_timeout,
             stop: stop.clone(),
         };
         let delivery = spawn("delivery", move || answers.run())?;
-        let begin = || {
-            // The client's own start is no latency of the system: the schedule begins when the client could send.
-            if !client_is_ready(&producer, &stop)? {
-                let (bootstrap, last_error) = (bootstrap.to_owned(), recorder.last_error());
-                return Err(LoadError::NotReady { bootstrap, last_error });
-            }
-            let meters =
-                [&recorder.ack, &recorder.service, &recorder.delay, &recorder.lateness].map(Arc::clone).to_vec();
-            let reporter = Reporter::start("load-reporter", clock, intervals, meters)
-                .map_err(|source| LoadError::Spawn { thread: "reporter", source })?;
-            let pacer = Pacer {
-                clock,
-                producer: Arc::clone(&producer),
-                recorder: Arc::clone(&recorder),
-                slots: Arc::clone(&slots),
-                state: Arc::clone(&state),
-                stop,
-                topic: plan.topic.clone(),
-                run: plan.run,
-                cap: plan.max_rate.and_then(Cap::new),
-                schedule: schedule.cursor(),
-                workload,
-                key: Vec::with_capacity(32),
-                payload: Vec::with_capacity(256),
-                held: None,
-                own_lateness: OwnLateness::default(),
-            };
-            Ok((reporter, spawn("pacer", move || pacer.run())?))
-        };
-        match begin() {
-            Ok((reporter, pacer)) => Ok(Self { planned, planned_span_ns, recorder, state, pacer, delivery, reporter }),
-            Err(error) => {
-                state.done.store(true, Ordering::Release);
-                // Why the load did not begin says more than how its empty record was closed.
-                drop(delivery.join());
-                Err(error)
-            }
+        // The client's own start is no latency of the system: the schedule begins when the client could send.
+        if let Err(error) = wait_until_ready(&producer, &ground.stop, bootstrap, &ground.recorder) {
+            return Err(ground.abandon(delivery, error));
         }
+        let target = TopicTarget::new(producer, Arc::clone(recorder), plan.topic.clone(), plan.run);
+        ground.begin(target, delivery)
+    }
+
+    /// Begins to ask a service that listens at these endpoints, which may change meanwhile. Raising `stop` ends the offering
+    /// and lets nothing be asked again; what was offered is still waited for and recorded.
+    ///
+    /// # Errors
+    /// When the plan is not fit, or the client cannot be made.
+    pub fn start_http(
+        plan: &LoadPlan,
+        endpoints: Endpoints,
+        clock: RunClock,
+        operations: OperationWriter,
+        intervals: IntervalLog,
+        stop: StopFlag,
+    ) -> Result<Self, LoadError> {
+        let Some(http) = &plan.http else {
+            return Err(LoadError::Target { planned: "a topic", started: "a service" });
+        };
+        let slots_of = |total| u32::try_from(total).unwrap_or(u32::MAX).min(http.in_flight).max(1);
+        let ground = Ground::new(plan, slots_of, clock, operations, intervals, stop)?;
+        let (target, client) = http_client::connect(HttpSettings {
+            plan: http,
+            seed: plan.seed,
+            endpoints,
+            flush_timeout: plan.flush_timeout.max(http.patience()),
+            clock,
+            slots: Arc::clone(&ground.slots),
+            recorder: Arc::clone(&ground.recorder),
+            stop: ground.stop.clone(),
+        })
+        .map_err(LoadError::Http)?;
+        let delivery = spawn("delivery", move || client.run())?;
+        ground.begin(target, delivery)
     }
 
     /// Has the load wait behind so many messages until it is told otherwise, for up to 10 s at each such place; without a
@@ -284,6 +291,7 @@ impl Load {
             failed: recorder.failed.load(Ordering::Acquire),
             unknown: recorder.unknown.load(Ordering::Acquire),
             in_flight: offered - ended,
+            asked_again: recorder.asked_again.load(Ordering::Relaxed),
             queue_full: self.state.queue_full.load(Ordering::Relaxed),
             blocked_ns: self.state.blocked_ns.load(Ordering::Relaxed),
             lateness_p99_ns: recorder.lateness.p99_ns(),
@@ -320,6 +328,7 @@ impl Load {
             failed: self.recorder.failed.load(Ordering::Acquire),
             unknown: self.recorder.unknown.load(Ordering::Acquire),
             in_flight: self.state.offered.load(Ordering::Acquire).saturating_sub(ended),
+            asked_again: self.recorder.asked_again.load(Ordering::Relaxed),
             queue_full: self.state.queue_full.load(Ordering::Relaxed),
             blocked_ns: self.state.blocked_ns.load(Ordering::Relaxed),
             lateness_p99_ns: lateness.value_at_quantile(0.99),
@@ -344,80 +353,23 @@ impl Load {
     }
 }
 
-/// Waits until the client may send; whether it may in time.
-fn client_is_ready(producer: &LoadProducer, stop: &StopFlag) -> Result<bool, LoadError> {
+/// Waits until the client may send.
+fn wait_until_ready(
+    producer: &LoadProducer,
+    stop: &StopFlag,
+    bootstrap: &str,
+    recorder: &Recorder,
+) -> Result<(), LoadError> {
     let deadline = Instant::now() + READY_TIMEOUT;
-    loop {
-        if producer.context().wait_until_ready(READY_LOOK) {
-            return Ok(true);
-        }
+    while !producer.context().wait_until_ready(READY_LOOK) {
         if stop.is_stopped() {
             return Err(LoadError::Stopped);
         }
         if Instant::now() >= deadline {
-            return Ok(false);
+            return Err(LoadError::NotReady { bootstrap: bootstrap.to_owned(), last_error: recorder.last_error() });
         }
     }
-}
-
-fn spawn<T: Send + 'static>(
-    name: &'static str,
-    body: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, LoadError> {
-    let builder = thread::Builder::new().name(format!("load-{name}"));
-    builder.spawn(body).map_err(|source| LoadError::Spawn { thread: name, source })
-}
-
-/// The delivery thread.
-struct Answers {
-    producer: Arc<LoadProducer>,
-    slots: Arc<Slots>,
-    recorder: Arc<Recorder>,
-    state: Arc<PacerState>,
-    flush_timeout: Duration,
-    stop: StopFlag,
-}
-
-impl Answers {
-    fn run(self) -> Result<(), DirectoryError> {
-        let mut flushed = Instant::now();
-        while !self.state.done.load(Ordering::Acquire) {
-            self.producer.poll(POLL);
-            if flushed.elapsed() >= FLUSH_EVERY {
-                self.recorder.flush();
-                flushed = Instant::now();
-            }
-        }
-        let mut deadline = Instant::now() + self.flush_timeout;
-        let mut stopped = false;
-        while self.unanswered() && Instant::now() < deadline {
-            if !stopped && self.stop.is_stopped() {
-                stopped = true;
-                deadline = deadline.min(Instant::now() + STOPPED_FLUSH_TIMEOUT);
-            }
-            // Flushing also sends at once what the client would let linger. Its only error is that time is up.
-            drop(self.producer.flush(POLL));
-            self.producer.poll(Duration::ZERO);
-        }
-        if self.unanswered() {
-            // What is purged comes back with an error that leaves its outcome unknown.
-            self.producer.purge(PurgeConfig::default().queue().inflight());
-            let deadline = Instant::now() + PURGE_TIMEOUT;
-            while self.unanswered() && Instant::now() < deadline {
-                self.producer.poll(POLL);
-            }
-        }
-        for slot in 0..self.slots.capacity() {
-            if let Some(message) = self.slots.finish(slot) {
-                self.recorder.record(&message, End::unacknowledged(Outcome::Unknown, 0));
-            }
-        }
-        self.recorder.finish()
-    }
-
-    fn unanswered(&self) -> bool {
-        self.recorder.ended() < self.state.offered.load(Ordering::Acquire)
-    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,27 +1,21 @@
 //! The thread that offers the load: wakes at absolute deadlines and sends what is due, late or not.
 //!
-//! The pacer knows nothing of how the system fares but for one thing: when the client's queue is full it tries again
+//! The pacer knows nothing of how the system fares but for one thing: when the target has no room it tries again
 //! until the message is taken. The message keeps its intended instant, so the wait is part of its latency, and so is
 //! that of every message behind it. Where somebody has closed its [`Gate`], it waits there, and the schedule with it.
 
-use crate::client::LoadProducer;
 use crate::clock::RunClock;
 use crate::gate::{Gate, HELD_MAX};
-use crate::identity_header::{self, IdentityHeader};
 use crate::lateness::OwnLateness;
-use crate::outcome;
 use crate::rate::Rate;
-use crate::recorder::{End, Recorder};
+use crate::recorder::Recorder;
 use crate::schedule::ScheduleCursor;
 use crate::slots::{InFlight, Slots};
 use crate::stop::StopFlag;
-use crate::workload::{PlannedMessage, Workload, write_key};
+use crate::target::{Handed, Target};
+use crate::workload::{PlannedMessage, Workload};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::BaseRecord;
-use shakedown_reports::record::Outcome;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -59,20 +53,16 @@ fn pause_ns(now_ns: u64, due_ns: u64) -> u64 {
     due_ns.saturating_sub(now_ns).clamp(TICK_NS, SLEEP_MAX_NS)
 }
 
-pub(crate) struct Pacer {
+pub(crate) struct Pacer<T> {
     pub(crate) clock: RunClock,
-    pub(crate) producer: Arc<LoadProducer>,
+    pub(crate) target: T,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) slots: Arc<Slots>,
     pub(crate) state: Arc<PacerState>,
     pub(crate) stop: StopFlag,
-    pub(crate) topic: String,
-    pub(crate) run: u32,
     pub(crate) cap: Option<Cap>,
     pub(crate) schedule: ScheduleCursor,
     pub(crate) workload: Workload,
-    pub(crate) key: Vec<u8>,
-    pub(crate) payload: Vec<u8>,
     /// A claimed slot that no message took.
     pub(crate) held: Option<usize>,
     pub(crate) own_lateness: OwnLateness,
@@ -81,7 +71,7 @@ pub(crate) struct Pacer {
 /// The message was never offered: the run was stopped.
 struct Stopped;
 
-impl Pacer {
+impl<T: Target> Pacer<T> {
     /// Offers the whole schedule, or what is due until the flag is raised.
     pub(crate) fn run(mut self) {
         let started_ns = self.clock.now_ns();
@@ -145,14 +135,10 @@ impl Pacer {
             Some(slot) => slot,
             None => self.claim()?,
         };
-        write_key(message.key, &mut self.key);
-        self.workload.write_payload(&message, &mut self.payload);
-        let result = self.hand_over(&message, intended_ns, slot);
-        if !matches!(result, Ok(Handed::Accepted)) {
+        self.target.prepare(&self.workload, &message);
+        let result = self.hand_over(&message, intended_ns, slot, own_ns);
+        if !matches!(result, Ok(Offered::Taken)) {
             self.held = Some(slot);
-        }
-        if result.is_ok() {
-            self.recorder.lateness.record(own_ns);
         }
         result.map(drop)
     }
@@ -171,23 +157,13 @@ impl Pacer {
         }
     }
 
-    fn hand_over(&mut self, message: &PlannedMessage, intended_ns: u64, slot: usize) -> Result<Handed, Stopped> {
-        let header = IdentityHeader {
-            run: self.run,
-            producer: 0,
-            sequence: message.sequence,
-            key: message.key,
-            key_sequence: message.key_sequence,
-            intended_ns,
-            value: message.value,
-        }
-        .encode();
-        let headers =
-            OwnedHeaders::new_with_capacity(1).insert(Header { key: identity_header::NAME, value: Some(&header[..]) });
-        let mut record = BaseRecord::with_opaque_to(&self.topic, slot)
-            .key(&self.key[..])
-            .payload(&self.payload[..])
-            .headers(headers);
+    fn hand_over(
+        &mut self,
+        message: &PlannedMessage,
+        intended_ns: u64,
+        slot: usize,
+        own_ns: u64,
+    ) -> Result<Offered, Stopped> {
         let mut first_ns = None;
         loop {
             let in_flight = InFlight {
@@ -199,27 +175,23 @@ impl Pacer {
                 sent_ns: self.clock.now_ns(),
             };
             let first_ns = *first_ns.get_or_insert(in_flight.sent_ns);
-            // Before the message is sent: its answer may come before `send` returns.
+            // Before the message is handed over: its answer may come before that returns.
             self.slots.occupy(slot, &in_flight);
-            match self.producer.send(record) {
-                Ok(()) => {
+            match self.target.hand_over(&in_flight, slot, own_ns) {
+                Handed::Taken => {
                     self.own_lateness.blocked(in_flight.sent_ns - first_ns);
                     self.count(in_flight.sent_ns);
-                    return Ok(Handed::Accepted);
+                    return Ok(Offered::Taken);
                 }
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
+                Handed::Full => {
                     self.slots.vacate(slot);
                     self.pause_for_queue()?;
-                    record = refused;
                 }
-                Err((error, _)) => {
-                    // Refused by the client itself: it certainly reached nobody.
+                Handed::Refused(end) => {
                     self.slots.vacate(slot);
-                    self.recorder.complain(error.to_string());
-                    let end = End::unacknowledged(Outcome::Fail, outcome::code(&error));
                     self.recorder.record(&in_flight, end);
                     self.count(in_flight.sent_ns);
-                    return Ok(Handed::Refused);
+                    return Ok(Offered::Refused);
                 }
             }
         }
@@ -243,14 +215,17 @@ impl Pacer {
 }
 
 /// However the pacer ends, the delivery thread must not wait for more.
-impl Drop for Pacer {
+impl<T> Drop for Pacer<T> {
     fn drop(&mut self) {
         self.state.done.store(true, Ordering::Release);
     }
 }
 
-enum Handed {
-    Accepted,
+/// How a message was offered.
+enum Offered {
+    /// Its slot comes back with its answer.
+    Taken,
+    /// Its slot is free for the next one.
     Refused,
 }
 

@@ -3,8 +3,10 @@
 //! Owns validation and the digest by which two runs are known to have offered the same. Does not own the cluster to
 //! offer it to: the same plan runs against any.
 
+use crate::bodies::Bodies;
 use crate::digest::Digest;
 use crate::duration_text;
+use crate::http::{HttpPlan, HttpPlanError};
 use crate::keys::{KeySpace, KeySpaceError};
 use crate::rate::Rate;
 use crate::schedule::{Arrivals, Schedule, ScheduleError, Shape};
@@ -19,7 +21,7 @@ pub const FLUSH_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// The messages of each end of the plan that go into its digest one by one.
 const DIGEST_MESSAGES: u64 = 1_000;
 
-/// One load on one topic.
+/// One load on one topic, or on one service over HTTP.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoadPlan {
@@ -27,7 +29,7 @@ pub struct LoadPlan {
     pub seed: u64,
     /// Told apart in every message's header; two runs of one plan differ in nothing else.
     pub run: u32,
-    /// Where messages go.
+    /// Where messages go: a topic, or with [`Self::http`] the service that is asked, by name.
     pub topic: String,
     /// When they go.
     pub arrivals: Arrivals,
@@ -39,6 +41,9 @@ pub struct LoadPlan {
     /// A cap on what is sent, whatever the schedule says; what it holds back is late, never lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rate: Option<Rate>,
+    /// What is asked of the service, where the load goes to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpPlan>,
     /// How long unanswered messages are waited for at the end.
     #[serde(with = "duration_text", default = "flush_timeout_default")]
     pub flush_timeout: Duration,
@@ -65,6 +70,9 @@ pub enum PlanError {
     /// Keys that cannot be drawn.
     #[error(transparent)]
     Keys(#[from] KeySpaceError),
+    /// Requests that cannot be made.
+    #[error(transparent)]
+    Http(#[from] HttpPlanError),
 }
 
 const fn flush_timeout_default() -> Duration {
@@ -83,6 +91,7 @@ impl LoadPlan {
             keys,
             client: BTreeMap::new(),
             max_rate: None,
+            http: None,
             flush_timeout: FLUSH_TIMEOUT_DEFAULT,
         }
     }
@@ -102,6 +111,7 @@ impl LoadPlan {
         }
         self.keys.validate()?;
         self.arrivals.total()?;
+        self.http.as_ref().map_or(Ok(()), HttpPlan::validate)?;
         Ok(())
     }
 
@@ -153,20 +163,24 @@ impl LoadPlan {
             digest.text(value);
         }
         digest.text(&self.max_rate.map_or_else(String::new, |rate| rate.to_string()));
+        if let Some(http) = &self.http {
+            add_http(&mut digest, http);
+        }
 
+        let bodies = self.http.as_ref().map(|http| Bodies::new(self.seed, http.body, &http.products));
         let schedule = self.schedule()?;
         let mut workload = self.workload()?;
         let total = schedule.total();
         let mut buffer = Vec::with_capacity(256);
         for sequence in total.saturating_sub(DIGEST_MESSAGES)..total {
             let message = workload.message_at(sequence);
-            add_message(&mut digest, &workload, &message, &mut buffer);
+            add_message(&mut digest, &workload, bodies.as_ref(), &message, &mut buffer);
         }
         digest.number(schedule.offset_ns(total - 1));
         let mut cursor = schedule.cursor();
         for _ in 0..total.min(DIGEST_MESSAGES) {
             let message = workload.next_message();
-            add_message(&mut digest, &workload, &message, &mut buffer);
+            add_message(&mut digest, &workload, bodies.as_ref(), &message, &mut buffer);
             digest.number(cursor.peek().expect("the schedule has that many messages"));
             cursor.advance();
         }
@@ -174,12 +188,34 @@ impl LoadPlan {
     }
 }
 
-fn add_message(digest: &mut Digest, workload: &Workload, message: &PlannedMessage, buffer: &mut Vec<u8>) {
+fn add_http(digest: &mut Digest, http: &HttpPlan) {
+    let HttpPlan { path, body, products, in_flight, timeout, retry_for } = http;
+    for text in ["http", path, body.word(), &duration_text::format(*timeout), &duration_text::format(*retry_for)] {
+        digest.text(text);
+    }
+    digest.number(u64::from(*in_flight));
+    digest.number(products.len() as u64);
+    for product in products {
+        digest.text(product);
+    }
+}
+
+/// With `bodies` the message is a request's, else a topic's.
+fn add_message(
+    digest: &mut Digest,
+    workload: &Workload,
+    bodies: Option<&Bodies>,
+    message: &PlannedMessage,
+    buffer: &mut Vec<u8>,
+) {
     digest.number(message.sequence);
     digest.number(u64::from(message.key));
     digest.number(u64::from(message.key_sequence));
     digest.bytes(&message.value.to_le_bytes());
-    workload.write_payload(message, buffer);
+    match bodies {
+        Some(bodies) => bodies.write(message, buffer),
+        None => workload.write_payload(message, buffer),
+    }
     digest.bytes(buffer);
 }
 
@@ -236,10 +272,37 @@ mod tests {
     }
 
     #[test]
+    fn the_digest_tells_every_part_of_a_load_over_http() {
+        let digest = |change: fn(&mut HttpPlan)| {
+            let mut http = HttpPlan::new("/orders");
+            change(&mut http);
+            LoadPlan { http: Some(http), ..example() }.digest().expect("valid")
+        };
+        let original = digest(|_| ());
+        assert_ne!(original, GOLDEN, "a topic is no service");
+        let changes: [fn(&mut HttpPlan); 6] = [
+            |http| http.path = "/order".to_owned(),
+            |http| http.body = crate::BodyForm::Fanout,
+            |http| drop(http.products.pop()),
+            |http| http.in_flight += 1,
+            |http| http.timeout += Duration::from_secs(1),
+            |http| http.retry_for = Duration::ZERO,
+        ];
+        for (place, change) in changes.into_iter().enumerate() {
+            assert_ne!(digest(change), original, "change {place} went unnoticed");
+        }
+    }
+
+    #[test]
     fn a_plan_survives_json() {
         let plan = example();
         let text = serde_json::to_string(&plan).expect("serializable");
         assert!(text.contains(r#""arrivals":{"shape":"poisson","rate":"500/s","for":"10s"}"#), "{text}");
+        assert!(!text.contains("http"), "{text}");
+        assert_eq!(serde_json::from_str::<LoadPlan>(&text).expect("readable"), plan);
+        let plan = LoadPlan { http: Some(HttpPlan::new("/orders")), ..plan };
+        let text = serde_json::to_string(&plan).expect("serializable");
+        assert!(text.contains(r#""timeout":"2s","retry_for":"10s""#), "{text}");
         assert_eq!(serde_json::from_str::<LoadPlan>(&text).expect("readable"), plan);
     }
 

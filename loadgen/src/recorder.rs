@@ -23,6 +23,11 @@ impl End {
     pub(crate) const fn unacknowledged(outcome: Outcome, error: i16) -> Self {
         Self { outcome, error, partition: -1, offset: -1 }
     }
+
+    /// Acknowledged by somebody who has no partitions.
+    pub(crate) const fn taken() -> Self {
+        Self { outcome: Outcome::Ok, error: 0, partition: -1, offset: -1 }
+    }
 }
 
 /// Shared by the pacer (which records what the client refuses) and the delivery thread (which records the rest).
@@ -34,6 +39,8 @@ pub(crate) struct Recorder {
     pub(crate) acknowledged: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(crate) unknown: AtomicU64,
+    /// How often something was asked once more.
+    pub(crate) asked_again: AtomicU64,
     /// When the last message ended.
     pub(crate) last_completed_ns: AtomicU64,
     /// Completed less intended, of what was acknowledged.
@@ -55,6 +62,7 @@ impl Recorder {
             acknowledged: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             unknown: AtomicU64::new(0),
+            asked_again: AtomicU64::new(0),
             last_completed_ns: AtomicU64::new(0),
             ack: Meter::new("ack"),
             service: Meter::new("service"),

@@ -87,11 +87,12 @@ pub struct Operation {
     pub key_sequence: u32,
     /// How it ended.
     pub outcome: Outcome,
-    /// librdkafka's error code, 0 where there is none.
+    /// librdkafka's error code; of a request over HTTP the status of the last answer that was no acknowledgement. 0 where
+    /// there is none.
     pub error: i16,
-    /// The partition that acknowledged it, -1 unless [`Outcome::Ok`].
+    /// The partition that acknowledged it, -1 unless [`Outcome::Ok`], and where a service did that has no partitions.
     pub partition: i32,
-    /// The offset that was acknowledged, -1 unless [`Outcome::Ok`].
+    /// The offset that was acknowledged, -1 where [`Self::partition`] is.
     pub offset: i64,
     /// The amount it carries, in minor units, for the checks of conservation.
     pub value: i64,

@@ -8,6 +8,7 @@ mod mutations;
 mod oracle;
 mod oracle_agrees;
 mod outages;
+mod side_by_side;
 mod standstills;
 mod watched;
 mod watched_mutations;

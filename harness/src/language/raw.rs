@@ -1,15 +1,17 @@
 //! The keys of scenario and system files, exactly as they may be written. The one source of parser and schema.
-//! Those of faults are in [`super::raw_faults`].
+//! Those of faults are in [`super::raw_faults`], those of a load over HTTP in [`super::raw_http`].
 
 use super::bounds::{RawCount, RawLag, RawStalled};
 use super::document::Spanned;
 use super::quantity::{Frequency, Skew, Span};
 use super::raw_faults::RawFault;
+use super::raw_http::{BodyChoice, RawRetries};
 use super::reference::{HttpPath, Pointer, StreamReference, TargetReference, TermReference};
 use super::setting::{Named, Scalar, Setting, Whole, choices, settings, wrong_type};
 use super::size::Size;
 use super::{document::Content, document::Node, problem::Problems};
 use serde_json::{Value as Json, json};
+use shakedown_loadgen::http::IN_FLIGHT_MAX;
 use shakedown_loadgen::keys::USERS_MAX;
 
 settings! {
@@ -250,7 +252,8 @@ settings! {
 settings! {
     /// The load.
     pub struct RawLoad {
-        /// `topic NAME`: the load generator produces; `service NAME`: that service produces at the rate given here.
+        /// `topic NAME`: the load generator produces; `POST SERVICE /PATH`: it asks that service for orders over HTTP, each with the
+        /// planned id as its `Idempotency-Key`; `service NAME`: that service produces at the rate given here.
         "target" => target: Spanned<TargetReference>,
         /// When messages are due.
         "arrivals" => arrivals: Spanned<RawArrivals>,
@@ -258,6 +261,14 @@ settings! {
         "keys" => keys: Option<Spanned<RawKeys>>,
         /// Properties of the load generator's Kafka client, such as `"linger.ms" = 5`.
         "client" => client: Option<Spanned<Named<Scalar>>>,
+        /// Over HTTP: in which words orders are asked for. Default: `fanout` at `/api/orders`, else `storefront`.
+        "body" => body: Option<Spanned<BodyChoice>>,
+        /// Over HTTP: how many requests may be without an answer; what is due beyond that waits, and is late. Default 256.
+        "in_flight" => in_flight: Option<Spanned<Whole<1, { IN_FLIGHT_MAX as u64 }>>>,
+        /// Over HTTP: how long an answer may take before it is taken for none. Default 2 s.
+        "timeout" => timeout: Option<Spanned<Span>>,
+        /// Over HTTP: what becomes of requests without a clear answer. Default: asked again for 10 s.
+        "retries" => retries: Option<Spanned<RawRetries>>,
     }
 }
 

@@ -98,18 +98,29 @@ pub enum TargetReference {
     Topic(String),
     /// This service produces at its own rate, which the harness sets.
     Service(String),
+    /// The load generator asks a service over HTTP.
+    Post {
+        /// The service.
+        service: String,
+        /// The path.
+        path: String,
+    },
 }
 
 impl Setting for TargetReference {
     fn schema() -> Json {
-        json!({ "type": "string", "pattern": r"^(topic|service) \S+$", "examples": ["topic orders", "service order"] })
+        let examples = ["topic orders", "POST order /orders", "service order"];
+        json!({ "type": "string", "pattern": r"^((topic|service) \S+|POST \S+ /\S*)$", "examples": examples })
     }
 
     fn read(node: &Node, path: &str, problems: &mut Problems<'_>) -> Option<Self> {
-        read_words(node, path, "`topic NAME` or `service NAME`", problems, |text| {
+        read_words(node, path, "`topic NAME`, `POST SERVICE /PATH` or `service NAME`", problems, |text| {
             match *text.split_whitespace().collect::<Vec<_>>() {
                 ["topic", name] => Some(Self::Topic(name.to_owned())),
                 ["service", name] => Some(Self::Service(name.to_owned())),
+                ["POST", service, path] if path.starts_with('/') => {
+                    Some(Self::Post { service: service.to_owned(), path: path.to_owned() })
+                }
                 _ => None,
             }
         })

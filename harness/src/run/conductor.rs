@@ -260,7 +260,7 @@ fn launch(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
     parts.fleet = Some(Arc::clone(&fleet));
     let target = match &plan.scenario.load.target {
         Target::Service(name) => Some(name.as_str()),
-        Target::Topic(_) => None,
+        Target::Topic(_) | Target::Post { .. } => None,
     };
     let deadline = began + plan.scenario.limits.start;
     // The service that offers the load begins when everybody behind it is ready; see `offering`.

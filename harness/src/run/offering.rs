@@ -1,4 +1,5 @@
-//! The load: offered by the load generator to a topic, or by a service at the rate it is given; faults strike meanwhile.
+//! The load: offered by the load generator to a topic, or to a service over HTTP, or by a service at the rate it is given;
+//! faults strike meanwhile.
 
 use super::error::RunError;
 use super::fleet::Fleet;
@@ -11,7 +12,7 @@ use super::session::Session;
 use crate::plan::Plan;
 use crate::scenario::model::{LoadRule, Target};
 use serde_json::Value as Json;
-use shakedown_loadgen::{Load, LoadError, LoadSummary, Progress, Rate};
+use shakedown_loadgen::{Endpoints, Load, LoadError, LoadSummary, Progress, Rate};
 use shakedown_reports::numbers::{self, grouped};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -39,10 +40,12 @@ pub fn offer(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
     let whereto = match &target {
         Target::Topic(name) => format!("to topic {name}"),
         Target::Service(name) => format!("from service {name}"),
+        Target::Post { service, path } => format!("by POST {path} to service {service}"),
     };
     session.journal.phase("load", format!("{total} messages {whereto}"));
     match target {
-        Target::Topic(_) => offer_to_topic(session, parts)?,
+        Target::Topic(_) => offer_by_us(session, parts, None)?,
+        Target::Post { service, .. } => offer_by_us(session, parts, Some(&service))?,
         Target::Service(name) => offer_by_service(session, parts, &name)?,
     }
     session.journal.phase("load", "done");
@@ -75,20 +78,30 @@ fn rate(load: &LoadRule) -> String {
     Rate::new(load.messages, load.per).map(|rate| rate.to_string()).unwrap_or_default()
 }
 
-fn offer_to_topic(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
+/// Where the instances of a service listen now, as far as anybody knows. One that is down keeps its turn until it comes
+/// back at another place: those who ask it find nobody there, as customers do.
+fn addresses(parts: &Parts, service: &str) -> Vec<String> {
+    let fleet = parts.fleet.as_deref();
+    fleet.into_iter().flat_map(|fleet| fleet.of(service)).filter_map(super::fleet::Instance::address).collect()
+}
+
+/// Has the load generator offer: over HTTP to this service, else to a topic.
+fn offer_by_us(session: &Session, parts: &mut Parts, service: Option<&str>) -> Result<(), RunError> {
     let plan = &session.plan;
     let bootstrap = parts.bootstrap();
     // Whoever interrupts the run stops the load at once, wherever it waits.
     parts.load_stop = session.options.interrupt.for_part();
+    let endpoints = Endpoints::default();
     let begin = |parts: &mut Parts| -> Result<(), RunError> {
-        let started = Load::start(
-            &plan.load,
-            &bootstrap,
-            session.clock,
-            session.directory.operation_writer()?,
-            session.directory.interval_log(),
-            parts.load_stop.clone(),
-        );
+        let (clock, stop) = (session.clock, parts.load_stop.clone());
+        let (operations, intervals) = (session.directory.operation_writer()?, session.directory.interval_log());
+        let started = match service {
+            Some(service) => {
+                endpoints.set(addresses(parts, service));
+                Load::start_http(&plan.load, endpoints.clone(), clock, operations, intervals, stop)
+            }
+            None => Load::start(&plan.load, &bootstrap, clock, operations, intervals, stop),
+        };
         parts.load = Some(started.map_err(|error| match error {
             LoadError::Stopped => RunError::Interrupted,
             other => other.into(),
@@ -96,6 +109,9 @@ fn offer_to_topic(session: &Session, parts: &mut Parts) -> Result<(), RunError> 
         Ok(())
     };
     with_faults(session, parts, &bootstrap, begin, |parts| {
+        if let Some(service) = service {
+            endpoints.set(addresses(parts, service));
+        }
         let Some(load) = &parts.load else { return Ok(true) };
         tell(session, &load.progress(), plan.load.flush_timeout);
         Ok(load.is_finished())
@@ -130,7 +146,9 @@ pub(super) fn sum_up(session: &Session, parts: &mut Parts, summary: &LoadSummary
         shape(rule),
         grouped(progress.acknowledged)
     );
-    for (number, word) in [(progress.failed, "failed"), (progress.unknown, "unacknowledged")] {
+    for (number, word) in
+        [(progress.failed, "failed"), (progress.unknown, "unacknowledged"), (progress.asked_again, "asked again")]
+    {
         if number > 0 {
             text = format!("{text}, {} {word}", grouped(number));
         }
@@ -151,6 +169,10 @@ pub(super) fn sum_up(session: &Session, parts: &mut Parts, summary: &LoadSummary
         let (offered, total) = (grouped(progress.offered), grouped(plan.total));
         let cause = summary.last_error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
         parts.ending.reasons.push(format!("only {offered} of {total} messages were offered{cause}"));
+    } else if let Some(error) = summary.last_error.as_ref().filter(|_| progress.failed + progress.unknown > 0) {
+        session
+            .journal
+            .warning(format!("not everything was acknowledged; the last complaint of the load's client: {error}"));
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod consumption;
 pub mod deed;
 pub mod files;
+pub mod http_load;
 pub mod merge;
 pub mod model;
 pub mod operation;

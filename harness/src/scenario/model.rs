@@ -1,6 +1,7 @@
 //! The validated scenario.
 
 use super::deed::{Asked, Deed};
+use super::http_load::HttpLoad;
 pub use crate::language::raw::StandIn;
 pub use crate::language::reference::{StreamReference, TermReference};
 /// What a fault does, to a service as to a broker.
@@ -176,6 +177,13 @@ pub enum Target {
     Topic(String),
     /// A service produces at the rate it is given.
     Service(String),
+    /// The load generator asks a service over HTTP.
+    Post {
+        /// The service.
+        service: String,
+        /// The path.
+        path: String,
+    },
 }
 
 /// The load.
@@ -197,6 +205,8 @@ pub struct LoadRule {
     pub zipf: Option<f64>,
     /// Properties of the load generator's client.
     pub client: BTreeMap<String, String>,
+    /// What is asked, where the load goes over HTTP.
+    pub http: Option<HttpLoad>,
 }
 
 /// Whom a fault hits.
@@ -211,6 +221,14 @@ pub enum FaultTarget {
     },
     /// Brokers, by what they do when it strikes.
     Broker(Role),
+}
+
+impl Target {
+    /// Whether the load generator itself offers the load, and so records what becomes of it.
+    #[must_use]
+    pub fn is_offered_by_us(&self) -> bool {
+        !matches!(self, Self::Service(_))
+    }
 }
 
 impl std::fmt::Display for FaultTarget {

@@ -1,9 +1,11 @@
-//! Loads and taps against librdkafka's mock cluster.
+//! Loads and taps against librdkafka's mock cluster, and loads against a service that does what a test says.
 
 mod bench;
 
 mod command;
+mod http;
 mod load;
+mod shop;
 mod tap;
 
 use libtest_mimic::{Arguments, Trial};
@@ -18,7 +20,7 @@ type Test = (&'static str, fn());
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(TESTS_AT_ONCE);
-    let trials = [command::TESTS, load::TESTS, tap::TESTS].concat().into_iter().map(|(name, test)| {
+    let trials = [command::TESTS, http::TESTS, load::TESTS, tap::TESTS].concat().into_iter().map(|(name, test)| {
         Trial::test(name, move || {
             test();
             Ok(())

@@ -15,6 +15,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("storefront::many_orders_on_postgres", many_orders_on_postgres),
     ("storefront::what_is_refused_leaves_nothing_behind", what_is_refused_leaves_nothing_behind),
     ("storefront::an_idempotency_key_is_one_order", an_idempotency_key_is_one_order),
+    ("storefront::a_key_that_is_a_uuid_is_the_orders_id", a_key_that_is_a_uuid_is_the_orders_id),
     ("storefront::a_dead_cache_costs_no_answer", a_dead_cache_costs_no_answer),
     ("storefront::two_instances_share_the_work_and_the_store", two_instances_share_the_work),
     ("storefront::every_path_is_in_the_openapi_document", every_path_is_documented),
@@ -216,6 +217,33 @@ fn an_idempotency_key_is_one_order() {
     assert_eq!(shop.settled(2)["orders"], 2);
     assert_eq!(ask("k-1", 100), (200, first), "also when it is settled");
     assert_eq!(shop.world.effects("captures").len(), 2);
+    shop.close();
+}
+
+fn a_key_that_is_a_uuid_is_the_orders_id() {
+    const KEY: &str = "8827d5e2-b24f-4de4-8a1a-931b41232c0d";
+    let mut shop = Shop::new();
+    shop.open(&[]);
+    let ask = |key: &str, price: i64| {
+        let body = body("ada", "tea", 1, price).to_string();
+        shop.service("order").post("/orders", &[("idempotency-key", key)], &body)
+    };
+    let first = ask(KEY, 100);
+    assert_eq!((first.status, &first.json()["order_id"]), (201, &json!(KEY)));
+    let again = ask(KEY, 100);
+    assert_eq!((again.status, &again.json()["order_id"]), (200, &json!(KEY)));
+    let upper = ask(&KEY.to_uppercase(), 101);
+    assert_eq!(upper.status, 201, "another key");
+    assert_ne!(upper.json()["order_id"].as_str().unwrap().to_lowercase(), KEY, "one id is never meant by two keys");
+    // Nobody can make another's id his own, nor fail those who ask at the same time.
+    let other = shop.order("bob", "mug", 1, 102);
+    let stolen = ask(&other, 103);
+    assert_eq!(stolen.status, 422, "{}", stolen.body);
+    assert!(stolen.body.contains("is the id of another order"), "{}", stolen.body);
+    assert_eq!(shop.settled(3)["orders"], 3);
+    for message in shop.cluster.read("order_created") {
+        assert_ne!(message.json()["total"], 103);
+    }
     shop.close();
 }
 

@@ -1,5 +1,6 @@
 //! The load: its target, and that the load generator can carry it out.
 
+use super::http_load;
 use super::scenario::top_of;
 use super::scope::Scope;
 use super::topics::scalars;
@@ -23,8 +24,40 @@ pub(super) fn validate(merged: &Merged, scope: &Scope<'_>, problems: &mut Proble
         problems.add(top_of(0), "the file's top level has no `load`", "in this file", help);
         return None;
     };
+    let target = target(load, scope, problems);
+    let http = match &target {
+        Target::Post { service, path } => Some(http_load::validate(load, (service, path), scope, problems)),
+        _ => {
+            http_load::refuse(&load.value, problems);
+            None
+        }
+    };
+    let keys = load.value.keys.as_ref().map(|keys| &keys.value);
+    if matches!(target, Target::Service(_)) {
+        refuse_for_service(load, problems);
+    }
+    let arrivals = &load.value.arrivals.value;
+    let rule = LoadRule {
+        target,
+        poisson: arrivals.shape.value == ShapeChoice::Poisson,
+        messages: arrivals.rate.value.messages,
+        per: arrivals.rate.value.per,
+        duration: arrivals.duration.value.0,
+        users: keys
+            .and_then(|keys| keys.users.as_ref())
+            .map_or(USERS, |n| u32::try_from(n.value.0).unwrap_or(u32::MAX)),
+        zipf: keys.and_then(|keys| keys.zipf.as_ref()).map(|zipf| zipf.value.0),
+        client: load.value.client.as_ref().map(|client| scalars(&client.value)).unwrap_or_default(),
+        http,
+    };
+    check_plan(load, &rule, problems);
+    Some(rule)
+}
+
+/// Where the load goes, with what is wrong about that.
+fn target(load: &Spanned<RawLoad>, scope: &Scope<'_>, problems: &mut Problems<'_>) -> Target {
     let place = load.value.target.place;
-    let target = match &load.value.target.value {
+    match &load.value.target.value {
         TargetReference::Topic(name) => {
             if scope.check_topic(name, place, problems)
                 && scope.topic(name).and_then(|topic| topic.message.as_ref()).is_some_and(|m| m.value.value.is_some())
@@ -49,26 +82,8 @@ pub(super) fn validate(merged: &Merged, scope: &Scope<'_>, problems: &mut Proble
             }
             Target::Service(name.clone())
         }
-    };
-    let keys = load.value.keys.as_ref().map(|keys| &keys.value);
-    if matches!(target, Target::Service(_)) {
-        refuse_for_service(load, problems);
+        TargetReference::Post { service, path } => Target::Post { service: service.clone(), path: path.clone() },
     }
-    let arrivals = &load.value.arrivals.value;
-    let rule = LoadRule {
-        target,
-        poisson: arrivals.shape.value == ShapeChoice::Poisson,
-        messages: arrivals.rate.value.messages,
-        per: arrivals.rate.value.per,
-        duration: arrivals.duration.value.0,
-        users: keys
-            .and_then(|keys| keys.users.as_ref())
-            .map_or(USERS, |n| u32::try_from(n.value.0).unwrap_or(u32::MAX)),
-        zipf: keys.and_then(|keys| keys.zipf.as_ref()).map(|zipf| zipf.value.0),
-        client: load.value.client.as_ref().map(|client| scalars(&client.value)).unwrap_or_default(),
-    };
-    check_plan(load, &rule, problems);
-    Some(rule)
 }
 
 /// What only the load generator can do, and a service is not told.
@@ -97,7 +112,7 @@ fn check_plan(load: &Spanned<RawLoad>, rule: &LoadRule, problems: &mut Problems<
     let keys = load.value.keys.as_ref().map(|keys| &keys.value);
     let (place, help) = match &error {
         // Said already, with the topic's own place.
-        PlanError::Load(LoadError::Topic { .. }) => return,
+        PlanError::Load(LoadError::Topic { .. } | LoadError::Http(_)) => return,
         PlanError::Rate(_) => (arrivals.value.rate.place, "write a smaller rate"),
         PlanError::Load(LoadError::Schedule(ScheduleError::Duration { .. })) => {
             (arrivals.value.duration.place, "write how long the load lasts, such as \"10s\"")

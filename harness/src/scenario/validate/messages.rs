@@ -1,5 +1,6 @@
 //! One snapshot for every message that a wrong scenario can get: they are read by people, and reviewed like code.
 
+mod http_load;
 mod interventions;
 
 use super::fault_messages::disturbed;
@@ -155,7 +156,7 @@ messages! {
     environment_with_a_list: "figures = { get = \"/analytics\" }" => "figures = { get = \"/analytics\" }\nenv = { A = [1] }",
     load_on_an_unknown_topic: "target = \"topic orders\"" => "target = \"topic order\"",
     load_on_an_unknown_service: "target = \"topic orders\"" => "target = \"service tracer\"",
-    load_on_something_else: "target = \"topic orders\"" => "target = \"POST tracker /orders\"",
+    load_on_something_else: "target = \"topic orders\"" => "target = \"GET tracker /orders\"",
     flow_from_an_unknown_topic: "from = \"load\"" => "from = \"topic ordres\"",
     flow_from_a_ledger: "from = \"load\"" => "from = \"ledger tracker\"",
     flow_to_an_unknown_ledger: "to = \"topic orders\"" => "to = \"ledger trakcer\"",

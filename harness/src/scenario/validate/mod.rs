@@ -1,6 +1,6 @@
 //! From what the files say to a scenario that can be run; every dangling name and missing datum is an error here.
 //!
-//! Each part has its file: [`topics`], [`services`], [`flows`], [`load`], [`faults`] with what each of
+//! Each part has its file: [`topics`], [`services`], [`flows`], [`load`] with those over HTTP ([`http_load`]), [`faults`] with what each of
 //! them does ([`deeds`]) and when ([`triggers`]), those on [`requests`], other [`disturbances`] and [`interventions`], [`expect`] with those on [`groups`].
 
 mod deeds;
@@ -9,6 +9,7 @@ mod expect;
 mod faults;
 mod flows;
 mod groups;
+mod http_load;
 mod interventions;
 mod load;
 mod operations;

@@ -93,7 +93,7 @@ impl<'a> Scope<'a> {
     /// Whether the load generator itself offers the load, and so records operations.
     pub(super) fn records_operations(&self) -> bool {
         let load = self.merged.load.as_ref();
-        load.is_some_and(|load| matches!(load.value.target.value, TargetReference::Topic(_)))
+        load.is_some_and(|load| !matches!(load.value.target.value, TargetReference::Service(_)))
     }
 
     /// Notes a topic that does not exist.

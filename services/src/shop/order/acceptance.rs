@@ -15,7 +15,7 @@ use crate::shop::wire::Wire;
 use crate::trace::{TraceContext, TraceIds};
 use crate::worker::Worker;
 use prometheus_client::metrics::counter::Counter;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info};
 
@@ -66,6 +66,13 @@ struct Batch {
     events: Vec<NewEvent>,
     /// By the place of its request.
     answers: Vec<Result<Accepted, ApiError>>,
+}
+
+impl Request {
+    /// Whether its key came before.
+    fn is_among(&self, known: &HashMap<String, Order>) -> bool {
+        self.idempotency_key.as_ref().is_some_and(|key| known.contains_key(key))
+    }
 }
 
 impl Acceptance {
@@ -154,14 +161,18 @@ impl Acceptor {
         let mut transaction = self.orders.store().begin().await?;
         let keys: Vec<&str> = requests.iter().filter_map(|request| request.idempotency_key.as_deref()).collect();
         let known = Orders::of_keys(&mut transaction, &keys).await?;
-        let batch = self.batch(requests, known);
+        let ids = requests.iter().filter(|request| !request.is_among(&known));
+        let ids: Vec<&str> = ids.filter_map(|request| request.order.order_id.as_deref()).collect();
+        let taken = Orders::statuses(&mut transaction, &ids).await?.into_keys().collect();
+        let batch = self.batch(requests, known, &taken);
         Orders::insert(&mut transaction, &batch.orders, &batch.steps).await?;
         self.outbox.commit(transaction, &batch.events).await?;
         self.accepted.inc_by(batch.orders.len() as u64);
         Ok(batch.answers)
     }
 
-    fn batch(&mut self, requests: &[Request], mut known: HashMap<String, Order>) -> Batch {
+    /// `known` are the orders of the requests' keys, `taken` the ids that other orders have.
+    fn batch(&mut self, requests: &[Request], mut known: HashMap<String, Order>, taken: &HashSet<String>) -> Batch {
         let mut batch = Batch::default();
         let at_us = unix_us();
         for request in requests {
@@ -171,6 +182,10 @@ impl Acceptor {
                     Ok(Accepted::Known(order.clone()))
                 }
                 Some(_) => Err(ApiError::Invalid("this Idempotency-Key came with another order".to_owned())),
+                // Two orders of one id would fail everybody's transaction.
+                None if request.order.order_id.as_ref().is_some_and(|id| taken.contains(id)) => {
+                    Err(ApiError::Invalid("this Idempotency-Key is the id of another order".to_owned()))
+                }
                 None => {
                     let order = self.add(request, at_us, &mut batch);
                     if let Some(key) = &request.idempotency_key {

@@ -3,7 +3,7 @@
 use super::acceptance::{Acceptance, Accepted};
 use super::lifecycle::Status;
 use super::orders::{Entry, Order, Orders, Sum};
-use super::validation::{NewOrder, idempotency_key};
+use super::validation::{NewOrder, SoundOrder, idempotency_key, order_id_of};
 use crate::cache::Cache;
 use crate::http::{ApiError, Problem};
 use crate::shop::catalogue::Catalogue;
@@ -44,7 +44,8 @@ pub(crate) fn routes(api: Api) -> OpenApiRouter {
         .merge(page_routes("/events", "Every step of every order", move |page| trail.clone().trail_of_all(page)))
 }
 
-/// Takes an order. With an `Idempotency-Key` it can be asked for again without being taken twice.
+/// Takes an order. With an `Idempotency-Key` it can be asked for again without being taken twice; one that is a UUID becomes
+/// the order's id.
 #[utoipa::path(post, path = "/orders", request_body = NewOrder,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible ASCII characters")),
     responses(
@@ -63,7 +64,7 @@ async fn accept(
 ) -> Result<Response, ApiError> {
     let Json(order) = body?;
     let key = idempotency_key(&headers)?;
-    let order = order.check(&api.catalogue)?;
+    let order = SoundOrder { order_id: key.as_deref().and_then(order_id_of), ..order.check(&api.catalogue)? };
     let trace = headers.get(TRACEPARENT).and_then(|value| TraceContext::parse(value.as_bytes()));
     let (status, order) = match api.acceptance.accept(order, key, trace).await? {
         Accepted::New(order) => (StatusCode::CREATED, order),

@@ -129,6 +129,13 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Api
     }
 }
 
+/// The order's id that a client gives it by its key: any UUID in its usual form, hyphenated and in lower case, so that two keys
+/// never mean one id.
+pub(crate) fn order_id_of(key: &str) -> Option<String> {
+    let id = uuid::Uuid::try_parse(key).ok()?.hyphenated().to_string();
+    (id == key).then_some(id)
+}
+
 fn text(field: &str, value: &str) -> Result<(), ApiError> {
     let characters = value.chars().count();
     // PostgreSQL has no way to store the character zero.
@@ -227,5 +234,21 @@ mod tests {
         assert_eq!(idempotency_key(&headers).unwrap().as_deref(), Some("k-1"));
         headers.insert("idempotency-key", "k".repeat(201).parse().unwrap());
         assert!(idempotency_key(&headers).is_err());
+    }
+
+    #[test]
+    fn a_key_is_an_id_in_one_form_only() {
+        let id = "8827d5e2-b24f-4de4-8a1a-931b41232c0d";
+        assert_eq!(order_id_of(id).as_deref(), Some(id));
+        for key in [
+            "k-1",
+            "",
+            "8827D5E2-b24f-4de4-8a1a-931b41232c0d",
+            "8827d5e2b24f4de48a1a931b41232c0d",
+            "{8827d5e2-b24f-4de4-8a1a-931b41232c0d}",
+            "urn:uuid:8827d5e2-b24f-4de4-8a1a-931b41232c0d",
+        ] {
+            assert_eq!(order_id_of(key), None, "{key}");
+        }
     }
 }

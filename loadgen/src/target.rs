@@ -1,0 +1,27 @@
+//! What a load is offered to, as the pacer sees it: a topic ([`crate::topic_target`]) or a service that takes requests
+//! ([`crate::http_target`]).
+
+use crate::recorder::End;
+use crate::slots::InFlight;
+use crate::workload::{PlannedMessage, Workload};
+
+/// Takes messages from the pacer, on the pacer's thread, and never makes it wait.
+pub(crate) trait Target {
+    /// Writes a message down, once, before it is handed over for the first time.
+    fn prepare(&mut self, workload: &Workload, message: &PlannedMessage);
+
+    /// Hands over what was prepared; everything else about it is in its slot. `own_ns` is how late the generator has made
+    /// it so far: whoever really sends it adds what comes on top, and records it unless the message was not taken.
+    fn hand_over(&mut self, message: &InFlight, slot: usize, own_ns: u64) -> Handed;
+}
+
+/// What became of a message that was handed over.
+#[derive(Debug)]
+pub(crate) enum Handed {
+    /// Its answer will come.
+    Taken,
+    /// There is no room for it now: it is handed over again.
+    Full,
+    /// It was not sent, and never will be.
+    Refused(End),
+}

@@ -1,0 +1,67 @@
+//! A topic as the target of a load: every message is handed to librdkafka's producer with an integer as its opaque.
+
+use crate::client::LoadProducer;
+use crate::identity_header::{self, IdentityHeader};
+use crate::outcome;
+use crate::recorder::{End, Recorder};
+use crate::slots::InFlight;
+use crate::target::{Handed, Target};
+use crate::workload::{PlannedMessage, Workload, write_key};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::BaseRecord;
+use shakedown_reports::record::Outcome;
+use std::sync::Arc;
+
+/// One topic, with buffers that every message reuses.
+pub(crate) struct TopicTarget {
+    producer: Arc<LoadProducer>,
+    recorder: Arc<Recorder>,
+    topic: String,
+    run: u32,
+    key: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+impl TopicTarget {
+    pub(crate) fn new(producer: Arc<LoadProducer>, recorder: Arc<Recorder>, topic: String, run: u32) -> Self {
+        Self { producer, recorder, topic, run, key: Vec::with_capacity(32), payload: Vec::with_capacity(256) }
+    }
+}
+
+impl Target for TopicTarget {
+    fn prepare(&mut self, workload: &Workload, message: &PlannedMessage) {
+        write_key(message.key, &mut self.key);
+        workload.write_payload(message, &mut self.payload);
+    }
+
+    fn hand_over(&mut self, message: &InFlight, slot: usize, own_ns: u64) -> Handed {
+        let header = IdentityHeader {
+            run: self.run,
+            producer: 0,
+            sequence: message.sequence,
+            key: message.key,
+            key_sequence: message.key_sequence,
+            intended_ns: message.intended_ns,
+            value: message.value,
+        }
+        .encode();
+        let headers =
+            OwnedHeaders::new_with_capacity(1).insert(Header { key: identity_header::NAME, value: Some(&header[..]) });
+        let record = BaseRecord::with_opaque_to(&self.topic, slot)
+            .key(&self.key[..])
+            .payload(&self.payload[..])
+            .headers(headers);
+        let handed = match self.producer.send(record) {
+            Ok(()) => Handed::Taken,
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => return Handed::Full,
+            Err((error, _)) => {
+                // Refused by the client itself: it certainly reached nobody.
+                self.recorder.complain(error.to_string());
+                Handed::Refused(End::unacknowledged(Outcome::Fail, outcome::code(&error)))
+            }
+        };
+        self.recorder.lateness.record(own_ns);
+        handed
+    }
+}
