@@ -1,8 +1,8 @@
 //! The validated scenario.
 
 use super::deed::{Asked, Deed};
-pub use crate::language::raw::StandIn;
 pub use crate::language::reference::{StreamReference, TermReference};
+pub use crate::scenario::stand_in::{StandIn, StandInRule};
 /// What a fault does, to a service as to a broker.
 pub use shakedown_cluster::NodeFault as FaultAction;
 use shakedown_cluster::{KeyedMessage, Role, Selector};
@@ -34,6 +34,8 @@ pub struct Scenario {
     pub topics: Vec<Topic>,
     /// Services, in the order in which they are started.
     pub services: Vec<Service>,
+    /// The stand-ins that services call.
+    pub stand_ins: Vec<StandInRule>,
     /// Hops that messages must survive.
     pub flows: Vec<FlowRule>,
     /// The rules of conservation that are expected to hold.

@@ -16,6 +16,7 @@ mod long_log;
 mod misbehaviour;
 mod processes;
 mod reach;
+mod stand_ins;
 mod tool;
 mod watched;
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     trials.extend(deaths::trials());
     trials.extend(failover::trials());
     trials.extend(reach::trials());
+    trials.extend(stand_ins::trials());
     trials.extend(tool::trials());
     trials.extend(folder::trials());
     trials.extend(kcat::trials());
