@@ -5,7 +5,8 @@
 use crate::language::reference::{StreamReference, TermReference};
 use crate::scenario::deed::Deed;
 use crate::scenario::model::{
-    Condition, FaultAction, FaultRule, FaultTarget, LoadRule, MessageRule, Scenario, StandIn, Target, Topic, ValueRule,
+    Condition, FaultAction, FaultRule, FaultTarget, LoadRule, MessageRule, Scenario, StandIn, StandInRule, Target,
+    Topic, ValueRule,
 };
 use crate::watched;
 use shakedown_loadgen::{Arrivals, Digest, IdentityRule, JsonRule, KeySpace, LoadPlan, Rate, Shape};
@@ -143,21 +144,13 @@ fn streams(scenario: &Scenario) -> Vec<StreamInfo> {
         }
     }
     let services = scenario.services.iter().map(|service| service.name.as_str());
-    for ledger in services.chain([stand_in_name(StandIn::Mailbox)]) {
+    for ledger in services.chain([StandIn::Mailbox.name()]) {
         if wanted.iter().any(|stream| **stream == StreamReference::Ledger(ledger.to_owned())) {
             streams.push(StreamInfo { name: ledger.to_owned(), kind: StreamKind::Ledger });
         }
     }
     streams.extend(watched::read_again(scenario));
     streams
-}
-
-/// What a stand-in and its ledger are called.
-#[must_use]
-pub const fn stand_in_name(stand_in: StandIn) -> &'static str {
-    match stand_in {
-        StandIn::Mailbox => "mailbox",
-    }
 }
 
 fn position(streams: &[StreamInfo], reference: &StreamReference) -> Option<StreamId> {
@@ -248,8 +241,11 @@ fn digest(scenario: &Scenario, load: &str) -> String {
         text.line("service", [&service.name, &service.instances.to_string()]);
         text.line("group", service.group.iter());
         text.line("consumes", service.consumes.iter());
-        text.line("calls", service.calls.iter().map(|stand_in| stand_in_name(*stand_in)));
+        text.line("calls", service.calls.iter().map(|stand_in| stand_in.name()));
         text.pairs("environment", &service.env);
+    }
+    for rule in &scenario.stand_ins {
+        text.stand_in(rule);
     }
     for fault in &scenario.faults {
         text.fault(fault);
@@ -271,6 +267,16 @@ impl Canonical {
             let _ = write!(self.0, " {}:{word}", word.len());
         }
         self.0.push('\n');
+    }
+
+    /// Only what somebody decided: plans that leave everything as it is keep their names.
+    fn stand_in(&mut self, rule: &StandInRule) {
+        let StandInRule { stand_in, latency, declines } = rule;
+        if *rule != StandInRule::new(*stand_in) {
+            self.line("stand-in", [stand_in.name(), &latency.as_nanos().to_string()]);
+            self.line("declines above", declines.above.map(|above| above.to_string()).iter());
+            self.line("declines every", declines.every.map(|every| every.to_string()).iter());
+        }
     }
 
     fn fault(&mut self, fault: &FaultRule) {

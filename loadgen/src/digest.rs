@@ -32,6 +32,12 @@ impl Digest {
         self.bytes(&number.to_le_bytes());
     }
 
+    /// The digest so far, for whoever decides something by it.
+    #[must_use]
+    pub const fn value(&self) -> u64 {
+        self.0
+    }
+
     /// Goes on with a text behind its length, so that no two lists of texts run into the same bytes.
     pub fn text(&mut self, text: &str) {
         self.number(text.len() as u64);

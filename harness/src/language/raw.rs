@@ -6,6 +6,7 @@ use super::document::Spanned;
 use super::quantity::{Frequency, Skew, Span};
 use super::raw_faults::RawFault;
 use super::raw_http::{BodyChoice, RawRetries};
+use super::raw_stand_ins::{RawStandIns, StandIn};
 use super::reference::{HttpPath, Pointer, StreamReference, TargetReference, TermReference};
 use super::setting::{Named, Scalar, Setting, Whole, choices, settings, wrong_type};
 use super::size::Size;
@@ -31,6 +32,8 @@ settings! {
         "topics" => topics: Option<Spanned<Named<RawTopic>>>,
         /// Services by name; adds to those of the system, and overrides them key by key.
         "services" => services: Option<Spanned<Named<RawService>>>,
+        /// The stand-ins that services call; overrides what the system says of them, key by key.
+        "stand-ins" => stand_ins: Option<Spanned<RawStandIns>>,
         /// Hops that messages must survive, by name.
         "flows" => flows: Option<Spanned<Named<RawFlow>>>,
         /// Rules of conservation, by name.
@@ -57,6 +60,8 @@ settings! {
         "topics" => topics: Option<Spanned<Named<RawTopic>>>,
         /// Services by name, in the order in which they are started.
         "services" => services: Option<Spanned<Named<RawService>>>,
+        /// The stand-ins that services call.
+        "stand-ins" => stand_ins: Option<Spanned<RawStandIns>>,
         /// Hops that messages must survive, by name.
         "flows" => flows: Option<Spanned<Named<RawFlow>>>,
         /// Rules of conservation, by name.
@@ -170,7 +175,8 @@ settings! {
         "consumes" => consumes: Option<Spanned<Vec<Spanned<String>>>>,
         /// The topics it produces to.
         "produces" => produces: Option<Spanned<Vec<Spanned<String>>>>,
-        /// Outside stand-ins it calls: `mailbox` is given to it as `MAILBOX_URL`.
+        /// Outside stand-ins it calls. The harness runs them, and gives it their addresses as `PAYMENT_PROVIDER_URL`,
+        /// `WAREHOUSE_URL` and `MAILBOX_URL`.
         "calls" => calls: Option<Spanned<Vec<Spanned<StandIn>>>>,
         /// Environment variables.
         "env" => env: Option<Spanned<Named<Scalar>>>,
@@ -180,14 +186,6 @@ settings! {
         "figures" => figures: Option<Spanned<RawFigures>>,
         /// The list of what it did.
         "ledger" => ledger: Option<Spanned<RawLedger>>,
-    }
-}
-
-choices! {
-    /// A stand-in for something outside the system, run by the harness.
-    pub enum StandIn {
-        /// `POST /emails` with an `Idempotency-Key`.
-        Mailbox = "mailbox",
     }
 }
 

@@ -8,6 +8,7 @@ use super::raw_interventions::{
     RawStorm,
 };
 use super::raw_operations::{RawAddPartitions, RawDeleteRecords};
+use super::raw_stand_ins::StandIn;
 use super::reference::RoleReference;
 use super::setting::{Whole, choices, settings};
 use super::size::Size;
@@ -141,6 +142,19 @@ settings! {
         "clash" => clash: Option<Spanned<RawClash>>,
         /// A stand-in joins a group and leaves it again and again, until the fault heals.
         "rebalance-storm" => rebalance_storm: Option<Spanned<RawStorm>>,
+        /// Nobody listens where a stand-in was, and its connections are closed.
+        "down" => down: Option<Spanned<StandIn>>,
+        /// A stand-in's answers are late, `by` so much. The effect is there at once.
+        "slow" => slow: Option<Spanned<StandIn>>,
+        /// A stand-in answers 503 and does nothing.
+        "fail" => fail: Option<Spanned<StandIn>>,
+        /// A stand-in does what it is asked for and answers 500. Asked again with the same key it says what it did.
+        "fail_after_effect" => fail_after_effect: Option<Spanned<StandIn>>,
+        /// With `slow`: how late.
+        "by" => by: Option<Spanned<Span>>,
+        /// With `fail` and `fail_after_effect`: how many requests in a thousand, drawn from the seed by whose they are: whoever is
+        /// hit is hit however often he asks. Default: all.
+        "permille" => permille: Option<Spanned<Whole<1, 1000>>>,
     }
 }
 

@@ -9,13 +9,13 @@ use super::ledger::LedgerPoller;
 use super::options::{OUTPUT, RunOptions};
 use super::parts::{Parts, short};
 use super::session::Session;
-use super::stand_in::Mailbox;
+use super::stand_ins::StandIns;
 use super::watching::Watching;
 use super::{drain, executable, figures, http, offering, readiness, topics};
 use crate::backend::{Backend, ClusterPlan};
-use crate::plan::{Plan, identity_rule, stand_in_name};
+use crate::plan::{Plan, identity_rule};
 use crate::report::Report;
-use crate::scenario::model::{Service, StandIn, Target, Topic};
+use crate::scenario::model::{Service, Target, Topic};
 use shakedown_loadgen::{KEY_PREFIX, Names, RunClock, StopFlag, Tap, TapPlan};
 use shakedown_reports::numbers::grouped;
 use shakedown_reports::record::StreamId;
@@ -229,17 +229,10 @@ fn launch(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
     let processes = services.iter().map(|service| service.instances).sum();
     session.journal.phase("launch", counted(processes, "process"));
     let began = Instant::now();
-    let names = |planned| Names::new(session.directory.interner(), plan.load.seed, planned);
     let mut extra: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    if services.iter().any(|service| service.calls.contains(&StandIn::Mailbox)) {
-        let stream = plan.ledger_stream(stand_in_name(StandIn::Mailbox));
-        let writer = stream.map(|stream| session.directory.delivery_writer(stream)).transpose()?;
-        let mailbox = Mailbox::open(&session.runtime, session.clock, names(plan.planned_identities()), writer)?;
-        for service in services.iter().filter(|service| service.calls.contains(&StandIn::Mailbox)) {
-            let variable = ("MAILBOX_URL".to_owned(), mailbox.url().to_owned());
-            extra.entry(service.name.clone()).or_default().extend([variable]);
-        }
-        parts.mailbox = Some(mailbox);
+    parts.stand_ins = Arc::new(StandIns::open(session)?);
+    for service in services {
+        extra.entry(service.name.clone()).or_default().extend(parts.stand_ins.variables(&service.calls));
     }
     if let Target::Service(name) = &plan.scenario.load.target {
         extra.entry(name.clone()).or_default().extend(offering::service_environment(plan));
@@ -271,7 +264,8 @@ fn launch(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
     for instance in fleet.instances().iter().filter(|instance| Some(instance.service.as_str()) != target) {
         readiness::wait(session, &bootstrap, instance, &BTreeSet::new(), deadline)?;
     }
-    let shared_names = Arc::new(names(plan.planned_identities()));
+    let names = Names::new(session.directory.interner(), plan.load.seed, plan.planned_identities());
+    let shared_names = Arc::new(names);
     for service in services {
         let (Some(rule), Some(stream)) = (&service.ledger, plan.ledger_stream(&service.name)) else { continue };
         let instances: Vec<_> = fleet.of(&service.name).collect();

@@ -3,9 +3,10 @@
 //! What a fault waits for is in [`super::pending`]. Brokers are hit by the back end, in the very step in which messages
 //! have been produced where that is what the fault waits for; services are hit from here, and come back in
 //! [`super::recovery`]: nothing here waits for anybody to get well. Rules for requests are laid in `rules`, what takes its time
-//! goes on in `standing`, and what is left at the end of the load ends in `ending`.
+//! goes on in `standing`, stand-ins fail in `failing`, and what is left at the end of the load ends in `ending`.
 
 mod ending;
+mod failing;
 mod holding;
 mod rules;
 mod standing;
@@ -20,6 +21,7 @@ use super::pending::{Moment, Pending};
 use super::recovery::Recoveries;
 use super::rolling::Rolling;
 use super::session::Session;
+use super::stand_ins::{InForce, StandIns};
 use crate::backend::{Inside, RunningCluster, StrikeError};
 use crate::scenario::deed::Deed;
 use crate::scenario::model::{FaultAction, FaultRule, FaultTarget};
@@ -33,6 +35,7 @@ pub struct Nemesis<'a> {
     session: &'a Session,
     fleet: &'a Fleet,
     cluster: &'a dyn RunningCluster,
+    stand_ins: &'a StandIns,
     /// Services on their way back.
     recoveries: Recoveries<'a>,
     began: Instant,
@@ -67,6 +70,8 @@ enum Hit<'a> {
     Intervening(Intervening),
     /// Brokers, one after another.
     Rolling(Rolling),
+    /// Somebody outside, for as long as it is open.
+    Failing(InForce<'a>),
 }
 
 impl Hit<'_> {
@@ -74,7 +79,7 @@ impl Hit<'_> {
     /// each other; a client that is called off leaves its group, for which it needs brokers, before services are waited for.
     fn turn(&self) -> u8 {
         match self {
-            Self::Requests(_) | Self::Disturbed(_) => 0,
+            Self::Requests(_) | Self::Disturbed(_) | Self::Failing(_) => 0,
             Self::Nodes(..) | Self::Rolling(_) => 1,
             Self::Intervening(_) => 2,
             Self::Instances(..) => 3,
@@ -91,13 +96,14 @@ impl<'a> Nemesis<'a> {
         session: &'a Session,
         fleet: &'a Fleet,
         cluster: &'a dyn RunningCluster,
+        stand_ins: &'a StandIns,
         recoveries: Recoveries<'a>,
     ) -> Result<Self, RunError> {
         let faults = &session.plan.scenario.faults;
         let fired = faults.iter().map(|fault| (fault.to_string(), 0)).collect();
         let struck = vec![None; faults.len()];
         let (began, pending, open) = (Instant::now(), Vec::new(), Vec::new());
-        let mut nemesis = Self { session, fleet, cluster, recoveries, began, pending, open, struck, fired };
+        let mut nemesis = Self { session, fleet, cluster, stand_ins, recoveries, began, pending, open, struck, fired };
         for (index, fault) in faults.iter().enumerate() {
             if !nemesis.lay_early(index, fault)? {
                 nemesis.pending.push(Pending::new(index, fault.clone(), cluster)?);
@@ -203,6 +209,11 @@ impl<'a> Nemesis<'a> {
             Deed::RollingRestart(role) => {
                 let rolling = Rolling::of(role, &self.session.plan.scenario);
                 self.stand(place, fault, Hit::Rolling(rolling));
+                return Ok(true);
+            }
+            Deed::Fail(failure) => {
+                let failure = *failure;
+                self.fail(place, fault, failure)?;
                 return Ok(true);
             }
             Deed::Operate(operation) => {
@@ -359,6 +370,7 @@ impl<'a> Nemesis<'a> {
                 let bounded = matches!(&open.fault.deed, Deed::Requests(rule) if rule.times.is_some());
                 self.healed_after(&name, hits, bounded);
             }
+            Hit::Failing(failing) => self.heal_failing(&open.fault, failing)?,
             Hit::Disturbed(guard) => self.healed_after(&name, guard.undo(), false),
             Hit::Nodes(action, nodes) => {
                 // Before what comes of it, which the cluster tells by itself.

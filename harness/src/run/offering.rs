@@ -15,6 +15,7 @@ use serde_json::Value as Json;
 use shakedown_loadgen::{Endpoints, Load, LoadError, LoadSummary, Progress, Rate};
 use shakedown_reports::numbers::{self, grouped};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Between two looks at the load's progress; the longest that a fault comes late.
@@ -303,12 +304,12 @@ fn with_faults(
     mut is_over: impl FnMut(&mut Parts) -> Result<bool, RunError>,
 ) -> Result<(), RunError> {
     let (Some(fleet), Some(cluster)) = (parts.fleet.clone(), parts.cluster.clone()) else { return Ok(()) };
-    let (recoveries, starter) = recovery::pair();
+    let (stand_ins, (recoveries, starter)) = (Arc::clone(&parts.stand_ins), recovery::pair());
     let (result, fired) = std::thread::scope(|scope| -> Result<_, RunError> {
         let start = || starter.work(session, &fleet, bootstrap);
         let thread = std::thread::Builder::new().name("shakedown-starter".to_owned()).spawn_scoped(scope, start);
         thread.map_err(RunError::io("start the thread that brings services back"))?;
-        let mut nemesis = Nemesis::new(session, &fleet, &*cluster, recoveries)?;
+        let mut nemesis = Nemesis::new(session, &fleet, &*cluster, &stand_ins, recoveries)?;
         let steps = || -> Result<(), RunError> {
             begin(parts)?;
             hold(parts, &nemesis);

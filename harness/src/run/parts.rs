@@ -7,7 +7,7 @@ use super::fleet::Fleet;
 use super::judgement::Ending;
 use super::ledger::LedgerPoller;
 use super::session::Session;
-use super::stand_in::Mailbox;
+use super::stand_ins::StandIns;
 use super::watching::Watching;
 use super::{offering, topics};
 use crate::backend::RunningCluster;
@@ -34,8 +34,8 @@ pub struct Parts {
     pub load_stop: StopFlag,
     /// Readers of service ledgers.
     pub pollers: Vec<(LedgerRule, LedgerPoller)>,
-    /// The mailbox, if some service calls it.
-    pub mailbox: Option<Mailbox>,
+    /// The stand-ins that services call.
+    pub stand_ins: Arc<StandIns>,
     /// Watches groups and logs, if some expectation needs that.
     pub watching: Option<Watching>,
     /// Readers of topics.
@@ -88,16 +88,7 @@ impl Parts {
         for (_, poller) in self.pollers.drain(..) {
             keep(poller.close(&session.runtime).map(drop));
         }
-        if let Some(mailbox) = self.mailbox.take() {
-            let totals = mailbox.totals();
-            if totals.refused > 0 {
-                session.journal.warning(format!("the mailbox refused {} requests", totals.refused));
-            }
-            session
-                .journal
-                .service("mailbox", format!("{} emails sent, {} requests repeated", totals.sent, totals.repeated));
-            keep(mailbox.close());
-        }
+        keep(std::mem::take(&mut self.stand_ins).close(&session.journal));
         if let Err(reason) = self.read_last_words(session) {
             session.journal.warning(&reason);
             self.ending.drained = false;

@@ -6,7 +6,6 @@
 //! that it produces to. A flow says that every message arrives, so a message is processed once it has arrived there.
 
 use super::model::{FlowRule, Service, StandIn, StreamReference, Target};
-use crate::plan::stand_in_name;
 
 /// One group at one topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +50,7 @@ pub fn consumptions(services: &[Service], flows: &[FlowRule], target: Option<&Ta
 
 /// Whether what is there is the service's doing.
 fn belongs(service: &Service, stream: &StreamReference) -> bool {
-    let stand_in = |name: &str| service.calls.iter().any(|call: &StandIn| stand_in_name(*call) == name);
+    let stand_in = |name: &str| service.calls.iter().any(|call: &StandIn| call.name() == name);
     match stream {
         StreamReference::Load => false,
         StreamReference::Topic(topic) => service.produces.contains(topic),

@@ -2,6 +2,7 @@
 
 use super::model::{FaultAction, FaultTarget};
 use super::operation::Operation;
+use super::stand_in::Failure;
 use shakedown_cluster::{Disturbance, Effect, Intervention, Role, Rule, Selector, error_name};
 use std::fmt;
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub enum Deed {
     Intervene(Intervention),
     /// Brokers die and start again, one after another.
     RollingRestart(Role),
+    /// Somebody outside fails, for as long as the fault lasts.
+    Fail(Failure),
 }
 
 impl Deed {
@@ -55,6 +58,7 @@ impl fmt::Display for Deed {
             Self::AdvanceClock(by) => write!(f, "advance the clock by {by:?}"),
             Self::Intervene(intervention) => intervention.fmt(f),
             Self::RollingRestart(role) => write!(f, "rolling restart of {role}"),
+            Self::Fail(failure) => failure.fmt(f),
             Self::Requests(rule) => {
                 write!(f, "{} {}", Done(&rule.effect), Asked(&rule.selector))?;
                 match (rule.from, rule.times) {

@@ -5,6 +5,7 @@ use crate::language::raw::{
     RawCluster, RawConserved, RawExpect, RawFlow, RawLimits, RawLoad, RawScenario, RawService, RawSystem, RawTopic,
 };
 use crate::language::raw_faults::RawFault;
+use crate::language::raw_stand_ins::{RawPaymentProvider, RawStandIn, RawStandIns};
 use crate::language::setting::{Named, Whole};
 
 /// Everything that both files say, with every place kept.
@@ -20,6 +21,8 @@ pub struct Merged {
     pub topics: Named<RawTopic>,
     /// Services.
     pub services: Named<RawService>,
+    /// Stand-ins.
+    pub stand_ins: RawStandIns,
     /// Flows.
     pub flows: Named<RawFlow>,
     /// Rules of conservation.
@@ -50,6 +53,7 @@ impl Merged {
             cluster: None,
             topics: None,
             services: None,
+            stand_ins: None,
             flows: None,
             conserved: None,
         });
@@ -76,6 +80,7 @@ impl Merged {
                 overlay!(base, top; command, ready, instances, group, consumes, produces, calls, port, figures, ledger);
                 base.env = combine_maps(base.env.take(), top.env);
             }),
+            stand_ins: stand_ins(value(base.stand_ins), value(scenario.stand_ins)),
             flows: combine(base.flows, scenario.flows, |base, top| *base = top),
             conserved: combine(base.conserved, scenario.conserved, |base, top| *base = top),
             load: scenario.load,
@@ -88,6 +93,30 @@ impl Merged {
 
 fn value<T>(spanned: Option<Spanned<T>>) -> Option<T> {
     spanned.map(|spanned| spanned.value)
+}
+
+fn stand_ins(base: Option<RawStandIns>, top: Option<RawStandIns>) -> RawStandIns {
+    let nothing = || RawStandIns { payment_provider: None, warehouse: None, mailbox: None };
+    let (base, top) = (base.unwrap_or_else(nothing), top.unwrap_or_else(nothing));
+    let plain = |base: &mut RawStandIn, top: RawStandIn| overlay!(base, top; latency);
+    RawStandIns {
+        payment_provider: over(base.payment_provider, top.payment_provider, |base, top: RawPaymentProvider| {
+            overlay!(base, top; latency, decline_above, decline_every);
+        }),
+        warehouse: over(base.warehouse, top.warehouse, plain),
+        mailbox: over(base.mailbox, top.mailbox, plain),
+    }
+}
+
+/// What the upper layer says laid over what the lower one does, at the place of the upper one.
+fn over<T>(base: Option<Spanned<T>>, top: Option<Spanned<T>>, overlay: impl FnOnce(&mut T, T)) -> Option<Spanned<T>> {
+    match (base, top) {
+        (Some(mut base), Some(top)) => {
+            overlay(&mut base.value, top.value);
+            Some(Spanned { value: base.value, place: top.place })
+        }
+        (base, top) => top.or(base),
+    }
 }
 
 fn combine<T>(

@@ -1,7 +1,8 @@
 //! A scenario as it will be run: every name resolved, every default filled in, every rule known to have its data.
 //!
 //! Reading order: [`files`] (finding and reading the files), [`merge`] (a scenario laid over its system), [`model`] (the
-//! result, with what faults do in [`deed`]), [`validate`] (how one becomes the other, and every error on the way).
+//! result, with what faults do in [`deed`], and to whom outside in [`stand_in`]), [`validate`] (how one becomes the other,
+//! and every error on the way).
 
 pub mod consumption;
 pub mod deed;
@@ -10,4 +11,5 @@ pub mod http_load;
 pub mod merge;
 pub mod model;
 pub mod operation;
+pub mod stand_in;
 pub mod validate;

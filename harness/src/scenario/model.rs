@@ -2,8 +2,8 @@
 
 use super::deed::{Asked, Deed};
 use super::http_load::HttpLoad;
-pub use crate::language::raw::StandIn;
 pub use crate::language::reference::{StreamReference, TermReference};
+pub use crate::scenario::stand_in::{StandIn, StandInRule};
 /// What a fault does, to a service as to a broker.
 pub use shakedown_cluster::NodeFault as FaultAction;
 use shakedown_cluster::{KeyedMessage, Role, Selector};
@@ -35,6 +35,8 @@ pub struct Scenario {
     pub topics: Vec<Topic>,
     /// Services, in the order in which they are started.
     pub services: Vec<Service>,
+    /// The stand-ins that services call.
+    pub stand_ins: Vec<StandInRule>,
     /// Hops that messages must survive.
     pub flows: Vec<FlowRule>,
     /// The rules of conservation that are expected to hold.

@@ -18,6 +18,7 @@ mod misbehaviour;
 mod page;
 mod processes;
 mod reach;
+mod stand_ins;
 mod tool;
 mod watched;
 
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     trials.extend(deaths::trials());
     trials.extend(failover::trials());
     trials.extend(reach::trials());
+    trials.extend(stand_ins::trials());
     trials.extend(tool::trials());
     trials.extend(folder::trials());
     trials.extend(interrupts::trials());

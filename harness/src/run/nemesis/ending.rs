@@ -80,7 +80,7 @@ impl Nemesis<'_> {
         // What could not be done is told of by the error that ended the run, and did not fire.
         let _ = self.call_off();
         for open in std::mem::take(&mut self.open) {
-            if matches!(open.hit, Hit::Requests(_) | Hit::Disturbed(_) | Hit::Intervening(_)) {
+            if matches!(open.hit, Hit::Requests(_) | Hit::Disturbed(_) | Hit::Failing(_) | Hit::Intervening(_)) {
                 // Ending a guard cannot fail, and what an intervention failed at did not fire; others were counted when they
                 // struck, and end with the cluster.
                 let _ = self.heal(open);

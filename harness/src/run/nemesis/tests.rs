@@ -1,11 +1,14 @@
 //! The nemesis over a service of somebody and one broker, without any load.
 
+mod failing;
+
 use super::super::conductor;
 use super::super::error::RunError;
 use super::super::fleet::{Fleet, LaunchSite, Strike as Met, make_stores};
 use super::super::options::RunOptions;
 use super::super::recovery;
 use super::super::session::Session;
+use super::super::stand_ins::StandIns;
 use super::{Nemesis, brokers};
 use crate::backend::{Backend as _, ClusterPlan, Embedded, External, RunningCluster};
 use crate::plan::Plan;
@@ -104,10 +107,12 @@ impl Stage {
     /// As [`Stage::play`], with this as the back end.
     fn play_on<T>(&self, cluster: &dyn RunningCluster, act: impl FnOnce(Nemesis<'_>) -> T) -> T {
         let (recoveries, starter) = recovery::pair();
+        let stand_ins = StandIns::open(&self.session).expect("stand-ins");
         let bootstrap = self.cluster.bootstrap_servers();
         std::thread::scope(|scope| {
             scope.spawn(|| starter.work(&self.session, &self.fleet, &bootstrap));
-            let mut nemesis = Nemesis::new(&self.session, &self.fleet, cluster, recoveries).expect("faults are laid");
+            let nemesis = Nemesis::new(&self.session, &self.fleet, cluster, &stand_ins, recoveries);
+            let mut nemesis = nemesis.expect("faults are laid");
             nemesis.begin();
             act(nemesis)
         })

@@ -1,6 +1,6 @@
 //! What a fault does, as it is written: exactly one thing.
 
-use super::{disturbances, interventions};
+use super::{disturbances, interventions, stand_ins};
 use crate::language::document::Spanned;
 use crate::language::problem::Problems;
 use crate::language::quantity::Span;
@@ -11,7 +11,7 @@ use crate::scenario::model::FaultAction;
 use shakedown_cluster::DiskFault;
 
 /// What takes more than a role, or is no [`FaultAction`].
-const OTHERS: [&str; 19] = [
+const OTHERS: [&str; 23] = [
     "stop",
     "slow-sync",
     "cut",
@@ -31,6 +31,10 @@ const OTHERS: [&str; 19] = [
     "expel",
     "clash",
     "rebalance-storm",
+    "down",
+    "slow",
+    "fail",
+    "fail_after_effect",
 ];
 
 /// What a fault does, as it is written.
@@ -46,6 +50,7 @@ pub(super) enum RawDeed<'a> {
     AdvanceClock(&'a Spanned<Span>),
     Intervene(interventions::Written<'a>),
     Rolling(&'a Spanned<RoleReference>),
+    Fail(stand_ins::Written<'a>, &'a Spanned<RawAction>),
 }
 
 /// The one thing that a fault does.
@@ -76,9 +81,14 @@ pub(super) fn deed<'a>(fault: &'a Spanned<RawFault>, problems: &mut Problems<'_>
         }
         None => None,
     };
-    let mut given = hits.chain(slow_sync).chain(damage).chain(others(raw)).chain(written(raw));
+    let failures = stand_ins::written(raw).map(|written| RawDeed::Fail(written, action));
+    let mut given = hits.chain(slow_sync).chain(damage).chain(others(raw)).chain(written(raw)).chain(failures);
     match (given.next(), given.next()) {
-        (Some(only), None) => Some(only),
+        (Some(only), None) => {
+            let failure = if let RawDeed::Fail(written, _) = &only { Some(written) } else { None };
+            stand_ins::beside(failure, raw, problems);
+            Some(only)
+        }
         (first, _) => {
             let message =
                 if first.is_none() { "this fault does nothing" } else { "this fault does two things at once" };

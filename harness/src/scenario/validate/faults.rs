@@ -6,7 +6,7 @@ use super::deeds::{RawDeed, deed};
 use super::scenario::Capabilities;
 use super::scope::Scope;
 use super::triggers::{self, Names};
-use super::{disturbances, interventions, operations, requests};
+use super::{disturbances, interventions, operations, requests, stand_ins};
 use crate::language::document::{Place, Spanned};
 use crate::language::names;
 use crate::language::problem::Problems;
@@ -179,6 +179,9 @@ fn other_deed(
     }
     if let RawDeed::Intervene(written) = deed {
         return interventions::intervention(written, scope, problems).map(Deed::Intervene);
+    }
+    if let RawDeed::Fail(written, action) = deed {
+        return stand_ins::failure(written, action, scope, problems).map(Deed::Fail);
     }
     if let RawDeed::Rolling(role) = deed {
         if !capabilities.broker_faults.can(FaultAction::Kill) {

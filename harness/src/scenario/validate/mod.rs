@@ -1,7 +1,8 @@
 //! From what the files say to a scenario that can be run; every dangling name and missing datum is an error here.
 //!
-//! Each part has its file: [`topics`], [`services`], [`flows`], [`load`] with those over HTTP ([`http_load`]), [`faults`] with what each of
-//! them does ([`deeds`]) and when ([`triggers`]), those on [`requests`], other [`disturbances`] and [`interventions`], [`expect`] with those on [`groups`].
+//! Each part has its file: [`topics`], [`services`], the [`stand_ins`] that they call and how these fail, [`flows`], [`load`]
+//! with those over HTTP ([`http_load`]), [`faults`] with what each of them does ([`deeds`]) and when ([`triggers`]), those on
+//! [`requests`], other [`disturbances`] and [`interventions`], [`expect`] with those on [`groups`].
 
 mod deeds;
 mod disturbances;
@@ -16,6 +17,7 @@ mod operations;
 mod requests;
 mod scope;
 mod services;
+mod stand_ins;
 mod topics;
 mod triggers;
 

@@ -1,7 +1,7 @@
 //! The stages of validation, in order, with all their problems collected.
 
 use super::scope::Scope;
-use super::{expect, faults, flows, load, services, topics};
+use super::{expect, faults, flows, load, services, stand_ins, topics};
 use crate::backend::{Backend, BrokerFaults, BrokerSettings};
 use crate::language::document::Place;
 use crate::language::document::Spanned;
@@ -53,6 +53,7 @@ pub fn scenario(files: &ScenarioFiles, capabilities: Capabilities<'_>) -> Result
 
     let topics = topics::validate(merged, &scope, &mut problems);
     let services = services::validate(merged, &scope, capabilities, &mut problems);
+    let stand_ins = stand_ins::validate(merged, &scope, &mut problems);
     let load = load::validate(merged, &scope, &mut problems);
     let flows = flows::validate_flows(merged, &scope, &mut problems);
     let conserved = flows::validate_conserved(merged, &scope, &mut problems);
@@ -87,6 +88,7 @@ pub fn scenario(files: &ScenarioFiles, capabilities: Capabilities<'_>) -> Result
         broker_config: merged.cluster.config.as_ref().map(|config| topics::scalars(&config.value)).unwrap_or_default(),
         topics,
         services,
+        stand_ins,
         flows,
         conserved,
         load: load.expect("a load that cannot be read always leaves a problem"),

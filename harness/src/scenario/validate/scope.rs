@@ -3,7 +3,8 @@
 use crate::language::document::Place;
 use crate::language::names;
 use crate::language::problem::Problems;
-use crate::language::raw::{RawService, RawTopic, StandIn};
+use crate::language::raw::{RawService, RawTopic};
+use crate::language::raw_stand_ins::StandIn;
 use crate::language::reference::{StreamReference, TargetReference};
 use crate::scenario::merge::Merged;
 
@@ -83,7 +84,8 @@ impl<'a> Scope<'a> {
         ledgers
     }
 
-    fn calls(&self, stand_in: StandIn) -> bool {
+    /// Whether some service calls a stand-in.
+    pub(super) fn calls(&self, stand_in: StandIn) -> bool {
         let mut services = self.merged.services.0.iter();
         services.any(|(_, service)| {
             service.value.calls.as_ref().is_some_and(|calls| calls.value.iter().any(|call| call.value == stand_in))
