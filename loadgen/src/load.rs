@@ -206,7 +206,9 @@ impl Load {
             client::connect(plan, bootstrap, Arc::clone(&slots), Arc::clone(&recorder))
                 .map_err(|source| LoadError::Client(Box::new(source)))?,
         );
-        topic::partitions(producer.client(), bootstrap, &plan.topic)?;
+        for topic in plan.topics() {
+            topic::partitions(producer.client(), bootstrap, topic)?;
+        }
         let answers = Answers {
             producer: Arc::clone(&producer),
             slots: Arc::clone(&slots),
@@ -232,7 +234,7 @@ impl Load {
                 slots: Arc::clone(&slots),
                 state: Arc::clone(&state),
                 stop,
-                topic: plan.topic.clone(),
+                topics: plan.topics().map(str::to_owned).collect(),
                 run: plan.run,
                 cap: plan.max_rate.and_then(Cap::new),
                 schedule: schedule.cursor(),

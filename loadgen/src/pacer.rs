@@ -66,7 +66,8 @@ pub(crate) struct Pacer {
     pub(crate) slots: Arc<Slots>,
     pub(crate) state: Arc<PacerState>,
     pub(crate) stop: StopFlag,
-    pub(crate) topic: String,
+    /// Each in turn gets the next message.
+    pub(crate) topics: Vec<String>,
     pub(crate) run: u32,
     pub(crate) cap: Option<Cap>,
     pub(crate) schedule: ScheduleCursor,
@@ -184,7 +185,7 @@ impl Pacer {
         .encode();
         let headers =
             OwnedHeaders::new_with_capacity(1).insert(Header { key: identity_header::NAME, value: Some(&header[..]) });
-        let mut record = BaseRecord::with_opaque_to(&self.topic, slot)
+        let mut record = BaseRecord::with_opaque_to(topic_of(&self.topics, message.sequence), slot)
             .key(&self.key[..])
             .payload(&self.payload[..])
             .headers(headers);
@@ -242,6 +243,11 @@ impl Pacer {
     }
 }
 
+/// The topic whose turn it is.
+fn topic_of(topics: &[String], sequence: u64) -> &str {
+    &topics[usize::try_from(sequence % topics.len() as u64).expect("a place among topics")]
+}
+
 /// However the pacer ends, the delivery thread must not wait for more.
 impl Drop for Pacer {
     fn drop(&mut self) {
@@ -284,6 +290,14 @@ impl Cap {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn topics_take_turns() {
+        let topics = ["orders", "payments", "shipping"].map(str::to_owned);
+        let taken: Vec<&str> = (0..4).map(|sequence| topic_of(&topics, sequence)).collect();
+        assert_eq!(taken, ["orders", "payments", "shipping", "orders"]);
+        assert_eq!(topic_of(&topics[..1], u64::MAX), "orders");
+    }
 
     #[test]
     fn pauses_end_when_a_message_is_due_within_bounds() {

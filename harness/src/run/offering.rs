@@ -35,11 +35,12 @@ pub fn offer(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
     let target = session.plan.scenario.load.target.clone();
     let whereto = match &target {
         Target::Topic(name) => format!("to topic {name}"),
+        Target::Topics(names) => format!("to topics {}", names.join(", ")),
         Target::Service(name) => format!("from service {name}"),
     };
     session.journal.phase("load", format!("{total} messages {whereto}"));
     match target {
-        Target::Topic(_) => offer_to_topic(session, parts)?,
+        Target::Topic(_) | Target::Topics(_) => offer_to_topic(session, parts)?,
         Target::Service(name) => offer_by_service(session, parts, &name)?,
     }
     session.journal.phase("load", "done");

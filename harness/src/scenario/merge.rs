@@ -1,11 +1,14 @@
 //! A scenario laid over its system: what the scenario says wins, key by key.
 
+use super::derived;
 use crate::language::document::Spanned;
 use crate::language::raw::{
     RawCluster, RawConserved, RawExpect, RawFlow, RawLimits, RawLoad, RawScenario, RawService, RawSystem, RawTopic,
 };
+use crate::language::raw_equipment::{RawCache, RawStore};
 use crate::language::raw_faults::RawFault;
 use crate::language::setting::{Named, Whole};
+use std::path::Path;
 
 /// Everything that both files say, with every place kept.
 #[derive(Debug)]
@@ -14,6 +17,12 @@ pub struct Merged {
     pub name: Option<Spanned<String>>,
     /// The seed.
     pub seed: Option<Spanned<Whole<0, 9_223_372_036_854_775_807>>>,
+    /// What the system is called: its file's name without `.toml`.
+    pub system: Option<String>,
+    /// Where services keep their data that do not say so themselves.
+    pub store: Option<Spanned<RawStore>>,
+    /// Where services cache what they read that do not say so themselves.
+    pub cache: Option<Spanned<RawCache>>,
     /// The cluster.
     pub cluster: RawCluster,
     /// Topics.
@@ -64,9 +73,12 @@ impl Merged {
             overlay!(cluster, top; backend, brokers, controllers, memory);
             cluster.config = combine_maps(cluster.config.take(), top.config);
         }
-        Self {
+        let mut merged = Self {
             name: scenario.name,
             seed: scenario.seed,
+            system: scenario.system.and_then(|system| stem(&system.value)),
+            store: scenario.store,
+            cache: scenario.cache,
             cluster,
             topics: combine(base.topics, scenario.topics, |base, top| {
                 overlay!(base, top; partitions, replication_factor, message);
@@ -74,6 +86,7 @@ impl Merged {
             }),
             services: combine(base.services, scenario.services, |base, top| {
                 overlay!(base, top; command, ready, instances, group, consumes, produces, calls, port, figures, ledger);
+                overlay!(base, top; store, cache, backlog, failpoint);
                 base.env = combine_maps(base.env.take(), top.env);
             }),
             flows: combine(base.flows, scenario.flows, |base, top| *base = top),
@@ -82,8 +95,16 @@ impl Merged {
             faults: value(scenario.fault).unwrap_or_default(),
             expect: scenario.expect,
             limits: scenario.limits,
-        }
+        };
+        derived::add_topics(&mut merged);
+        merged
     }
+}
+
+/// The name behind the folders of a path, without its `.toml`.
+fn stem(system: &str) -> Option<String> {
+    let name = Path::new(system).file_name()?.to_str()?;
+    Some(name.strip_suffix(".toml").unwrap_or(name).to_owned())
 }
 
 fn value<T>(spanned: Option<Spanned<T>>) -> Option<T> {

@@ -1,7 +1,7 @@
 //! The end of the load: everything that is open heals, and what had not struck never will; how often each fault fired.
 
 use super::super::error::RunError;
-use super::{Hit, Nemesis, broken, brokers};
+use super::{Hit, Nemesis, SERVICES_TURN, broken, brokers};
 use crate::scenario::deed::Deed;
 use crate::scenario::model::{FaultRule, FaultTarget};
 use std::collections::BTreeMap;
@@ -20,6 +20,14 @@ impl Nemesis<'_> {
         // What had become due by the last message strikes still.
         self.advance()?;
         self.call_off()?;
+        while let Some(open) = self.take_open(|_, open| open.hit.turn() < SERVICES_TURN) {
+            self.heal(open)?;
+        }
+        while !self.returning.is_empty() {
+            self.session.go_on()?;
+            std::thread::sleep(SETTLE_POLL);
+            self.follow_servers()?;
+        }
         while let Some(open) = self.take_open(|_, _| true) {
             self.heal(open)?;
         }

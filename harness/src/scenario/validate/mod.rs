@@ -1,10 +1,11 @@
 //! From what the files say to a scenario that can be run; every dangling name and missing datum is an error here.
 //!
-//! Each part has its file: [`topics`], [`services`], [`flows`], [`load`], [`faults`] with what each of
-//! them does ([`deeds`]) and when ([`triggers`]), those on [`requests`], other [`disturbances`] and [`interventions`], [`expect`] with those on [`groups`].
+//! Each part has its file: [`topics`], [`services`] with what they are equipped with ([`equipment`]), [`flows`], [`load`], [`faults`] with what each of
+//! them does ([`deeds`]) and when ([`triggers`]), those on [`requests`] and [`servers`], other [`disturbances`] and [`interventions`], [`expect`] with those on [`groups`].
 
 mod deeds;
 mod disturbances;
+mod equipment;
 mod expect;
 mod faults;
 mod flows;
@@ -14,6 +15,7 @@ mod load;
 mod operations;
 mod requests;
 mod scope;
+mod servers;
 mod services;
 mod topics;
 mod triggers;
