@@ -179,6 +179,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         stalled: Some(StandstillLimit::everywhere(1_000_000_000)),
         unacknowledged: None,
         lag: Some(LagBudget { at_most: Some(1_000), drained_in: None }),
+        lag_groups: Vec::new(),
     };
     let started = Instant::now();
     let verdict = judge(&record, &expectations)?;

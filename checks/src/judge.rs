@@ -70,7 +70,7 @@ fn groups(record: &dyn Record, expectations: &Expectations) -> Result<Vec<Findin
         findings.extend(stalled::check(record, limit)?);
     }
     if let Some(budget) = &expectations.lag {
-        findings.extend(lag::check(record, budget)?);
+        findings.extend(lag::check_of(record, budget, &expectations.lag_groups)?);
     }
     Ok(findings)
 }

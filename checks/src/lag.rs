@@ -36,7 +36,16 @@ const PARTITIONS_TOLD: usize = 3;
 /// # Errors
 /// When the record cannot be read to its end.
 pub fn check(record: &dyn Record, budget: &LagBudget) -> Result<Vec<Finding>, RecordError> {
-    let groups = groups::groups(record);
+    check_of(record, budget, &[])
+}
+
+/// As [`check`], of these groups alone; without any, of all.
+///
+/// # Errors
+/// As for [`check`].
+pub fn check_of(record: &dyn Record, budget: &LagBudget, only: &[String]) -> Result<Vec<Finding>, RecordError> {
+    let mut groups = groups::groups(record);
+    groups.retain(|(_, watch)| only.is_empty() || watch.group.as_ref().is_some_and(|group| only.contains(group)));
     if groups.is_empty() {
         return Ok(vec![groups::no_group(NAME)]);
     }

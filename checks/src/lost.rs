@@ -3,6 +3,7 @@
 //! - The load vouches for what was acknowledged. An operation of unknown outcome may appear or not, a failed one must
 //!   not ([`crate::phantom`]); neither can be lost.
 //! - A topic vouches for every identity that its tap read, however often.
+//! - Where the load is spread over several topics, a flow carries its share of it.
 //!
 //! Arriving once is enough; surplus copies are [`crate::duplicated`]'s. `lost = n` means exactly n over all flows, so
 //! that a failure case proves that it lost what it set out to lose. Two sets, one bit for each message.
@@ -27,7 +28,7 @@ pub fn check(record: &dyn Record, allowed: u64) -> Result<Vec<Finding>, RecordEr
 }
 
 fn compare(record: &dyn Record, flow: Flow) -> Result<Tally, RecordError> {
-    let vouched = vouched_for(record, flow.from)?;
+    let vouched = vouched_for(record, flow)?;
     let mut missing = vouched.clone();
     record.deliveries(flow.to, &mut |delivery| {
         missing.remove(delivery.identity.to_bits());
@@ -40,12 +41,15 @@ fn compare(record: &dyn Record, flow: Flow) -> Result<Tally, RecordError> {
     })
 }
 
-/// What has to arrive at every sink behind this stream.
-fn vouched_for(record: &dyn Record, stream: StreamId) -> Result<RoaringTreemap, RecordError> {
+/// What has to arrive at the sink of this flow.
+fn vouched_for(record: &dyn Record, flow: Flow) -> Result<RoaringTreemap, RecordError> {
     let mut vouched = RoaringTreemap::new();
+    let stream = flow.from;
     if evidence::kind(record, stream) == StreamKind::Load {
+        let share = record.share(flow);
         record.operations(&mut |operation| {
-            if operation.outcome == Outcome::Ok {
+            let is_carried = share.is_none_or(|share| share.has(operation.identity));
+            if operation.outcome == Outcome::Ok && is_carried {
                 vouched.insert(operation.identity.to_bits());
             }
         })?;

@@ -10,7 +10,7 @@
 use crate::evidence::{self, STORIES_MAX, Suspects};
 use crate::tally::{self, Tally};
 use roaring::RoaringTreemap;
-use shakedown_reports::record::{Delivery, Outcome, Record, RecordError, StreamId, StreamKind};
+use shakedown_reports::record::{Delivery, Flow, Outcome, Record, RecordError, StreamId, StreamKind};
 use shakedown_reports::verdict::{Finding, Story, StoryEvent};
 
 /// The check's name in findings.
@@ -33,7 +33,7 @@ fn compare(record: &dyn Record, sink: StreamId) -> Result<Tally, RecordError> {
     })?;
     let compared = seen.len();
     for flow in record.flows().iter().filter(|flow| flow.to == sink) {
-        remove_possible(record, flow.from, &mut seen)?;
+        remove_possible(record, *flow, &mut seen)?;
     }
     Ok(Tally {
         subject: evidence::stream_label(record, sink),
@@ -43,16 +43,18 @@ fn compare(record: &dyn Record, sink: StreamId) -> Result<Tally, RecordError> {
     })
 }
 
-/// Takes out of `seen` what may have come from this source.
-fn remove_possible(record: &dyn Record, source: StreamId, seen: &mut RoaringTreemap) -> Result<(), RecordError> {
-    if evidence::kind(record, source) == StreamKind::Load {
+/// Takes out of `seen` what may have come by this flow.
+fn remove_possible(record: &dyn Record, flow: Flow, seen: &mut RoaringTreemap) -> Result<(), RecordError> {
+    if evidence::kind(record, flow.from) == StreamKind::Load {
+        let share = record.share(flow);
         return record.operations(&mut |operation| {
-            if operation.outcome != Outcome::Fail {
+            let is_carried = share.is_none_or(|share| share.has(operation.identity));
+            if operation.outcome != Outcome::Fail && is_carried {
                 seen.remove(operation.identity.to_bits());
             }
         });
     }
-    record.deliveries(source, &mut |delivery| {
+    record.deliveries(flow.from, &mut |delivery| {
         seen.remove(delivery.identity.to_bits());
     })
 }

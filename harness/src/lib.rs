@@ -17,6 +17,7 @@ pub mod report;
 pub mod run;
 mod runner;
 pub mod scenario;
+mod shares;
 mod watched;
 
 pub use exit::Exit;

@@ -8,10 +8,11 @@ use crate::scenario::model::{
     Condition, FaultAction, FaultRule, FaultTarget, LoadRule, MessageRule, Scenario, StandIn, StandInRule, Target,
     Topic, ValueRule,
 };
+use crate::shares;
 use crate::watched;
 use shakedown_loadgen::{Arrivals, Digest, IdentityRule, JsonRule, KeySpace, LoadPlan, Rate, Shape};
 use shakedown_reports::expectation::{ConservationRule, Expectations, LagBudget, LatencyBudget, StandstillLimit, Term};
-use shakedown_reports::record::{Flow, StreamId, StreamInfo, StreamKind};
+use shakedown_reports::record::{Flow, Share, StreamId, StreamInfo, StreamKind};
 use shakedown_reports::watch::Watch;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -40,6 +41,8 @@ pub struct Plan {
     pub streams: Vec<StreamInfo>,
     /// The hops between those streams.
     pub flows: Vec<Flow>,
+    /// The part of the load that each of them carries, where it is spread over several topics.
+    pub shares: Vec<Option<Share>>,
     /// What is watched beside them.
     pub watches: Vec<Watch>,
     /// What must hold of them.
@@ -58,15 +61,15 @@ impl Plan {
         let total = load.total()?;
         let streams = streams(&scenario);
         let find = |reference: &StreamReference| position(&streams, reference);
-        let flows = scenario
-            .flows
-            .iter()
-            .filter_map(|flow| Some(Flow { from: find(&flow.from)?, to: find(&flow.to)? }))
-            .collect();
+        let hops = scenario.flows.iter().filter_map(|flow| {
+            let hop = Flow { from: find(&flow.from)?, to: find(&flow.to)? };
+            Some((hop, shares::of(flow, &scenario.services, scenario.load.target.topics())))
+        });
+        let (flows, shares) = hops.unzip();
         let watches = watched::watches(&scenario, &find);
         let expectations = expectations(&scenario, &find);
         let digest = digest(&scenario, &load.digest()?);
-        Ok(Self { scenario, load, total, streams, flows, watches, expectations, digest })
+        Ok(Self { scenario, load, total, streams, flows, shares, watches, expectations, digest })
     }
 
     /// How many of the plan's sequences can turn up in messages: none where a service makes up its own.
@@ -111,10 +114,14 @@ pub fn load_plan(seed: u64, load: &LoadRule) -> Result<LoadPlan, PlanError> {
     let LoadRule { target, poisson, messages, per, duration, users, zipf, client, http } = load;
     let shape = if *poisson { Shape::Poisson } else { Shape::Constant };
     let arrivals = Arrivals { shape, rate: Rate::new(*messages, *per)?, duration: *duration };
-    let (Target::Topic(name) | Target::Service(name) | Target::Post { service: name, .. }) = target;
+    let (name, others) = match target {
+        Target::Topic(name) | Target::Service(name) | Target::Post { service: name, .. } => (name.as_str(), &[][..]),
+        Target::Topics(names) => names.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest)),
+    };
     let keys = KeySpace { users: *users, zipf: *zipf };
     // A run number tells the messages of two runs on one cluster apart; the embedded cluster has only this run's.
-    let mut plan = LoadPlan::new(seed, 1, name.clone(), arrivals, keys);
+    let mut plan = LoadPlan::new(seed, 1, name, arrivals, keys);
+    plan.more_topics = others.to_vec();
     plan.client.clone_from(client);
     if let (Target::Post { path, .. }, Some(http)) = (target, http) {
         plan.http = Some(http.plan(path));
@@ -194,6 +201,7 @@ fn expectations(scenario: &Scenario, find: &impl Fn(&StreamReference) -> Option<
         stalled: stalled
             .map(|rule| StandstillLimit { at_most: nanoseconds(&rule.at_most), partitions: rule.partitions }),
         unacknowledged: scenario.expect.unacknowledged,
+        lag_groups: scenario.expect.lag_groups.clone(),
         lag: lag.map(|lag| LagBudget { at_most: lag.at_most, drained_in: lag.drained_in.as_ref().map(nanoseconds) }),
     }
 }
@@ -223,13 +231,15 @@ fn digest(scenario: &Scenario, load: &str) -> String {
     }
     text.line("memory", scenario.memory.map(|bytes| bytes.to_string()).iter());
     text.pairs("broker config", &scenario.broker_config);
-    let (kind, target) = match &scenario.load.target {
-        Target::Topic(name) => ("topic", name),
-        Target::Service(name) => ("service", name),
+    match &scenario.load.target {
+        Target::Topic(name) => text.line("load", [load, "topic", name]),
+        Target::Service(name) => text.line("load", [load, "service", name]),
         // Path and words are part of the load's own digest.
-        Target::Post { service, .. } => ("POST", service),
-    };
-    text.line("load", [load, kind, target]);
+        Target::Post { service, .. } => text.line("load", [load, "POST", service]),
+        Target::Topics(names) => {
+            text.line("load", [load, "topics"].into_iter().chain(names.iter().map(String::as_str)));
+        }
+    }
     for topic in &scenario.topics {
         text.line("topic", [&topic.name, &topic.partitions.to_string()]);
         if let Some(factor) = topic.replication_factor {
@@ -243,6 +253,9 @@ fn digest(scenario: &Scenario, load: &str) -> String {
         text.line("consumes", service.consumes.iter());
         text.line("calls", service.calls.iter().map(|stand_in| stand_in.name()));
         text.pairs("environment", &service.env);
+        for words in service.equipment.words() {
+            text.line("equipment", [words]);
+        }
     }
     for rule in &scenario.stand_ins {
         text.stand_in(rule);
@@ -302,6 +315,7 @@ impl Canonical {
             Some(Condition::Produced { topic, nth }) => self.line("produced", [topic, &nth.to_string()]),
             Some(Condition::Requested { .. }) => self.line("requested", [trigger.to_string()]),
             Some(Condition::Struck { fault, .. }) => self.line("struck", [&fault.to_string()]),
+            Some(Condition::Failpoint { service }) => self.line("failpoint", [service]),
             Some(Condition::Consumed { topic, group, nth }) => self.line("consumed", [topic, group, &nth.to_string()]),
             Some(Condition::InSync { .. } | Condition::Rebalancing { .. }) => self.line("state", [trigger.to_string()]),
             Some(Condition::Message(message)) => {

@@ -220,7 +220,9 @@ impl Load {
             client::connect(plan, bootstrap, Arc::clone(slots), Arc::clone(recorder))
                 .map_err(|source| LoadError::Client(Box::new(source)))?,
         );
-        topic::partitions(producer.client(), bootstrap, &plan.topic)?;
+        for topic in plan.topics() {
+            topic::partitions(producer.client(), bootstrap, topic)?;
+        }
         let answers = Answers {
             producer: Arc::clone(&producer),
             slots: Arc::clone(slots),
@@ -234,7 +236,8 @@ impl Load {
         if let Err(error) = wait_until_ready(&producer, &ground.stop, bootstrap, &ground.recorder) {
             return Err(ground.abandon(delivery, error));
         }
-        let target = TopicTarget::new(producer, Arc::clone(recorder), plan.topic.clone(), plan.run);
+        let target =
+            TopicTarget::new(producer, Arc::clone(recorder), plan.topics().map(str::to_owned).collect(), plan.run);
         ground.begin(target, delivery)
     }
 

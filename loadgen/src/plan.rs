@@ -31,6 +31,9 @@ pub struct LoadPlan {
     pub run: u32,
     /// Where messages go: a topic, or with [`Self::http`] the service that is asked, by name.
     pub topic: String,
+    /// Further topics: then each in turn, beginning with [`LoadPlan::topic`], gets the next message.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_topics: Vec<String>,
     /// When they go.
     pub arrivals: Arrivals,
     /// Whom they are for.
@@ -87,6 +90,7 @@ impl LoadPlan {
             seed,
             run,
             topic: topic.into(),
+            more_topics: Vec::new(),
             arrivals,
             keys,
             client: BTreeMap::new(),
@@ -101,8 +105,8 @@ impl LoadPlan {
     /// # Errors
     /// Names the part that cannot, the value received and the values allowed.
     pub fn validate(&self) -> Result<(), PlanError> {
-        if !topic::is_name(&self.topic) {
-            return Err(PlanError::Topic { received: self.topic.clone() });
+        if let Some(received) = self.topics().find(|topic| !topic::is_name(topic)) {
+            return Err(PlanError::Topic { received: received.to_owned() });
         }
         for name in ["bootstrap.servers", "metadata.broker.list"] {
             if self.client.contains_key(name) {
@@ -113,6 +117,11 @@ impl LoadPlan {
         self.arrivals.total()?;
         self.http.as_ref().map_or(Ok(()), HttpPlan::validate)?;
         Ok(())
+    }
+
+    /// Every topic that messages go to, in turn.
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.topic).chain(&self.more_topics).map(String::as_str)
     }
 
     /// How many messages will be offered.
@@ -148,7 +157,7 @@ impl LoadPlan {
         self.validate()?;
         let mut digest = Digest::new();
         digest.number(self.seed);
-        digest.text(&self.topic);
+        self.topics().for_each(|topic| digest.text(topic));
         digest.number(match self.arrivals.shape {
             Shape::Constant => 0,
             Shape::Poisson => 1,
@@ -249,9 +258,10 @@ mod tests {
         };
         let original = digest(|_| ());
         assert_eq!(digest(|plan| plan.run = 8), original);
-        let changes: [fn(&mut LoadPlan); 9] = [
+        let changes: [fn(&mut LoadPlan); 10] = [
             |plan| plan.seed = 43,
             |plan| plan.topic = "order".to_owned(),
+            |plan| plan.more_topics.push("payments".to_owned()),
             |plan| plan.arrivals.shape = Shape::Constant,
             |plan| plan.arrivals.rate = "501/s".parse().expect("a rate"),
             |plan| plan.arrivals.duration = Duration::from_secs(11),
@@ -316,6 +326,7 @@ mod tests {
         assert!(error(|plan| plan.topic.clear()).starts_with("topic \"\""));
         assert!(error(|plan| plan.topic = "a/b".to_owned()).contains("\"a/b\""));
         assert!(error(|plan| plan.topic = "..".to_owned()).contains("\"..\""));
+        assert!(error(|plan| plan.more_topics.push("a/b".to_owned())).contains("\"a/b\""));
         assert!(error(|plan| plan.keys.users = 0).starts_with("0 users"));
         assert!(error(|plan| plan.arrivals.duration = Duration::ZERO).contains("above zero"));
         assert!(

@@ -1,4 +1,4 @@
-//! A topic as the target of a load: every message is handed to librdkafka's producer with an integer as its opaque.
+//! Topics as the target of a load: every message is handed to librdkafka's producer with an integer as its opaque.
 
 use crate::client::LoadProducer;
 use crate::identity_header::{self, IdentityHeader};
@@ -13,19 +13,20 @@ use rdkafka::producer::BaseRecord;
 use shakedown_reports::record::Outcome;
 use std::sync::Arc;
 
-/// One topic, with buffers that every message reuses.
+/// Topics that take turns, with buffers that every message reuses.
 pub(crate) struct TopicTarget {
     producer: Arc<LoadProducer>,
     recorder: Arc<Recorder>,
-    topic: String,
+    /// Each in turn gets the next message.
+    topics: Vec<String>,
     run: u32,
     key: Vec<u8>,
     payload: Vec<u8>,
 }
 
 impl TopicTarget {
-    pub(crate) fn new(producer: Arc<LoadProducer>, recorder: Arc<Recorder>, topic: String, run: u32) -> Self {
-        Self { producer, recorder, topic, run, key: Vec::with_capacity(32), payload: Vec::with_capacity(256) }
+    pub(crate) fn new(producer: Arc<LoadProducer>, recorder: Arc<Recorder>, topics: Vec<String>, run: u32) -> Self {
+        Self { producer, recorder, topics, run, key: Vec::with_capacity(32), payload: Vec::with_capacity(256) }
     }
 }
 
@@ -48,7 +49,7 @@ impl Target for TopicTarget {
         .encode();
         let headers =
             OwnedHeaders::new_with_capacity(1).insert(Header { key: identity_header::NAME, value: Some(&header[..]) });
-        let record = BaseRecord::with_opaque_to(&self.topic, slot)
+        let record = BaseRecord::with_opaque_to(topic_of(&self.topics, message.sequence), slot)
             .key(&self.key[..])
             .payload(&self.payload[..])
             .headers(headers);
@@ -63,5 +64,23 @@ impl Target for TopicTarget {
         };
         self.recorder.lateness.record(own_ns);
         handed
+    }
+}
+
+/// The topic whose turn it is.
+fn topic_of(topics: &[String], sequence: u64) -> &str {
+    &topics[usize::try_from(sequence % topics.len() as u64).expect("a place among topics")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_take_turns() {
+        let topics = ["orders", "payments", "shipping"].map(str::to_owned);
+        let taken: Vec<&str> = (0..4).map(|sequence| topic_of(&topics, sequence)).collect();
+        assert_eq!(taken, ["orders", "payments", "shipping", "orders"]);
+        assert_eq!(topic_of(&topics[..1], u64::MAX), "orders");
     }
 }

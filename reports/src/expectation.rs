@@ -43,6 +43,9 @@ pub struct Expectations {
     /// How far groups may be behind, and for how long after the load.
     #[serde(default)]
     pub lag: Option<LagBudget>,
+    /// The groups that `lag` is about; none for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lag_groups: Vec<String>,
     /// How many messages of the load may be left without an acknowledgement.
     #[serde(default)]
     pub unacknowledged: Option<Bounds>,

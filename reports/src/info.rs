@@ -1,7 +1,7 @@
 //! `run.json`: what a run was, before it saw anything. Enough to judge and render it again on another machine.
 
 use crate::expectation::Expectations;
-use crate::record::{Flow, StreamInfo};
+use crate::record::{Flow, Share, StreamInfo};
 use crate::watch::Watch;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -38,6 +38,9 @@ pub struct RunInfo {
     pub streams: Vec<StreamInfo>,
     /// The hops that messages must survive.
     pub flows: Vec<Flow>,
+    /// The part of the load that each flow carries, by the flow's place; nothing, or a flow that is not here, is all of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<Option<Share>>,
     /// What is watched beside the messages; their place is their [`crate::watch::WatchId`].
     #[serde(default)]
     pub watches: Vec<Watch>,
@@ -67,6 +70,7 @@ impl RunInfo {
             environment: Environment::detect(),
             streams: Vec::new(),
             flows: Vec::new(),
+            shares: Vec::new(),
             watches: Vec::new(),
             expectations: Expectations::default(),
             key_prefix: "user-".to_owned(),

@@ -2,7 +2,7 @@
 
 use crate::course::Course;
 use crate::identity::{Identity, Key, Namespace};
-use crate::record::{Delivery, Figure, Flow, Operation, Record, RecordError, StreamId, StreamInfo, StreamKind};
+use crate::record::{Delivery, Figure, Flow, Operation, Record, RecordError, Share, StreamId, StreamInfo, StreamKind};
 use crate::watch::{Commit, Reading, Watch, WatchId};
 
 /// A record to build by hand and to take apart. Everything is open: whoever attacks the checks alters it freely.
@@ -12,6 +12,8 @@ pub struct MemoryRecord {
     pub streams: Vec<StreamInfo>,
     /// See [`Record::flows`].
     pub flows: Vec<Flow>,
+    /// See [`Record::share`].
+    pub shares: Vec<(Flow, Share)>,
     /// See [`Record::figures`].
     pub figures: Vec<Figure>,
     /// See [`Record::operations`].
@@ -96,6 +98,10 @@ impl Record for MemoryRecord {
 
     fn flows(&self) -> &[Flow] {
         &self.flows
+    }
+
+    fn share(&self, flow: Flow) -> Option<Share> {
+        self.shares.iter().find(|(known, _)| *known == flow).map(|(_, share)| *share)
     }
 
     fn figures(&self) -> &[Figure] {

@@ -10,7 +10,7 @@
 //! from one monotonic clock per run.
 
 use crate::course::Course;
-use crate::identity::{Identity, Key};
+use crate::identity::{Identity, Key, Namespace};
 use crate::watch::{Commit, Reading, Watch};
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +61,24 @@ pub struct Flow {
     pub from: StreamId,
     /// The sink stream: a topic or a ledger.
     pub to: StreamId,
+}
+
+/// Which part of the load a flow carries, where the load is spread over several topics: of so many messages one after
+/// another, the one at this place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// The place, from 0.
+    pub place: u64,
+    /// Of so many; at least 1.
+    pub of: u64,
+}
+
+impl Share {
+    /// Whether this message belongs to it. What nobody planned does not.
+    #[must_use]
+    pub const fn has(self, identity: Identity) -> bool {
+        matches!(identity.namespace(), Namespace::Planned) && self.of > 0 && identity.index() % self.of == self.place
+    }
 }
 
 /// How an operation ended, in Jepsen's three values.
@@ -161,6 +179,10 @@ pub trait Record {
     fn streams(&self) -> &[StreamInfo];
     /// The hops that messages must survive.
     fn flows(&self) -> &[Flow];
+    /// The part of the load that this flow carries, where it is not all of it.
+    fn share(&self, _flow: Flow) -> Option<Share> {
+        None
+    }
     /// What services stated about themselves.
     fn figures(&self) -> &[Figure];
     /// Visits every operation of the load, in order of completion.

@@ -10,7 +10,7 @@ use crate::ending::{self, Ending};
 use crate::event::Event;
 use crate::identity::{Identity, Key, Namespace};
 use crate::info::{FORMAT_VERSION, RunInfo};
-use crate::record::{Delivery, Figure, Flow, Operation, Record, RecordError, StreamId, StreamInfo, StreamKind};
+use crate::record::{Delivery, Figure, Flow, Operation, Record, RecordError, Share, StreamId, StreamInfo, StreamKind};
 use crate::stream::{Entry, StreamFile};
 use crate::summary::Summary;
 use crate::verdict::Verdict;
@@ -135,6 +135,11 @@ impl Record for RunRecord {
 
     fn flows(&self) -> &[Flow] {
         &self.info.flows
+    }
+
+    fn share(&self, flow: Flow) -> Option<Share> {
+        let place = self.info.flows.iter().position(|known| *known == flow)?;
+        self.info.shares.get(place).copied().flatten()
     }
 
     fn figures(&self) -> &[Figure] {

@@ -50,6 +50,11 @@ const PLACES: [(&str, Place); 10] = [
     ("after_accept", Place::AfterAccept),
 ];
 
+/// The places that `FAILPOINT` may name.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    PLACES.iter().map(|(name, _)| *name)
+}
+
 /// Where this process stops, if it does; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Failpoint {
@@ -72,7 +77,7 @@ impl Failpoint {
             let nth = nth.parse().ok().filter(|nth| *nth > 0)?;
             Some(Arc::new(Armed { place: *place, nth, visits: AtomicU64::new(0) }))
         });
-        let names: Vec<&str> = PLACES.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = names().collect();
         let refused = || ConfigError {
             variable: VARIABLE.to_owned(),
             value: value.to_owned(),

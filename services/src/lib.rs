@@ -40,5 +40,6 @@ mod transaction;
 mod work;
 mod worker;
 
+pub use failpoint::names as failpoints;
 pub use run::run;
-pub use service::NAMES;
+pub use service::{NAMES, keeps_store, systems};

@@ -67,6 +67,22 @@ const SYSTEMS: [(&str, System); 5] = [
     ("tracker", System::Tracker),
 ];
 
+/// The systems: what `SYSTEM` may be.
+pub fn systems() -> impl Iterator<Item = &'static str> {
+    SYSTEMS.iter().map(|(word, _)| *word)
+}
+
+/// Whether there is a service of this name that keeps a store, where `DATABASE_URL` says: in this system, or without one in
+/// the first that has a service of the name.
+#[must_use]
+pub fn keeps_store(name: &str, system: Option<&str>) -> bool {
+    let asked = system.and_then(|system| SYSTEMS.iter().find(|(word, _)| *word == system)).map(|(_, system)| *system);
+    let found = SERVICES.iter().find(|(known, of, _)| *known == name && asked.is_none_or(|asked| asked == *of));
+    found.is_some_and(|(_, _, service)| {
+        !matches!(service, Service::Notification | Service::Order | Service::Transaction)
+    })
+}
+
 /// One service of one system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
@@ -169,6 +185,25 @@ mod tests {
         assert!(SERVICES.iter().all(|(name, ..)| NAMES.contains(name)));
         let error = named("billing", "").unwrap_err();
         assert_eq!(error.to_string(), format!("unknown service \"billing\"\n  allowed: {}", NAMES.join(", ")));
+    }
+
+    #[test]
+    fn who_keeps_a_store_is_known() {
+        for (name, system, keeps) in [
+            ("order", None, false),
+            ("order", Some("storefront"), true),
+            ("notification", Some("billing"), false),
+            ("notification", Some("fanout"), true),
+            ("analytics", None, true),
+            ("tracker", None, true),
+            ("tracker", Some("storefront"), false),
+            ("nobody", None, false),
+        ] {
+            assert_eq!(keeps_store(name, system), keeps, "{name} of {system:?}");
+        }
+        assert!(
+            systems().all(|system| Environment::from_iter([("SYSTEM", system)]).choice("SYSTEM", &SYSTEMS).is_ok())
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::history::{self, LEDGER, LOAD, TOPIC, delivery, everything, findings, 
 use shakedown_reports::expectation::{Bounds, ConservationRule, Expectations, LatencyBudget, Term};
 use shakedown_reports::identity::Key;
 use shakedown_reports::memory::MemoryRecord;
-use shakedown_reports::record::{Delivery, Flow, Operation, Outcome, StreamKind};
+use shakedown_reports::record::{Delivery, Flow, Operation, Outcome, Share, StreamKind};
 use shakedown_reports::verdict::{Finding, Outcome as Judgement, Story, Verdict};
 use std::collections::BTreeMap;
 
@@ -82,6 +82,24 @@ fn where_offsets_mean_something_else_the_neighbours_are_those_of_the_key() {
         "never in topic orders",
     ];
     assert_eq!(lines(&only(&verdict, "lost").evidence[0]), expected);
+}
+
+#[test]
+fn a_flow_carries_its_share_of_a_load_and_no_more() {
+    let mut record = clean();
+    let share = Share { place: 1, of: 2 };
+    record.shares.push((record.flows[0], share));
+    let all = std::mem::take(&mut record.deliveries[usize::from(TOPIC)]);
+    let (own, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|delivery| share.has(delivery.identity));
+    record.deliveries[usize::from(TOPIC)] = own;
+    let verdict = judged(&record, &everything(1));
+    let lost = only(&verdict, "lost");
+    assert_eq!((lost.outcome, lost.compared, lost.found), (Judgement::Pass, 3, 0));
+    record.deliveries[usize::from(TOPIC)].pop();
+    assert_eq!(only(&judged(&record, &everything(1)), "lost").found, 1);
+    record.deliveries[usize::from(TOPIC)].push(others[0]);
+    let verdict = judged(&record, &everything(1));
+    assert_eq!(only(&verdict, "phantom").found, 1, "it belongs to another topic");
 }
 
 #[test]

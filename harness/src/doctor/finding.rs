@@ -75,14 +75,8 @@ pub fn findings() -> Vec<Finding> {
         optional("Maven", "fetching Kafka's jars: `shakedown doctor --fetch`", "mvn", &["-v"], "maven"),
         optional("kcat", "a test with a client that many people use", "kcat", &["-V"], "kcat"),
         optional("Go", "measuring beside kfake: `just peers`", "go", &["version"], "golang-go"),
-        optional("PostgreSQL", "services of yours that keep their data there", "psql", &["--version"], "postgresql"),
-        optional(
-            "Redis",
-            "services of yours that keep their data there",
-            "redis-server",
-            &["--version"],
-            "redis-server",
-        ),
+        optional("PostgreSQL", "scenarios with `store = \"postgres\"`", "psql", &["--version"], "postgresql"),
+        optional("Redis", "scenarios with `cache = \"redis\"`", "redis-server", &["--version"], "redis-server"),
     ]
 }
 

@@ -63,5 +63,7 @@ settings! {
         "at_most" => at_most: Option<Spanned<Whole<0, 9_223_372_036_854_775_807>>>,
         /// How long after the end of the load nothing may be left.
         "drained_in" => drained_in: Option<Spanned<Span>>,
+        /// Only these groups. Default: all.
+        "groups" => groups: Option<Spanned<Vec<Spanned<String>>>>,
     }
 }

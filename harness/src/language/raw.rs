@@ -4,6 +4,7 @@
 use super::bounds::{RawCount, RawLag, RawStalled};
 use super::document::Spanned;
 use super::quantity::{Frequency, Skew, Span};
+use super::raw_equipment::{RawBacklog, RawCache, RawFailpoint, RawStore};
 use super::raw_faults::RawFault;
 use super::raw_http::{BodyChoice, RawRetries};
 use super::raw_stand_ins::{RawStandIns, StandIn};
@@ -26,6 +27,10 @@ settings! {
         "system" => system: Option<Spanned<String>>,
         /// Fixes workload, keys, amounts and faults. Default 1.
         "seed" => seed: Option<Spanned<Whole<0, 9_223_372_036_854_775_807>>>,
+        /// Where services keep their data, if they do not say otherwise: `sqlite` or `postgres`.
+        "store" => store: Option<Spanned<RawStore>>,
+        /// Where services cache what they read, if they do not say otherwise. Default: nowhere.
+        "cache" => cache: Option<Spanned<RawCache>>,
         /// The Kafka cluster.
         "cluster" => cluster: Option<Spanned<RawCluster>>,
         /// Topics by name; adds to those of the system, and overrides them key by key.
@@ -180,6 +185,15 @@ settings! {
         "calls" => calls: Option<Spanned<Vec<Spanned<StandIn>>>>,
         /// Environment variables.
         "env" => env: Option<Spanned<Named<Scalar>>>,
+        /// Where its instances together keep their data, given to it as `DATABASE_URL`. Default: `sqlite` for built-in services
+        /// that keep any; each instance of a service of yours has a file of its own.
+        "store" => store: Option<Spanned<RawStore>>,
+        /// Where it caches what it reads, given to it as `REDIS_URL`. Default: nowhere.
+        "cache" => cache: Option<Spanned<RawCache>>,
+        /// What it still has to do, beyond what its group has not read; the run is drained only when that is nothing.
+        "backlog" => backlog: Option<Spanned<RawBacklog>>,
+        /// Where its first instance stands still, given to that instance's first process as `FAILPOINT`.
+        "failpoint" => failpoint: Option<Spanned<RawFailpoint>>,
         /// Its HTTP port under `--fixed-ports`; further instances take the ports behind it.
         "port" => port: Option<Spanned<Whole<1, 65_535>>>,
         /// Numbers that it states about itself.
@@ -251,7 +265,8 @@ settings! {
     /// The load.
     pub struct RawLoad {
         /// `topic NAME`: the load generator produces; `POST SERVICE /PATH`: it asks that service for orders over HTTP, each with the
-        /// planned id as its `Idempotency-Key`; `service NAME`: that service produces at the rate given here.
+        /// planned id as its `Idempotency-Key`; `service NAME`: that service produces at the rate given here. Of several
+        /// topics, `["topic a", "topic b"]`, each in turn gets the next message.
         "target" => target: Spanned<TargetReference>,
         /// When messages are due.
         "arrivals" => arrivals: Spanned<RawArrivals>,

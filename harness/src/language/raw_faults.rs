@@ -3,6 +3,7 @@
 use super::document::Spanned;
 use super::protocol::{ApiName, ErrorName};
 use super::quantity::{Factor, Span};
+use super::raw_equipment::RawAtFailpoint;
 use super::raw_interventions::{
     RawClash, RawConsumed, RawDamage, RawExpel, RawMoveCoordinator, RawMoveLeader, RawPartition, RawReassign, RawState,
     RawStorm,
@@ -32,7 +33,7 @@ settings! {
 }
 
 settings! {
-    /// What a fault waits for: one of `produced`, `consumed`, `request`, `state` and `then`.
+    /// What a fault waits for: one of `produced`, `consumed`, `request`, `state`, `failpoint` and `then`.
     pub struct RawWhen {
         /// So many messages have been produced. A fault on brokers strikes in that very step: before the next message.
         "produced" => produced: Option<Spanned<RawProduced>>,
@@ -47,6 +48,8 @@ settings! {
         /// The cluster has come to this: replicas fell out of sync, a group rebalances. A fault on brokers strikes in that very
         /// step.
         "state" => state: Option<Spanned<RawState>>,
+        /// An instance of a service stands still at its failpoint.
+        "failpoint" => failpoint: Option<Spanned<RawAtFailpoint>>,
     }
 }
 
@@ -105,6 +108,11 @@ settings! {
         "restart" => restart: Option<Spanned<RoleReference>>,
         /// Asks a service to end by SIGTERM. It finishes what it has begun, and starts again when the fault heals.
         "stop" => stop: Option<Spanned<RoleReference>>,
+        /// Gives a service `to` instances: starts more, or asks those with the highest numbers to end by SIGTERM. It stays so
+        /// unless the fault heals.
+        "scale" => scale: Option<Spanned<RoleReference>>,
+        /// With `scale`: how many instances there are then.
+        "to" => to: Option<Spanned<Whole<1, 64>>>,
         /// Links between nodes are cut. Clients still reach both ends.
         "cut" => cut: Option<Spanned<RawLinks>>,
         /// Links between nodes are slow, and stay in order.

@@ -2,7 +2,7 @@
 //!
 //! Only their form is checked here; whether the name exists is for [`crate::scenario`].
 
-use super::document::{Content, Node};
+use super::document::{Content, Node, Spanned};
 use super::names;
 use super::problem::Problems;
 use super::setting::{Setting, wrong_type};
@@ -92,10 +92,12 @@ impl Setting for TermReference {
 }
 
 /// Where load goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum TargetReference {
     /// The load generator produces to this topic.
     Topic(String),
+    /// The load generator produces to each of these in turn.
+    Topics(Vec<Spanned<String>>),
     /// This service produces at its own rate, which the harness sets.
     Service(String),
     /// The load generator asks a service over HTTP.
@@ -110,10 +112,17 @@ pub enum TargetReference {
 impl Setting for TargetReference {
     fn schema() -> Json {
         let examples = ["topic orders", "POST order /orders", "service order"];
-        json!({ "type": "string", "pattern": r"^((topic|service) \S+|POST \S+ /\S*)$", "examples": examples })
+        let one =
+            json!({ "type": "string", "pattern": r"^((topic|service) \S+|POST \S+ /\S*)$", "examples": examples });
+        let several =
+            json!({ "type": "array", "minItems": 2, "items": { "type": "string", "pattern": r"^topic \S+$" } });
+        json!({ "oneOf": [one, several] })
     }
 
     fn read(node: &Node, path: &str, problems: &mut Problems<'_>) -> Option<Self> {
+        if let Content::List(nodes) = &node.content {
+            return read_topics(node, nodes, path, problems);
+        }
         read_words(node, path, "`topic NAME`, `POST SERVICE /PATH` or `service NAME`", problems, |text| {
             match *text.split_whitespace().collect::<Vec<_>>() {
                 ["topic", name] => Some(Self::Topic(name.to_owned())),
@@ -127,11 +136,82 @@ impl Setting for TargetReference {
     }
 }
 
+/// The topics among which a load is spread.
+fn read_topics(node: &Node, nodes: &[Node], path: &str, problems: &mut Problems<'_>) -> Option<TargetReference> {
+    if nodes.len() < 2 {
+        let help = "write [\"topic a\", \"topic b\"], or `topic NAME` for a single one";
+        problems.add(node.place, format!("`{path}` spreads the load over fewer than two topics"), "too few", help);
+        return None;
+    }
+    let name = |text: &str| match *text.split_whitespace().collect::<Vec<_>>() {
+        ["topic", name] => Some(name.to_owned()),
+        _ => None,
+    };
+    let mut topics: Vec<Spanned<String>> = Vec::new();
+    let mut is_good = true;
+    for inner in nodes {
+        match read_words(inner, path, "`topic NAME`", problems, name) {
+            Some(topic) if topics.iter().any(|known| known.value == topic) => {
+                let help = "name each topic once: each gets as many messages as the others";
+                problems.add(inner.place, format!("`{path}` names topic `{topic}` twice"), "once is enough", help);
+                is_good = false;
+            }
+            Some(value) => topics.push(Spanned { value, place: inner.place }),
+            None => is_good = false,
+        }
+    }
+    is_good.then_some(TargetReference::Topics(topics))
+}
+
+/// The server behind a service: which of them, and of which service.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServerRole {
+    /// What it does for the service.
+    pub kind: ServerKind,
+    /// The service.
+    pub service: String,
+}
+
+/// What a server does for a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ServerKind {
+    /// Keeps its data.
+    Store,
+    /// Caches what it reads.
+    Cache,
+}
+
+impl ServerRole {
+    /// Where the service keeps its data.
+    #[must_use]
+    pub fn store(service: &str) -> Self {
+        Self { kind: ServerKind::Store, service: service.to_owned() }
+    }
+
+    /// Where the service caches what it reads.
+    #[must_use]
+    pub fn cache(service: &str) -> Self {
+        Self { kind: ServerKind::Cache, service: service.to_owned() }
+    }
+}
+
+impl std::fmt::Display for ServerRole {
+    /// `store(payment)`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = match self.kind {
+            ServerKind::Store => "store",
+            ServerKind::Cache => "cache",
+        };
+        write!(f, "{kind}({})", self.service)
+    }
+}
+
 /// The roles that a fault may name, with the form of their arguments.
-pub const ROLES: [&str; 15] = [
+pub const ROLES: [&str; 16] = [
     "service(NAME)",
     "instance(NAME, N)",
     "store(NAME)",
+    "cache(NAME)",
     "client(NAME)",
     "broker(ID)",
     "leader(TOPIC/PARTITION)",
@@ -183,6 +263,8 @@ pub enum RoleReference {
     Service(String),
     /// One instance of a service, counted from 1.
     Instance(String, u32),
+    /// The server that keeps or caches a service's data.
+    Server(ServerRole),
     /// One broker or some, by what they do when the fault strikes.
     Broker(Role),
     /// A role that is valid in the language, and that the back end may or may not know: as written.
@@ -209,6 +291,8 @@ impl RoleReference {
                 let (name, number) = pair.split_once(',')?;
                 Some(Self::Instance(name.trim().to_owned(), number.trim().parse().ok().filter(|n| *n > 0)?))
             }
+            ("store", Some(name)) => Some(Self::Server(ServerRole::store(name))),
+            ("cache", Some(name)) => Some(Self::Server(ServerRole::cache(name))),
             ("broker" | "leader" | "follower" | "followers" | "controller" | "group-coordinator", _) => {
                 text.parse().ok().map(Self::Broker)
             }
@@ -223,6 +307,7 @@ impl std::fmt::Display for RoleReference {
         match self {
             Self::Service(name) => write!(f, "service({name})"),
             Self::Instance(name, number) => write!(f, "instance({name}, {number})"),
+            Self::Server(role) => role.fmt(f),
             Self::Broker(role) => role.fmt(f),
             Self::Other(text) => f.write_str(text),
         }
@@ -308,7 +393,7 @@ fn read_words<T>(
 
 #[cfg(test)]
 mod tests {
-    use super::RoleReference;
+    use super::{RoleReference, ServerRole};
     use shakedown_cluster::{Role, Share};
 
     #[test]
@@ -323,7 +408,9 @@ mod tests {
         assert_eq!(RoleReference::parse("all"), Some(RoleReference::Broker(Role::All)));
         let second = RoleReference::Broker(Role::Drawn { share: Share::Minority, draw: 1 });
         assert_eq!(RoleReference::parse("minority( 1 )"), Some(second));
-        assert_eq!(RoleReference::parse("store(a)"), Some(RoleReference::Other("store(a)".to_owned())));
+        assert_eq!(RoleReference::parse("store(a)"), Some(RoleReference::Server(ServerRole::store("a"))));
+        assert_eq!(RoleReference::parse("cache( a )"), Some(RoleReference::Server(ServerRole::cache("a"))));
+        assert_eq!(RoleReference::parse("client(a)"), Some(RoleReference::Other("client(a)".to_owned())));
         for good in
             ["follower(a.b/1)", "followers(a/12)", "group-coordinator(a group)", "leader(a/0)", "controller", "one"]
         {

@@ -2,16 +2,17 @@
 
 use super::chronicle::Chronicle;
 use super::error::RunError;
-use super::fleet::{Fleet, LaunchSite, make_stores};
+use super::fleet::{Fleet, Instance, LaunchSite, make_stores};
 use super::journal::Journal;
 use super::judgement::{ENDING_FILE, INTERRUPTED, Stalled, judge};
 use super::ledger::LedgerPoller;
 use super::options::{OUTPUT, RunOptions};
 use super::parts::{Parts, short};
+use super::servers::Servers;
 use super::session::Session;
 use super::stand_ins::StandIns;
 use super::watching::Watching;
-use super::{drain, executable, figures, http, offering, readiness, topics};
+use super::{backlog, drain, equipping, executable, figures, http, offering, readiness, topics};
 use crate::backend::{Backend, ClusterPlan};
 use crate::plan::{Plan, identity_rule};
 use crate::report::Report;
@@ -103,6 +104,7 @@ fn run_info(plan: &Plan, backend: &dyn Backend, options: &RunOptions) -> RunInfo
         versions,
         streams: plan.streams.clone(),
         flows: plan.flows.clone(),
+        shares: plan.shares.clone(),
         watches: plan.watches.clone(),
         arguments: arguments(options),
         expectations: plan.expectations.clone(),
@@ -226,6 +228,7 @@ fn launch(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
     session.go_on()?;
     let plan = &session.plan;
     let services = &plan.scenario.services;
+    let servers = Servers::launch(session)?;
     let processes = services.iter().map(|service| service.instances).sum();
     session.journal.phase("launch", counted(processes, "process"));
     let began = Instant::now();
@@ -241,6 +244,7 @@ fn launch(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
     let program = built_in.then(|| executable::find(session.options.executable.as_deref())).transpose()?;
     let bootstrap = parts.bootstrap();
     let stores = make_stores(&session.stores())?;
+    equipping::variables(&plan.scenario, &stores, &servers, &mut extra);
     let site = LaunchSite {
         directory: session.directory.path(),
         stores: &stores,
@@ -249,32 +253,41 @@ fn launch(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
         fixed_ports: session.options.fixed_ports,
         extra,
     };
-    let fleet = Arc::new(Fleet::new(services, &site, session.journal.clone())?);
+    let fleet = Arc::new(Fleet::new(services, &site, session.journal.clone())?.with_servers(servers));
     parts.fleet = Some(Arc::clone(&fleet));
     let target = match &plan.scenario.load.target {
         Target::Service(name) => Some(name.as_str()),
-        Target::Topic(_) | Target::Post { .. } => None,
+        Target::Topic(_) | Target::Topics(_) | Target::Post { .. } => None,
     };
+    let first = |instance: &&Instance| instance.is_wanted() && Some(instance.service.as_str()) != target;
     let deadline = began + plan.scenario.limits.start;
     // The service that offers the load begins when everybody behind it is ready; see `offering`.
-    for instance in fleet.instances().iter().filter(|instance| Some(instance.service.as_str()) != target) {
+    for instance in fleet.instances().iter().filter(first) {
         instance.start(&fleet.reaper)?;
         session.journal.service(&instance.service, format!("{} started", instance.label));
     }
-    for instance in fleet.instances().iter().filter(|instance| Some(instance.service.as_str()) != target) {
+    for instance in fleet.instances().iter().filter(first) {
         readiness::wait(session, &bootstrap, instance, &BTreeSet::new(), deadline)?;
     }
     let names = Names::new(session.directory.interner(), plan.load.seed, plan.planned_identities());
-    let shared_names = Arc::new(names);
-    for service in services {
-        let (Some(rule), Some(stream)) = (&service.ledger, plan.ledger_stream(&service.name)) else { continue };
-        let instances: Vec<_> = fleet.of(&service.name).collect();
-        let writer = session.directory.delivery_writer(stream)?;
-        let poller = LedgerPoller::start(&session.runtime, &session.http, &instances, rule, &shared_names, writer);
-        parts.pollers.push((rule.clone(), poller));
-    }
+    read_ledgers(session, parts, &fleet, names)?;
     if !services.is_empty() {
         parts.summary.line("services", format!("{}; ready in {}", roll(services), short(began.elapsed())));
+    }
+    Ok(())
+}
+
+/// Begins to read the ledgers of services.
+fn read_ledgers(session: &Session, parts: &mut Parts, fleet: &Fleet, names: Names) -> Result<(), RunError> {
+    let names = Arc::new(names);
+    for service in &session.plan.scenario.services {
+        let stream = session.plan.ledger_stream(&service.name);
+        let (Some(rule), Some(stream)) = (&service.ledger, stream) else { continue };
+        let instances: Vec<_> = fleet.of(&service.name).collect();
+        let instances = (instances.as_slice(), service.equipment.is_shared());
+        let writer = session.directory.delivery_writer(stream)?;
+        let poller = LedgerPoller::start(&session.runtime, &session.http, instances, rule, &names, writer);
+        parts.pollers.push((rule.clone(), poller));
     }
     Ok(())
 }
@@ -335,6 +348,9 @@ fn drain_all(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
             return Ok(());
         }
         let mut missing = drain::missing(&look, &parts.taps);
+        if let Some(fleet) = parts.fleet.as_ref().filter(|_| missing.is_empty()) {
+            missing = backlog::left(session, fleet)?;
+        }
         if missing.is_empty() && previous.as_ref() == Some(&look.ends) {
             // Ledgers are asked once more after everything else stood still.
             let marks =

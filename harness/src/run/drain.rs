@@ -1,8 +1,8 @@
 //! Waiting until everything that was offered has arrived everywhere, or until it is clear that it will not.
 //!
 //! Drained means, all at the same time: every group has committed every topic it consumes to its end, every tap has
-//! read its topic to its end, no topic has grown since the last look, and every ledger, asked after that, had nothing
-//! new. Never that some count is reached: a message that is lost for good would make that wait for ever.
+//! read its topic to its end, no service has a backlog, no topic has grown since the last look, and every ledger, asked after
+//! that, had nothing new. Never that some count is reached: a message that is lost for good would make that wait for ever.
 
 use super::error::RunError;
 use rdkafka::consumer::{BaseConsumer, Consumer};

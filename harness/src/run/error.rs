@@ -153,6 +153,26 @@ pub enum RunError {
         /// Why.
         source: InterventionError,
     },
+    /// This machine has no such server.
+    #[error("{server} is not installed: {looked}\n  Debian: apt-get install {package}")]
+    NoServer {
+        /// What people call it.
+        server: &'static str,
+        /// The package that has it.
+        package: &'static str,
+        /// Where it was looked for.
+        looked: String,
+    },
+    /// A server behind a service does not work.
+    #[error("{server} {reason}; its last lines:\n{last_lines}")]
+    Server {
+        /// The server, with whose it is.
+        server: String,
+        /// What it did instead.
+        reason: String,
+        /// The end of its log.
+        last_lines: String,
+    },
     /// A service answered something that the run cannot use.
     #[error("{service} answers GET {path} with something unusable: {reason}")]
     Unusable {

@@ -1,14 +1,14 @@
 //! What services state about themselves, read after the drain.
 
+use super::answers;
 use super::error::RunError;
 use super::fleet::Fleet;
-use super::http;
 use super::session::Session;
 use serde_json::Value as Json;
 use shakedown_reports::record::Figure;
 use std::collections::BTreeMap;
 
-/// Every whole number that a service with a rule for it states; over several instances, their sum.
+/// Every whole number that a service with a rule for it states; over several instances that share no store, their sum.
 ///
 /// # Errors
 /// When a service does not answer with a JSON object.
@@ -17,10 +17,8 @@ pub fn read(session: &Session, fleet: &Fleet) -> Result<Vec<Figure>, RunError> {
     for service in &session.plan.scenario.services {
         let Some(path) = &service.figures else { continue };
         let mut sums: BTreeMap<String, i64> = BTreeMap::new();
-        for instance in fleet.of(&service.name) {
-            let unusable = |reason| RunError::Unusable { service: instance.label.clone(), path: path.clone(), reason };
-            let address = instance.address().ok_or_else(|| unusable("it never said where it listens".to_owned()))?;
-            let body = session.block_on(http::get(&session.http, &address, path)).map_err(unusable)?;
+        for body in answers::all(session, fleet, service, path)? {
+            let unusable = |reason| RunError::Unusable { service: service.name.clone(), path: path.clone(), reason };
             for (field, value) in whole_numbers(&body).map_err(unusable)? {
                 *sums.entry(field).or_insert(0) += value;
             }

@@ -3,6 +3,7 @@
 use super::error::RunError;
 use super::journal::Journal;
 use super::process::{Process, describe};
+use super::servers::Servers;
 use super::service_log::ServiceLog;
 use crate::scenario::model::{Readiness, Service};
 use rustix::process::Signal;
@@ -12,6 +13,7 @@ use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,12 +54,18 @@ pub struct Instance {
     environment: BTreeMap<String, String>,
     /// Where a user's service was told to listen; a built-in one says where it does.
     address: Option<String>,
+    /// Where its first process stands still, as `FAILPOINT` says it.
+    failpoint: Option<String>,
+    /// Whether it is to be there: not before its service is scaled out so far, nor after that is scaled in again.
+    is_wanted: AtomicBool,
     life: Mutex<Life>,
 }
 
 #[derive(Debug, Default)]
 struct Life {
     process: Option<Process>,
+    /// Whether it has ever had a process.
+    has_begun: bool,
     /// Whether its end is part of the plan.
     down_on_purpose: bool,
 }
@@ -89,7 +97,7 @@ impl Life {
 impl Instance {
     fn new(service: &Service, number: u32, site: &LaunchSite<'_>) -> Result<Self, RunError> {
         let name = &service.name;
-        let label = if service.instances > 1 { format!("{name} {number}") } else { name.clone() };
+        let label = if service.instances_max() > 1 { format!("{name} {number}") } else { name.clone() };
         let log_path = site.directory.join(format!("service-{name}-{number}.log"));
         let awaited = match &service.ready {
             Readiness::Log(text) => Some(text.clone()),
@@ -116,8 +124,21 @@ impl Instance {
             command,
             environment,
             address,
+            failpoint: service.equipment.failpoint.as_ref().filter(|_| number == 1).map(ToString::to_string),
+            is_wanted: AtomicBool::new(number <= service.instances),
             life: Mutex::default(),
         })
+    }
+
+    /// Whether it is to be there.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.is_wanted.load(Ordering::Acquire)
+    }
+
+    /// Says whether it is to be there; somebody else starts or stops it.
+    pub fn want(&self, is_wanted: bool) {
+        self.is_wanted.store(is_wanted, Ordering::Release);
     }
 
     /// Where it listens, as far as anybody knows.
@@ -138,12 +159,17 @@ impl Instance {
         self.log.begin(self.address.clone());
         let mut command = Command::new(&self.command[0]);
         command.args(&self.command[1..]).envs(&self.environment);
+        // Only once: a process that was killed there would otherwise stop there again.
+        if let Some(failpoint) = self.failpoint.as_ref().filter(|_| !life.has_begun) {
+            command.env("FAILPOINT", failpoint);
+        }
         let process = Process::start(command, &self.log, reaper).map_err(|source| RunError::Spawn {
             service: self.label.clone(),
             command: self.command.join(" "),
             source,
         })?;
         life.process = Some(process);
+        life.has_begun = true;
         life.down_on_purpose = false;
         Ok(())
     }
@@ -268,6 +294,8 @@ pub struct Fleet {
     /// Kills what is left when the harness is gone.
     pub reaper: Arc<Reaper>,
     journal: Journal,
+    /// What is behind the services.
+    pub servers: Servers,
 }
 
 impl Fleet {
@@ -278,12 +306,19 @@ impl Fleet {
     pub fn new(services: &[Service], site: &LaunchSite<'_>, journal: Journal) -> Result<Self, RunError> {
         let mut instances = Vec::new();
         for service in services {
-            for number in 1..=service.instances {
+            // Those that only a fault brings are prepared, too, and have no process until then.
+            for number in 1..=service.instances_max() {
                 instances.push(Instance::new(service, number, site)?);
             }
         }
         let reaper = Reaper::start().map_err(RunError::io("start the watcher of the services (sh)"))?;
-        Ok(Self { instances, reaper: Arc::new(reaper), journal })
+        Ok(Self { instances, reaper: Arc::new(reaper), journal, servers: Servers::default() })
+    }
+
+    /// With the servers behind the services, which end after them.
+    #[must_use]
+    pub fn with_servers(self, servers: Servers) -> Self {
+        Self { servers, ..self }
     }
 
     /// Every instance, in the order of the scenario.
@@ -311,6 +346,7 @@ impl Fleet {
                 self.instances.iter().map(|instance| scope.spawn(move || instance.end(limit))).collect();
             stopping.into_iter().filter_map(|thread| thread.join().ok().flatten()).collect()
         });
+        let complaints: Vec<String> = complaints.into_iter().chain(self.servers.deaths()).collect();
         for complaint in &complaints {
             self.journal.warning(complaint);
         }
@@ -331,6 +367,7 @@ pub fn make_stores(path: &Path) -> Result<PathBuf, RunError> {
 #[cfg(test)]
 mod tests {
     use super::{Instance, LaunchSite, Reaper, Strike};
+    use crate::scenario::equipment::Equipment;
     use crate::scenario::model::{Readiness, Service};
     use rustix::process::Signal;
     use std::collections::BTreeMap;
@@ -351,6 +388,7 @@ mod tests {
             port: None,
             figures: None,
             ledger: None,
+            equipment: Equipment::default(),
         };
         let site = LaunchSite {
             directory: folder,

@@ -1,7 +1,8 @@
 //! Reading the ledgers of services while they run: `GET path?after=POSITION&limit=N`, one JSON object a line.
 //!
-//! One instance: entries are recorded as they come. Several instances: each has a ledger of its own, and two ledgers
-//! have an order only by the time of their entries, so they are merged by it when the run has drained.
+//! One instance, or several that share a store: entries are recorded as they come, told by whichever instance answers. Several
+//! instances with stores of their own: each has a ledger of its own, and two ledgers have an order only by the time of their
+//! entries, so they are merged by it when the run has drained.
 
 use super::error::RunError;
 use super::fleet::Instance;
@@ -62,21 +63,23 @@ impl LedgerPoller {
     pub fn start(
         runtime: &Runtime,
         client: &reqwest::Client,
-        instances: &[&Instance],
+        (instances, is_shared): (&[&Instance], bool),
         rule: &LedgerRule,
         names: &Arc<Names>,
         writer: DeliveryWriter,
     ) -> Self {
-        let waiting = (instances.len() > 1).then(Vec::new);
+        let ledgers: Vec<&[&Instance]> =
+            if is_shared { vec![instances] } else { instances.iter().map(std::slice::from_ref).collect() };
+        let waiting = (ledgers.len() > 1).then(Vec::new);
         let sink = Arc::new(Mutex::new(Sink { writer, waiting, count: 0 }));
         let stop = StopFlag::new();
         let mut tasks = Vec::new();
         let mut all_progress = Vec::new();
-        for instance in instances {
+        for instances in ledgers {
             let progress = Arc::new(Progress::default());
             let reader = Reader {
                 client: client.clone(),
-                log: Arc::clone(&instance.log),
+                logs: instances.iter().map(|instance| Arc::clone(&instance.log)).collect(),
                 rule: rule.clone(),
                 names: Arc::clone(names),
                 sink: Arc::clone(&sink),
@@ -147,7 +150,8 @@ impl LedgerPoller {
 
 struct Reader {
     client: reqwest::Client,
-    log: Arc<super::service_log::ServiceLog>,
+    /// Of everybody who has this ledger: any of them can tell.
+    logs: Vec<Arc<super::service_log::ServiceLog>>,
     rule: LedgerRule,
     names: Arc<Names>,
     sink: Arc<Mutex<Sink>>,
@@ -156,17 +160,25 @@ struct Reader {
 }
 
 impl Reader {
+    /// The page behind a position, from the first that answers.
+    async fn ask(&self, position: u64) -> Result<String, String> {
+        let path = format!("{}?after={position}&limit={PAGE}", self.rule.get);
+        let mut page = Err("nobody has said where it listens".to_owned());
+        for log in &self.logs {
+            let Some(address) = log.address() else { continue };
+            page = http::get(&self.client, &address, &path).await;
+            if page.is_ok() {
+                break;
+            }
+        }
+        page
+    }
+
     async fn run(self) {
         let mut position = 0_u64;
         while !self.stop.is_stopped() {
             let number = self.progress.asked.fetch_add(1, Ordering::AcqRel) + 1;
-            let page = match self.log.address() {
-                Some(address) => {
-                    let path = format!("{}?after={position}&limit={PAGE}", self.rule.get);
-                    http::get(&self.client, &address, &path).await
-                }
-                None => Err("it has not said where it listens".to_owned()),
-            };
+            let page = self.ask(position).await;
             // A service that is down or starting has no answer; it is asked again, and the drain waits for it.
             let entries = match page.as_deref().map(|page| read_page(page, position, &self.rule, &self.names)) {
                 Ok(Ok(entries)) => entries,

@@ -3,12 +3,15 @@
 //! What a fault waits for is in [`super::pending`]. Brokers are hit by the back end, in the very step in which messages
 //! have been produced where that is what the fault waits for; services are hit from here, and come back in
 //! [`super::recovery`]: nothing here waits for anybody to get well. Rules for requests are laid in `rules`, what takes its time
-//! goes on in `standing`, stand-ins fail in `failing`, and what is left at the end of the load ends in `ending`.
+//! goes on in `standing`, services get more instances or fewer in `scaling`, the servers behind them are hit in `servers`,
+//! stand-ins fail in `failing`, and what is left at the end of the load ends in `ending`.
 
 mod ending;
 mod failing;
 mod holding;
 mod rules;
+mod scaling;
+mod servers;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -23,11 +26,14 @@ use super::rolling::Rolling;
 use super::session::Session;
 use super::stand_ins::{InForce, StandIns};
 use crate::backend::{Inside, RunningCluster, StrikeError};
+use crate::run::servers::server::Server;
 use crate::scenario::deed::Deed;
 use crate::scenario::model::{FaultAction, FaultRule, FaultTarget};
 use rustix::process::Signal;
+use servers::Returning;
 use shakedown_cluster::{Disturbance, Fault, RuleGuard, Strike};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Faults on their way. The conductor calls [`Nemesis::advance`] while the load lasts, and [`Nemesis::heal_all`] after.
@@ -38,6 +44,8 @@ pub struct Nemesis<'a> {
     stand_ins: &'a StandIns,
     /// Services on their way back.
     recoveries: Recoveries<'a>,
+    /// Servers on their way back.
+    returning: Vec<Returning>,
     began: Instant,
     /// Faults that have not struck, soonest first as far as their times are known.
     pending: Vec<Pending>,
@@ -72,7 +80,17 @@ enum Hit<'a> {
     Rolling(Rolling),
     /// Somebody outside, for as long as it is open.
     Failing(InForce<'a>),
+    /// The server behind a service.
+    Server(FaultAction, Arc<Server>),
+    /// A service that had so many instances before.
+    Scaled {
+        service: String,
+        from: u32,
+    },
 }
+
+/// The turn of services: the last.
+const SERVICES_TURN: u8 = 3;
 
 impl Hit<'_> {
     /// Whose turn it is where several are to heal at once: services cannot come back without the brokers, nor these without
@@ -80,9 +98,9 @@ impl Hit<'_> {
     fn turn(&self) -> u8 {
         match self {
             Self::Requests(_) | Self::Disturbed(_) | Self::Failing(_) => 0,
-            Self::Nodes(..) | Self::Rolling(_) => 1,
+            Self::Nodes(..) | Self::Rolling(_) | Self::Server(..) => 1,
             Self::Intervening(_) => 2,
-            Self::Instances(..) => 3,
+            Self::Instances(..) | Self::Scaled { .. } => SERVICES_TURN,
         }
     }
 }
@@ -103,7 +121,9 @@ impl<'a> Nemesis<'a> {
         let fired = faults.iter().map(|fault| (fault.to_string(), 0)).collect();
         let struck = vec![None; faults.len()];
         let (began, pending, open) = (Instant::now(), Vec::new(), Vec::new());
-        let mut nemesis = Self { session, fleet, cluster, stand_ins, recoveries, began, pending, open, struck, fired };
+        let returning = Vec::new();
+        let mut nemesis =
+            Self { session, fleet, cluster, stand_ins, recoveries, returning, began, pending, open, struck, fired };
         for (index, fault) in faults.iter().enumerate() {
             if !nemesis.lay_early(index, fault)? {
                 nemesis.pending.push(Pending::new(index, fault.clone(), cluster)?);
@@ -130,7 +150,9 @@ impl<'a> Nemesis<'a> {
         while let Some(open) = self.take_open(Self::is_over) {
             self.heal(open)?;
         }
-        self.recoveries.follow(self.session, self.open.is_empty())?;
+        self.follow_servers()?;
+        self.recoveries.follow(self.session, self.is_sound())?;
+        self.notice_failpoints();
         let mut index = 0;
         while index < self.pending.len() {
             match self.pending[index].moment(self.began, &self.struck) {
@@ -152,6 +174,11 @@ impl<'a> Nemesis<'a> {
         Ok(())
     }
 
+    /// Whether nothing stands in the way of services that are to become ready.
+    fn is_sound(&self) -> bool {
+        self.returning.is_empty() && self.open.iter().all(|open| matches!(open.hit, Hit::Scaled { .. }))
+    }
+
     /// The next of the open faults that are to heal.
     fn take_open(&mut self, heals: impl Fn(&Self, &OpenFault<'a>) -> bool) -> Option<OpenFault<'a>> {
         let healing = self.open.iter().enumerate().filter(|(_, open)| heals(self, open));
@@ -165,11 +192,16 @@ impl<'a> Nemesis<'a> {
             // What is over by itself excuses nothing any more.
             Hit::Intervening(intervening) if intervening.is_over() => return true,
             Hit::Rolling(rolling) if rolling.is_done() => return true,
+            // A service does not start while the server behind it does.
+            Hit::Instances(..) if !self.returning.is_empty() => return false,
             _ => {}
         }
         let Some(heal) = open.fault.heal else {
             // A restart is a stop and a start at once: it heals itself.
-            return matches!(open.hit, Hit::Instances(FaultAction::Restart, _) | Hit::Nodes(FaultAction::Restart, _));
+            let (Hit::Instances(action, _) | Hit::Nodes(action, _)) = &open.hit else {
+                return matches!(open.hit, Hit::Server(FaultAction::Restart, _));
+            };
+            return *action == FaultAction::Restart;
         };
         // A rule that holds requests is over so long after it hit the first of them.
         let from = match heal.then {
@@ -216,6 +248,10 @@ impl<'a> Nemesis<'a> {
                 self.fail(place, fault, failure)?;
                 return Ok(true);
             }
+            Deed::Scale { service, to } => {
+                let (service, to) = (service.clone(), *to);
+                return Ok(self.scale(place, fault, service, to));
+            }
             Deed::Operate(operation) => {
                 let done = operator::perform(self.session, &self.cluster.bootstrap_servers(), operation)?;
                 self.done_for_good(place, &fault, done);
@@ -228,6 +264,7 @@ impl<'a> Nemesis<'a> {
             FaultTarget::Service { name, instance } => {
                 Ok(self.fire_on_service(place, fault, action, (&name, instance)))
             }
+            FaultTarget::Server(role) => Ok(self.fire_on_server(place, fault, action, &role)),
             FaultTarget::Broker(role) => match self.cluster.strike(action, &role) {
                 Ok(strike) => {
                     self.has_struck(place, fault, strike);
@@ -252,7 +289,7 @@ impl<'a> Nemesis<'a> {
         let began = Instant::now();
         let mut hit = Vec::new();
         let fleet: &'a Fleet = self.fleet;
-        let named = fleet.instances().iter().filter(|instance| instance.service == service);
+        let named = fleet.instances().iter().filter(|instance| instance.service == service && instance.is_wanted());
         let named: Vec<_> = named.filter(|instance| number.is_none_or(|number| number == instance.number)).collect();
         if named.iter().any(|instance| self.recoveries.is_beginning(instance)) {
             return false;
@@ -379,9 +416,13 @@ impl<'a> Nemesis<'a> {
                     self.cluster.undo(action, node).map_err(|source| broken(&open.fault, source))?;
                 }
             }
+            Hit::Server(action, server) => self.heal_server(&name, action, server)?,
+            Hit::Scaled { service, from } => self.scale_back(&name, &service, from)?,
             Hit::Instances(action, instances) => {
                 for instance in instances {
-                    if action == FaultAction::Pause {
+                    if !instance.is_wanted() {
+                        self.session.journal.healed(&name, format!("healed: {} was scaled in", instance.label));
+                    } else if action == FaultAction::Pause {
                         instance.signal(Signal::CONT);
                         self.session.journal.healed(&name, format!("healed: {}", instance.label));
                     } else {

@@ -40,12 +40,13 @@ pub fn offer(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
     let target = session.plan.scenario.load.target.clone();
     let whereto = match &target {
         Target::Topic(name) => format!("to topic {name}"),
+        Target::Topics(names) => format!("to topics {}", names.join(", ")),
         Target::Service(name) => format!("from service {name}"),
         Target::Post { service, path } => format!("by POST {path} to service {service}"),
     };
     session.journal.phase("load", format!("{total} messages {whereto}"));
     match target {
-        Target::Topic(_) => offer_by_us(session, parts, None)?,
+        Target::Topic(_) | Target::Topics(_) => offer_by_us(session, parts, None)?,
         Target::Post { service, .. } => offer_by_us(session, parts, Some(&service))?,
         Target::Service(name) => offer_by_service(session, parts, &name)?,
     }

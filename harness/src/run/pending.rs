@@ -32,7 +32,8 @@ pub(super) fn waits_for(fault: &FaultRule) -> Option<WatchFor> {
     match fault.trigger.when.clone()? {
         Condition::Produced { topic, nth } => Some(Produced { topic, count: nth }.into()),
         Condition::Requested { selector, nth } => Some(WatchFor::Requested { selector, nth }),
-        Condition::Struck { .. } => None,
+        // Of services the nemesis knows by itself.
+        Condition::Struck { .. } | Condition::Failpoint { .. } => None,
         Condition::Consumed { topic, group, nth } => Some(WatchFor::Consumed { topic, group, count: nth }),
         Condition::InSync { topic, partition, at_most } => Some(WatchFor::InSync { topic, partition, at_most }),
         Condition::Rebalancing { group } => Some(WatchFor::Rebalancing { group }),

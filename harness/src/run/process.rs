@@ -45,6 +45,12 @@ impl Process {
         Ok(Self { child, readers, reaper: Arc::clone(reaper), status: None })
     }
 
+    /// Its number, which is that of its group.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How it ended, if it did.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         if self.status.is_none() {

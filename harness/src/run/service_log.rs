@@ -7,6 +7,9 @@ use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// What an instance logs when it stands still at its failpoint.
+const AT_FAILPOINT: &str = "waiting at a failpoint";
+
 /// How many lines an error shows.
 const LAST_LINES: usize = 15;
 
@@ -27,6 +30,7 @@ struct State {
     last: VecDeque<String>,
     address: Option<String>,
     awaited_seen: bool,
+    at_failpoint: bool,
 }
 
 impl ServiceLog {
@@ -35,7 +39,13 @@ impl ServiceLog {
     /// # Errors
     /// When the system does not let it.
     pub fn create(path: &Path, awaited: Option<String>) -> std::io::Result<Self> {
-        let state = State { file: File::create(path)?, last: VecDeque::new(), address: None, awaited_seen: false };
+        let state = State {
+            file: File::create(path)?,
+            last: VecDeque::new(),
+            address: None,
+            awaited_seen: false,
+            at_failpoint: false,
+        };
         Ok(Self { state: Mutex::new(state), awaited })
     }
 
@@ -44,6 +54,7 @@ impl ServiceLog {
         let mut state = self.lock();
         state.address = address;
         state.awaited_seen = false;
+        state.at_failpoint = false;
     }
 
     /// Copies a stream of the service to its end.
@@ -75,6 +86,7 @@ impl ServiceLog {
         if self.awaited.as_ref().is_some_and(|awaited| text.contains(awaited.as_str())) {
             state.awaited_seen = true;
         }
+        state.at_failpoint |= text.contains(AT_FAILPOINT);
     }
 
     /// Where the service says it listens.
@@ -87,6 +99,12 @@ impl ServiceLog {
     #[must_use]
     pub fn awaited_seen(&self) -> bool {
         self.lock().awaited_seen
+    }
+
+    /// Whether the service stands still at its failpoint.
+    #[must_use]
+    pub fn at_failpoint(&self) -> bool {
+        self.lock().at_failpoint
     }
 
     /// The end of the log, indented for an error message.
@@ -142,8 +160,10 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).expect("the file"), text);
         assert_eq!(log.last_lines().lines().count(), LAST_LINES);
         assert!(log.last_lines().ends_with("up and running"));
-        assert!(log.awaited_seen());
+        assert!(log.awaited_seen() && !log.at_failpoint());
+        log.copy(&br#"{"level":"WARN","message":"waiting at a failpoint","place":"BeforeWork"}"#[..]);
+        assert!(log.at_failpoint());
         log.begin(None);
-        assert!(!log.awaited_seen(), "the next life has to say it again");
+        assert!(!log.awaited_seen() && !log.at_failpoint(), "the next life has to say it again");
     }
 }

@@ -31,7 +31,7 @@ pub fn consumptions(services: &[Service], flows: &[FlowRule], target: Option<&Ta
                 let (group, topic) = (group.clone(), topic.clone());
                 consumptions.push(Consumption { group, topic, sinks: Vec::new() });
             }
-            let loaded = target == Some(&Target::Topic(topic.clone()));
+            let loaded = target.is_some_and(|target| target.topics().contains(topic));
             for flow in flows {
                 let begins = match &flow.from {
                     StreamReference::Load => loaded,
@@ -61,6 +61,7 @@ fn belongs(service: &Service, stream: &StreamReference) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::equipment::Equipment;
     use crate::scenario::model::Readiness;
     use std::collections::BTreeMap;
 
@@ -78,6 +79,7 @@ mod tests {
             port: None,
             figures: None,
             ledger: None,
+            equipment: Equipment::default(),
         }
     }
 

@@ -19,6 +19,13 @@ pub enum Deed {
     },
     /// A service ends in order, until the fault heals.
     Stop(FaultTarget),
+    /// A service has another number of instances, for good or until the fault heals.
+    Scale {
+        /// The service.
+        service: String,
+        /// How many.
+        to: u32,
+    },
     /// Something that an operator does, for good.
     Operate(Operation),
     /// Something to requests of clients, for as long as the fault lasts.
@@ -53,6 +60,7 @@ impl fmt::Display for Deed {
         match self {
             Self::Hit { action, target } => write!(f, "{} {target}", action.word()),
             Self::Stop(target) => write!(f, "stop {target}"),
+            Self::Scale { service, to } => write!(f, "scale service({service}) to {to}"),
             Self::Operate(operation) => operation.fmt(f),
             Self::Disturb(disturbance) => disturbance.fmt(f),
             Self::AdvanceClock(by) => write!(f, "advance the clock by {by:?}"),

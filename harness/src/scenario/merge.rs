@@ -1,12 +1,15 @@
 //! A scenario laid over its system: what the scenario says wins, key by key.
 
+use super::derived;
 use crate::language::document::Spanned;
 use crate::language::raw::{
     RawCluster, RawConserved, RawExpect, RawFlow, RawLimits, RawLoad, RawScenario, RawService, RawSystem, RawTopic,
 };
+use crate::language::raw_equipment::{RawCache, RawStore};
 use crate::language::raw_faults::RawFault;
 use crate::language::raw_stand_ins::{RawPaymentProvider, RawStandIn, RawStandIns};
 use crate::language::setting::{Named, Whole};
+use std::path::Path;
 
 /// Everything that both files say, with every place kept.
 #[derive(Debug)]
@@ -15,6 +18,12 @@ pub struct Merged {
     pub name: Option<Spanned<String>>,
     /// The seed.
     pub seed: Option<Spanned<Whole<0, 9_223_372_036_854_775_807>>>,
+    /// What the system is called: its file's name without `.toml`.
+    pub system: Option<String>,
+    /// Where services keep their data that do not say so themselves.
+    pub store: Option<Spanned<RawStore>>,
+    /// Where services cache what they read that do not say so themselves.
+    pub cache: Option<Spanned<RawCache>>,
     /// The cluster.
     pub cluster: RawCluster,
     /// Topics.
@@ -68,9 +77,12 @@ impl Merged {
             overlay!(cluster, top; backend, brokers, controllers, memory);
             cluster.config = combine_maps(cluster.config.take(), top.config);
         }
-        Self {
+        let mut merged = Self {
             name: scenario.name,
             seed: scenario.seed,
+            system: scenario.system.and_then(|system| stem(&system.value)),
+            store: scenario.store,
+            cache: scenario.cache,
             cluster,
             topics: combine(base.topics, scenario.topics, |base, top| {
                 overlay!(base, top; partitions, replication_factor, message);
@@ -78,6 +90,7 @@ impl Merged {
             }),
             services: combine(base.services, scenario.services, |base, top| {
                 overlay!(base, top; command, ready, instances, group, consumes, produces, calls, port, figures, ledger);
+                overlay!(base, top; store, cache, backlog, failpoint);
                 base.env = combine_maps(base.env.take(), top.env);
             }),
             stand_ins: stand_ins(value(base.stand_ins), value(scenario.stand_ins)),
@@ -87,8 +100,16 @@ impl Merged {
             faults: value(scenario.fault).unwrap_or_default(),
             expect: scenario.expect,
             limits: scenario.limits,
-        }
+        };
+        derived::add_topics(&mut merged);
+        merged
     }
+}
+
+/// The name behind the folders of a path, without its `.toml`.
+fn stem(system: &str) -> Option<String> {
+    let name = Path::new(system).file_name()?.to_str()?;
+    Some(name.strip_suffix(".toml").unwrap_or(name).to_owned())
 }
 
 fn value<T>(spanned: Option<Spanned<T>>) -> Option<T> {

@@ -1,11 +1,13 @@
 //! A scenario as it will be run: every name resolved, every default filled in, every rule known to have its data.
 //!
-//! Reading order: [`files`] (finding and reading the files), [`merge`] (a scenario laid over its system), [`model`] (the
-//! result, with what faults do in [`deed`], and to whom outside in [`stand_in`]), [`validate`] (how one becomes the other,
-//! and every error on the way).
+//! Reading order: [`files`] (finding and reading the files), [`merge`] (a scenario laid over its system, with
+//! the topics that it implies in `derived`), [`model`] (the result, with what faults do in [`deed`], to whom outside in [`stand_in`], and
+//! what services are equipped with in [`equipment`]), [`validate`] (how one becomes the other, and every error on the way).
 
 pub mod consumption;
 pub mod deed;
+mod derived;
+pub mod equipment;
 pub mod files;
 pub mod http_load;
 pub mod merge;

@@ -1,6 +1,7 @@
 //! The validated scenario.
 
 use super::deed::{Asked, Deed};
+use super::equipment::{Equipment, ServerRole};
 use super::http_load::HttpLoad;
 pub use crate::language::reference::{StreamReference, TermReference};
 pub use crate::scenario::stand_in::{StandIn, StandInRule};
@@ -23,6 +24,8 @@ pub struct Scenario {
     pub name: String,
     /// Fixes everything that is drawn.
     pub seed: u64,
+    /// The system that its services are told to belong to, where that is one of those that built-in services know.
+    pub system: Option<String>,
     /// How many brokers.
     pub brokers: u32,
     /// How many dedicated controllers.
@@ -120,6 +123,16 @@ pub struct Service {
     pub figures: Option<String>,
     /// Where it lists what it did.
     pub ledger: Option<LedgerRule>,
+    /// Where it keeps data, what it still has to do, where it stands still.
+    pub equipment: Equipment,
+}
+
+impl Service {
+    /// How many processes of it there come to be.
+    #[must_use]
+    pub fn instances_max(&self) -> u32 {
+        self.instances.max(self.equipment.scaled_to)
+    }
 }
 
 /// When a service counts as ready.
@@ -177,6 +190,8 @@ pub struct ConservedRule {
 pub enum Target {
     /// The load generator produces to a topic.
     Topic(String),
+    /// The load generator produces to each of these topics in turn.
+    Topics(Vec<String>),
     /// A service produces at the rate it is given.
     Service(String),
     /// The load generator asks a service over HTTP.
@@ -186,6 +201,18 @@ pub enum Target {
         /// The path.
         path: String,
     },
+}
+
+impl Target {
+    /// The topics that the load generator produces to.
+    #[must_use]
+    pub fn topics(&self) -> &[String] {
+        match self {
+            Self::Topic(topic) => std::slice::from_ref(topic),
+            Self::Topics(topics) => topics,
+            Self::Service(_) => &[],
+        }
+    }
 }
 
 /// The load.
@@ -223,6 +250,8 @@ pub enum FaultTarget {
     },
     /// Brokers, by what they do when it strikes.
     Broker(Role),
+    /// The server behind a service, which the harness runs.
+    Server(ServerRole),
 }
 
 impl Target {
@@ -239,6 +268,7 @@ impl std::fmt::Display for FaultTarget {
             Self::Service { name, instance: None } => write!(f, "service({name})"),
             Self::Service { name, instance: Some(number) } => write!(f, "instance({name}, {number})"),
             Self::Broker(role) => role.fmt(f),
+            Self::Server(role) => role.fmt(f),
         }
     }
 }
@@ -301,6 +331,11 @@ pub enum Condition {
         /// The group.
         group: String,
     },
+    /// An instance of a service stands still at its failpoint.
+    Failpoint {
+        /// The service.
+        service: String,
+    },
     /// The n-th message of a key is there, or has been committed by a group.
     Message(KeyedMessage),
 }
@@ -324,6 +359,7 @@ impl std::fmt::Display for Trigger {
                 write!(f, "the ISR of {topic}/{partition} shrank to {at_most}")
             }
             Some(Condition::Rebalancing { group }) => write!(f, "group {group} began to rebalance"),
+            Some(Condition::Failpoint { service }) => write!(f, "{service} stands at its failpoint"),
             Some(Condition::Message(KeyedMessage { topic, key, nth, committed_by })) => {
                 write!(f, "message {nth} of key {key} in {topic}")?;
                 committed_by.as_ref().map_or(Ok(()), |group| write!(f, ", committed by group {group}"))
@@ -408,6 +444,8 @@ pub struct Expect {
     pub stalled: Option<StalledRule>,
     /// How far groups may be behind.
     pub lag: Option<LagRule>,
+    /// The groups that this is about; none for all.
+    pub lag_groups: Vec<String>,
     /// Messages of the load without an acknowledgement.
     pub unacknowledged: Option<Bounds>,
 }

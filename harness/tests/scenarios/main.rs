@@ -6,6 +6,7 @@ mod agreement;
 mod committed;
 mod deaths;
 mod doctor;
+mod equipment;
 mod external;
 mod failover;
 mod folder;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     trials.extend(launch::trials());
     trials.extend(deaths::trials());
     trials.extend(failover::trials());
+    trials.extend(equipment::trials());
     trials.extend(reach::trials());
     trials.extend(stand_ins::trials());
     trials.extend(tool::trials());

@@ -3,7 +3,7 @@
 use super::super::error::RunError;
 use super::super::parts::short;
 use super::super::pending::Pending;
-use super::{Hit, Nemesis, OpenFault, broken, brokers};
+use super::{Hit, Nemesis, OpenFault, SERVICES_TURN, broken, brokers};
 use crate::scenario::deed::Deed;
 use crate::scenario::model::{FaultRule, FaultTarget};
 use std::collections::BTreeMap;
@@ -23,6 +23,14 @@ impl Nemesis<'_> {
         self.pending.iter_mut().for_each(Pending::last_look);
         self.advance()?;
         self.call_off()?;
+        while let Some(open) = self.take_open(|_, open| open.hit.turn() < SERVICES_TURN) {
+            self.heal(open)?;
+        }
+        while !self.returning.is_empty() {
+            self.session.go_on()?;
+            std::thread::sleep(SETTLE_POLL);
+            self.follow_servers()?;
+        }
         while let Some(open) = self.take_open(|_, _| true) {
             self.tell_if_early(&open);
             self.heal(open)?;

@@ -5,7 +5,6 @@
 //! strikes between the same two messages everywhere.
 
 use super::Nemesis;
-use crate::scenario::model::Target;
 
 impl Nemesis<'_> {
     /// Behind how many messages the load is to wait, if so. Never where the scenario measures time: a load that waits is
@@ -13,11 +12,16 @@ impl Nemesis<'_> {
     #[must_use]
     pub fn holds_load_at(&self) -> Option<u64> {
         let scenario = &self.session.plan.scenario;
-        let Target::Topic(topic) = &scenario.load.target else { return None };
+        let topics = scenario.load.target.topics();
         let measures_time = !scenario.expect.latency.is_empty() || scenario.expect.unavailable.is_some();
         if measures_time || self.cluster.inside().is_some() {
             return None;
         }
-        self.pending.iter().filter_map(|pending| pending.awaits_messages_in(topic)).min()
+        // Of several topics each in turn gets the next message.
+        let behind = |(place, topic): (u64, &String)| {
+            let nth = self.pending.iter().filter_map(|pending| pending.awaits_messages_in(topic)).min()?;
+            Some((nth.saturating_sub(1)).saturating_mul(topics.len() as u64).saturating_add(place + 1))
+        };
+        (0..).zip(topics).filter_map(behind).min()
     }
 }

@@ -350,6 +350,40 @@ fn the_load_waits_for_the_next_fault_that_its_messages_bring_where_the_back_end_
     assert_eq!(measuring.play_on(&*looking, |nemesis| nemesis.holds_load_at()), None, "waiting would be measured");
 }
 
+fn is_at_rest(nemesis: &Nemesis<'_>) -> bool {
+    nemesis.pending.is_empty() && nemesis.open.is_empty() && nemesis.recoveries.is_empty()
+}
+
+#[test]
+fn a_service_has_more_instances_until_the_fault_heals() {
+    let faults = "[[fault]]\nat = \"0s\"\ndo = { scale = \"service(mine)\", to = 2 }\nheal = { after = \"2s\" }\n\n\
+                  [[fault]]\nat = \"0s\"\ndo = { scale = \"service(mine)\", to = 2 }";
+    let stage = Stage::new(SOUND, faults, |plan| plan.scenario.limits.start = PATIENCE);
+    let fired = stage.play(|mut nemesis| {
+        advance_until(&mut nemesis, "it stays so", is_at_rest);
+        nemesis.fired()
+    });
+    assert!(stage.is_running(), "the first one stays");
+    assert_eq!(fired.values().copied().collect::<Vec<_>>(), [1, 0], "there were as many already: {fired:?}");
+    let told = ["scale: mine 2 starts", "mine 2 is ready", "healed: mine 2", "scale: mine 2 leaves"];
+    assert_eq!(stage.told(), [&told[..], &["healed: mine 2 has left"]].concat());
+}
+
+#[test]
+fn a_fault_waits_for_a_failpoint_at_which_only_the_first_life_stops() {
+    let script =
+        "echo up and running; [ -n \"$FAILPOINT\" ] && echo $FAILPOINT: waiting at a failpoint; exec sleep 600";
+    let faults = "[services.mine.failpoint]\nat = \"somewhere\"\nnth = 3\n\n\
+                  [[fault]]\nwhen = { failpoint = { service = \"mine\" } }\ndo = { kill = \"service(mine)\" }\n\
+                  heal = { after = \"0s\" }";
+    let stage = Stage::new(script, faults, |plan| plan.scenario.limits.start = PATIENCE);
+    stage.play(|mut nemesis| advance_until(&mut nemesis, "it does not strike", is_at_rest));
+    assert_eq!(stage.told(), ["kill: mine", "mine is ready", "healed: mine"]);
+    let said = stage.fleet.instances()[0].log.last_lines();
+    assert_eq!(said.matches("somewhere:3: waiting at a failpoint").count(), 1, "{said}");
+    assert_eq!(said.matches("up and running").count(), 2, "{said}");
+}
+
 #[test]
 fn brokers_are_named_as_people_do() {
     assert_eq!(brokers(&[2]), "broker 2");

@@ -7,12 +7,14 @@ use crate::language::quantity::Span;
 use crate::language::raw_faults::{RawAction, RawClients, RawClock, RawFault, RawLinks, RawRequests};
 use crate::language::raw_operations::{RawAddPartitions, RawDeleteRecords};
 use crate::language::reference::RoleReference;
+use crate::language::setting::Whole;
 use crate::scenario::model::FaultAction;
 use shakedown_cluster::DiskFault;
 
 /// What takes more than a role, or is no [`FaultAction`].
-const OTHERS: [&str; 23] = [
+const OTHERS: [&str; 24] = [
     "stop",
+    "scale",
     "slow-sync",
     "cut",
     "delay",
@@ -41,6 +43,7 @@ const OTHERS: [&str; 23] = [
 pub(super) enum RawDeed<'a> {
     Hit(FaultAction, &'a Spanned<RoleReference>),
     Stop(&'a Spanned<RoleReference>),
+    Scale(&'a Spanned<RoleReference>, Option<&'a Spanned<Whole<1, 64>>>),
     DeleteRecords(&'a Spanned<RawDeleteRecords>),
     AddPartitions(&'a Spanned<RawAddPartitions>),
     Requests(&'a Spanned<RawRequests>),
@@ -81,6 +84,9 @@ pub(super) fn deed<'a>(fault: &'a Spanned<RawFault>, problems: &mut Problems<'_>
         }
         None => None,
     };
+    if let Some(to) = raw.to.as_ref().filter(|_| raw.scale.is_none()) {
+        problems.add(to.place, "`to` is for `scale`", "never used", "write { scale = \"service(NAME)\", to = 3 }");
+    }
     let failures = stand_ins::written(raw).map(|written| RawDeed::Fail(written, action));
     let mut given = hits.chain(slow_sync).chain(damage).chain(others(raw)).chain(written(raw)).chain(failures);
     match (given.next(), given.next()) {
@@ -111,6 +117,7 @@ fn others(raw: &RawAction) -> impl Iterator<Item = RawDeed<'_>> {
         raw.clock.as_ref().map(RawDeed::Clock),
         raw.advance_clock.as_ref().map(RawDeed::AdvanceClock),
         raw.stop.as_ref().map(RawDeed::Stop),
+        raw.scale.as_ref().map(|role| RawDeed::Scale(role, raw.to.as_ref())),
         raw.delete_records.as_ref().map(RawDeed::DeleteRecords),
         raw.add_partitions.as_ref().map(RawDeed::AddPartitions),
         raw.requests.as_ref().map(RawDeed::Requests),

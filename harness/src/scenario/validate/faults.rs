@@ -6,7 +6,7 @@ use super::deeds::{RawDeed, deed};
 use super::scenario::Capabilities;
 use super::scope::Scope;
 use super::triggers::{self, Names};
-use super::{disturbances, interventions, operations, requests, stand_ins};
+use super::{disturbances, interventions, operations, requests, servers, stand_ins};
 use crate::language::document::{Place, Spanned};
 use crate::language::names;
 use crate::language::problem::Problems;
@@ -22,7 +22,7 @@ use std::time::Duration;
 const SERVICE_ACTIONS: [FaultAction; 3] = [FaultAction::Kill, FaultAction::Pause, FaultAction::Restart];
 
 /// Whom it does that to.
-const SERVICE_ROLES: [&str; 2] = ["service(NAME)", "instance(NAME, N)"];
+const SERVICE_ROLES: [&str; 4] = ["service(NAME)", "instance(NAME, N)", "store(NAME)", "cache(NAME)"];
 
 pub(super) fn validate(
     merged: &Merged,
@@ -37,12 +37,13 @@ pub(super) fn validate(
         triggers::possible(fault, capabilities, problems);
         let heal = triggers::heal(&names, index, fault, problems);
         let Some(raw) = deed(fault, problems) else { continue };
-        let Some((place, deed)) = resolved(&raw, fault, scope, capabilities, problems) else { continue };
+        let Some((place, deed)) = resolved(&raw, fault, merged, scope, capabilities, problems) else { continue };
         check_source(merged, &deed, place, problems);
         let (Some(trigger), Some(heal)) = (trigger, heal) else { continue };
         let rule = FaultRule { trigger, deed, heal, namesakes: 0 };
         if let Some((other, earlier)) = rules.iter().find(|(_, earlier)| overlap(earlier, &rule)) {
-            let message = format!("this fault and the one on line {} overlap on one service", problems.line(*other));
+            let what = if is_on_server(&rule) { "server" } else { "service" };
+            let message = format!("this fault and the one on line {} overlap on one {what}", problems.line(*other));
             let until = match held(earlier) {
                 Some((from, until)) if from == until => format!("at {from:?}"),
                 Some((from, Duration::MAX)) => format!("from {from:?} to the end of the load"),
@@ -63,7 +64,7 @@ fn quoted(rule: &FaultRule) -> String {
     match &rule.deed {
         Deed::Hit { target: FaultTarget::Service { name, .. }, .. } => format!("`{name}`"),
         Deed::Hit { target: FaultTarget::Broker(role), .. } => format!("`{role}`"),
-        Deed::Stop(target) => format!("`{target}`"),
+        Deed::Hit { target: target @ FaultTarget::Server(_), .. } | Deed::Stop(target) => format!("`{target}`"),
         _ => rule.deed.to_string(),
     }
 }
@@ -84,6 +85,10 @@ fn check_source(merged: &Merged, deed: &Deed, place: Place, problems: &mut Probl
     }
 }
 
+fn is_on_server(rule: &FaultRule) -> bool {
+    matches!(rule.deed, Deed::Hit { target: FaultTarget::Server(_), .. })
+}
+
 /// Whether both may hold one process at the same time, as far as their times are known. Who leads is only known when a
 /// fault strikes, and a broker that is down plays no role.
 fn overlap(one: &FaultRule, other: &FaultRule) -> bool {
@@ -91,7 +96,13 @@ fn overlap(one: &FaultRule, other: &FaultRule) -> bool {
         (Some((one, first)), Some((other, second))) => {
             one == other && first.is_none_or(|first| second.is_none_or(|second| first == second))
         }
-        _ => false,
+        _ => {
+            let target = |rule: &FaultRule| match &rule.deed {
+                Deed::Hit { target: FaultTarget::Server(role), .. } => Some(role.clone()),
+                _ => None,
+            };
+            target(one).is_some_and(|server| target(other) == Some(server))
+        }
     };
     let (Some(first), Some(second)) = (held(one), held(other)) else { return false };
     shared && first.0 <= second.1 && second.0 <= first.1
@@ -113,6 +124,7 @@ fn held(rule: &FaultRule) -> Option<(Duration, Duration)> {
 fn resolved(
     raw: &RawDeed<'_>,
     fault: &Spanned<RawFault>,
+    merged: &Merged,
     scope: &Scope<'_>,
     capabilities: Capabilities<'_>,
     problems: &mut Problems<'_>,
@@ -128,6 +140,7 @@ fn resolved(
             return Some((role.place, Deed::Hit { action: *action, target }));
         }
         RawDeed::Stop(role) => return Some((role.place, Deed::Stop(stopped(role, scope, problems)?))),
+        RawDeed::Scale(role, to) => return Some((role.place, servers::scale(role, *to, merged, scope, problems)?)),
         RawDeed::DeleteRecords(records) => operations::delete_records(records, scope, problems)?,
         RawDeed::AddPartitions(partitions) => operations::add_partitions(partitions, scope, problems)?,
         other => {
@@ -158,8 +171,8 @@ fn stopped(role: &Spanned<RoleReference>, scope: &Scope<'_>, problems: &mut Prob
             .check_service(name, role.place, problems)
             .then(|| FaultTarget::Service { name: name.clone(), instance: None }),
         RoleReference::Instance(name, number) => instance(name, *number, role.place, scope, problems),
-        RoleReference::Broker(_) | RoleReference::Other(_) => {
-            let help = format!("write {}; brokers can be killed", names::list(&SERVICE_ROLES));
+        RoleReference::Server(_) | RoleReference::Broker(_) | RoleReference::Other(_) => {
+            let help = format!("write {}; brokers can be killed", names::list(&SERVICE_ROLES[..2]));
             problems.add(role.place, format!("`stop` cannot hit {}", role.value), "not a service", help);
             None
         }
@@ -210,7 +223,9 @@ fn target(
     problems: &mut Problems<'_>,
 ) -> Option<FaultTarget> {
     let possible = match &role.value {
-        RoleReference::Service(_) | RoleReference::Instance(..) => SERVICE_ACTIONS.contains(&action),
+        RoleReference::Service(_) | RoleReference::Instance(..) | RoleReference::Server(_) => {
+            SERVICE_ACTIONS.contains(&action)
+        }
         RoleReference::Broker(_) => capabilities.broker_faults.can(action),
         RoleReference::Other(_) => false,
     };
@@ -226,6 +241,7 @@ fn target(
         RoleReference::Broker(broker) => {
             broker_exists(broker, role.place, scope, problems).then(|| FaultTarget::Broker(broker.clone()))
         }
+        RoleReference::Server(server) => servers::target(server, role, scope, problems),
         RoleReference::Other(_) => None,
     }
 }
@@ -242,6 +258,7 @@ fn instance(
     }
     let service = scope.service(name);
     let instances = service.and_then(|service| service.instances.as_ref()).map_or(1, |n| n.value.0);
+    let instances = instances.max(scope.scaled_to(name));
     if u64::from(number) > instances {
         let message = format!("service `{name}` has no instance {number}");
         problems.add(place, message, "no such instance", format!("allowed: 1 to {instances}"));

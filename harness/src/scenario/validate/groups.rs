@@ -2,6 +2,7 @@
 
 use crate::language::bounds::{RawCount, RawLag, RawStalled};
 use crate::language::document::{Place, Spanned};
+use crate::language::names;
 use crate::language::problem::Problems;
 use crate::language::raw::RawExpect;
 use crate::scenario::consumption::Consumption;
@@ -33,6 +34,7 @@ pub(super) fn validate(
     if let Some(lag) = &raw.lag {
         Needs::Group.check("lag", lag.place, merged, consumptions, problems);
         expect.lag = Some(lag_rule(lag, problems));
+        expect.lag_groups = lag_groups(lag, consumptions, problems);
     }
 }
 
@@ -103,8 +105,23 @@ fn longest_standstill(stalled: &RawStalled, problems: &mut Problems<'_>) -> Stal
     StalledRule { at_most: at_most.value.0, partitions: partitions.unwrap_or(Bounds::exactly(0)) }
 }
 
+/// The groups that lag is looked at of; none for all.
+fn lag_groups(lag: &Spanned<RawLag>, consumptions: &[Consumption], problems: &mut Problems<'_>) -> Vec<String> {
+    let Some(groups) = &lag.value.groups else { return Vec::new() };
+    if groups.value.is_empty() {
+        let help = "name groups, or leave `groups` out, which means all";
+        problems.add(groups.place, "`expect.lag.groups` names none", "nothing to compare", help);
+    }
+    let known: Vec<&str> = consumptions.iter().map(|consumption| consumption.group.as_str()).collect();
+    for group in groups.value.iter().filter(|group| !known.contains(&group.value.as_str())) {
+        let help = names::advice(&group.value, known.iter().copied());
+        problems.add(group.place, format!("there is no group `{}`", group.value), "no such group", help);
+    }
+    groups.value.iter().map(|group| group.value.clone()).collect()
+}
+
 fn lag_rule(lag: &Spanned<RawLag>, problems: &mut Problems<'_>) -> LagRule {
-    let RawLag { at_most, drained_in } = &lag.value;
+    let RawLag { at_most, drained_in, groups: _ } = &lag.value;
     if at_most.is_none() && drained_in.is_none() {
         let help = "write { at_most = 1000 }, { drained_in = \"5s\" } or both";
         problems.add(lag.place, "`expect.lag` expects nothing", "no limit", help);

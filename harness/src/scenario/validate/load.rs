@@ -4,7 +4,7 @@ use super::http_load;
 use super::scenario::top_of;
 use super::scope::Scope;
 use super::topics::scalars;
-use crate::language::document::Spanned;
+use crate::language::document::{Place, Spanned};
 use crate::language::problem::Problems;
 use crate::language::raw::{RawLoad, ShapeChoice};
 use crate::language::reference::TargetReference;
@@ -59,14 +59,12 @@ fn target(load: &Spanned<RawLoad>, scope: &Scope<'_>, problems: &mut Problems<'_
     let place = load.value.target.place;
     match &load.value.target.value {
         TargetReference::Topic(name) => {
-            if scope.check_topic(name, place, problems)
-                && scope.topic(name).and_then(|topic| topic.message.as_ref()).is_some_and(|m| m.value.value.is_some())
-            {
-                let message = format!("topic `{name}` reads an amount that the load generator's messages do not have");
-                let help = "leave `message` out: the load generator's own header carries identity, amount and time";
-                problems.add(place, message, "has no data", help);
-            }
+            check_target(name, place, scope, problems);
             Target::Topic(name.clone())
+        }
+        TargetReference::Topics(names) => {
+            names.iter().for_each(|name| check_target(&name.value, name.place, scope, problems));
+            Target::Topics(names.iter().map(|name| name.value.clone()).collect())
         }
         TargetReference::Service(name) => {
             scope.check_service(name, place, problems);
@@ -83,6 +81,17 @@ fn target(load: &Spanned<RawLoad>, scope: &Scope<'_>, problems: &mut Problems<'_
             Target::Service(name.clone())
         }
         TargetReference::Post { service, path } => Target::Post { service: service.clone(), path: path.clone() },
+    }
+}
+
+/// Whether the load can be offered to this topic.
+fn check_target(name: &str, place: Place, scope: &Scope<'_>, problems: &mut Problems<'_>) {
+    if scope.check_topic(name, place, problems)
+        && scope.topic(name).and_then(|topic| topic.message.as_ref()).is_some_and(|m| m.value.value.is_some())
+    {
+        let message = format!("topic `{name}` reads an amount that the load generator's messages do not have");
+        let help = "leave `message` out: the load generator's own header carries identity, amount and time";
+        problems.add(place, message, "has no data", help);
     }
 }
 

@@ -1,5 +1,6 @@
 //! One snapshot for every message that a wrong scenario can get: they are read by people, and reviewed like code.
 
+mod equipment;
 mod http_load;
 mod interventions;
 

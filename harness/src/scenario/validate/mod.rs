@@ -1,11 +1,13 @@
 //! From what the files say to a scenario that can be run; every dangling name and missing datum is an error here.
 //!
-//! Each part has its file: [`topics`], [`services`], the [`stand_ins`] that they call and how these fail, [`flows`], [`load`]
-//! with those over HTTP ([`http_load`]), [`faults`] with what each of them does ([`deeds`]) and when ([`triggers`]), those on
-//! [`requests`], other [`disturbances`] and [`interventions`], [`expect`] with those on [`groups`].
+//! Each part has its file: [`topics`], [`services`] with what they are equipped with ([`equipment`]), the [`stand_ins`] that they call
+//! and how these fail, [`flows`], [`load`] with those over HTTP ([`http_load`]), [`faults`] with what each of them does ([`deeds`])
+//! and when ([`triggers`]), those on [`requests`] and [`servers`], other [`disturbances`] and [`interventions`], [`expect`] with
+//! those on [`groups`].
 
 mod deeds;
 mod disturbances;
+mod equipment;
 mod expect;
 mod faults;
 mod flows;
@@ -16,6 +18,7 @@ mod load;
 mod operations;
 mod requests;
 mod scope;
+mod servers;
 mod services;
 mod stand_ins;
 mod topics;

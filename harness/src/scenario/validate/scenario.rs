@@ -1,7 +1,7 @@
 //! The stages of validation, in order, with all their problems collected.
 
 use super::scope::Scope;
-use super::{expect, faults, flows, load, services, stand_ins, topics};
+use super::{equipment, expect, faults, flows, load, services, stand_ins, topics};
 use crate::backend::{Backend, BrokerFaults, BrokerSettings};
 use crate::language::document::Place;
 use crate::language::document::Spanned;
@@ -54,6 +54,7 @@ pub fn scenario(files: &ScenarioFiles, capabilities: Capabilities<'_>) -> Result
     let topics = topics::validate(merged, &scope, &mut problems);
     let services = services::validate(merged, &scope, capabilities, &mut problems);
     let stand_ins = stand_ins::validate(merged, &scope, &mut problems);
+    equipment::validate_for_all(merged, &mut problems);
     let load = load::validate(merged, &scope, &mut problems);
     let flows = flows::validate_flows(merged, &scope, &mut problems);
     let conserved = flows::validate_conserved(merged, &scope, &mut problems);
@@ -82,6 +83,7 @@ pub fn scenario(files: &ScenarioFiles, capabilities: Capabilities<'_>) -> Result
         text: files.text.clone(),
         name,
         seed: merged.seed.as_ref().map_or(1, |seed| seed.value.0),
+        system: scope.system().map(str::to_owned),
         brokers: scope.brokers(),
         controllers: merged.cluster.controllers.as_ref().map_or(0, |n| u32::try_from(n.value.0).unwrap_or(u32::MAX)),
         memory: merged.cluster.memory.as_ref().map(|memory| memory.value.0),

@@ -1,11 +1,12 @@
 //! The names that a scenario declares, and what each of them can offer to a rule.
 
-use crate::language::document::Place;
+use crate::language::document::{Place, Spanned};
 use crate::language::names;
 use crate::language::problem::Problems;
 use crate::language::raw::{RawService, RawTopic};
+use crate::language::raw_equipment::{RawCache, RawStore};
 use crate::language::raw_stand_ins::StandIn;
-use crate::language::reference::{StreamReference, TargetReference};
+use crate::language::reference::{RoleReference, StreamReference, TargetReference};
 use crate::scenario::merge::Merged;
 
 /// Read access to the declarations.
@@ -32,6 +33,32 @@ impl<'a> Scope<'a> {
 
     pub(super) fn service(&self, name: &str) -> Option<&'a RawService> {
         self.merged.services.0.iter().find(|(service, _)| service.value == name).map(|(_, service)| &service.value)
+    }
+
+    /// The system that services are told to belong to.
+    pub(super) fn system(&self) -> Option<&'a str> {
+        let system = self.merged.system.as_deref()?;
+        shakedown_services::systems().any(|known| known == system).then_some(system)
+    }
+
+    /// What a service says of its store, or the scenario for all of them.
+    pub(super) fn store<'b>(&'b self, service: &'b RawService) -> Option<&'b Spanned<RawStore>> {
+        service.store.as_ref().or(self.merged.store.as_ref())
+    }
+
+    /// What a service says of its cache, or the scenario for all of them.
+    pub(super) fn cache<'b>(&'b self, service: &'b RawService) -> Option<&'b Spanned<RawCache>> {
+        service.cache.as_ref().or(self.merged.cache.as_ref())
+    }
+
+    /// The most instances that a fault gives a service; 0 where none does.
+    pub(super) fn scaled_to(&self, service: &str) -> u64 {
+        let actions = self.merged.faults.iter().map(|fault| &fault.value.action.value);
+        let scaled = actions.filter(|action| {
+            let role = action.scale.as_ref().map(|role| &role.value);
+            matches!(role, Some(RoleReference::Service(scaled)) if scaled == service)
+        });
+        scaled.filter_map(|action| action.to.as_ref()).map(|to| to.value.0).max().unwrap_or(0)
     }
 
     /// How many nodes there will be, brokers and dedicated controllers.

@@ -1,5 +1,6 @@
 //! Services: what starts them, when they are ready, what they touch.
 
+use super::equipment;
 use super::scenario::Capabilities;
 use super::scope::{MAILBOX, Scope};
 use super::topics::scalars;
@@ -56,6 +57,7 @@ pub(super) fn validate(
             port: raw.port.as_ref().and_then(|port| u16::try_from(port.value.0).ok()),
             figures: raw.figures.as_ref().map(|figures| figures.value.get.value.0.clone()),
             ledger: raw.ledger.as_ref().map(|ledger| ledger_rule(&ledger.value)),
+            equipment: equipment::validate(name, raw, scope, problems),
         });
     }
     services

@@ -3,7 +3,7 @@
 use super::faults::partition_exists;
 use super::scenario::Capabilities;
 use super::scope::Scope;
-use super::{disturbances, interventions, requests};
+use super::{disturbances, equipment, interventions, requests};
 use crate::language::document::{Place, Spanned};
 use crate::language::names;
 use crate::language::problem::Problems;
@@ -112,9 +112,9 @@ fn condition(
     when: &Spanned<RawWhen>,
     problems: &mut Problems<'_>,
 ) -> Option<Condition> {
-    let RawWhen { produced, request, then, after: _, consumed, state } = &when.value;
-    match (produced, request, then, consumed, state) {
-        (Some(produced), None, None, None, None) => {
+    let RawWhen { produced, request, then, after: _, consumed, state, failpoint } = &when.value;
+    match (produced, request, then, consumed, state, failpoint) {
+        (Some(produced), None, None, None, None, None) => {
             let (topic, nth) = (&produced.value.topic, produced.value.nth.value.0);
             if !is_offered(merged, scope, topic, (nth, produced.value.nth.place), problems) {
                 return None;
@@ -125,13 +125,14 @@ fn condition(
                 None => Condition::Produced { topic, nth },
             })
         }
-        (None, None, None, Some(consumed), None) => self::consumed(merged, scope, &consumed.value, problems),
-        (None, None, None, None, Some(state)) => self::state(state, scope, problems),
-        (None, Some(request), None, None, None) => {
+        (None, None, None, Some(consumed), None, None) => self::consumed(merged, scope, &consumed.value, problems),
+        (None, None, None, None, Some(state), None) => self::state(state, scope, problems),
+        (None, None, None, None, None, Some(reached)) => equipment::at_failpoint(&reached.value, scope, problems),
+        (None, Some(request), None, None, None, None) => {
             let (selector, nth) = requests::request(&request.value, scope, problems)?;
             Some(Condition::Requested { selector, nth })
         }
-        (None, None, Some(then), None, None) => {
+        (None, None, Some(then), None, None, None) => {
             // Only those above: two faults that wait for each other would wait for ever.
             let fault = names.find(then, |other| other < index, "above this one", problems)?;
             Some(Condition::Struck { fault, name: then.value.clone() })
@@ -139,7 +140,7 @@ fn condition(
         _ => {
             let help = "write one of { produced = { topic = \"...\", nth = 1000 } }, { request = { api = \"Produce\", nth = 5 } }, \
                         { consumed = { topic = \"...\", group = \"...\", nth = 1000 } }, { state = { ... } }, \
-                        { then = \"another fault\" }";
+                        { failpoint = { service = \"...\" } }, { then = \"another fault\" }";
             problems.add(when.place, "`when` needs one thing to wait for", "not exactly one", help);
             None
         }
@@ -225,12 +226,16 @@ fn state(state: &Spanned<RawState>, scope: &Scope<'_>, problems: &mut Problems<'
 /// How many messages the load offers to this topic, where that is known.
 fn offered(merged: &Merged, topic: &str) -> Option<u64> {
     let load = &merged.load.as_ref()?.value;
-    if !matches!(&load.target.value, TargetReference::Topic(target) if target == topic) {
-        return None;
-    }
+    let (place, topics) = match &load.target.value {
+        TargetReference::Topic(target) if target == topic => (0, 1),
+        TargetReference::Topics(targets) => (targets.iter().position(|target| target.value == topic)?, targets.len()),
+        _ => return None,
+    };
     let (rate, duration) = (load.arrivals.value.rate.value, load.arrivals.value.duration.value.0);
     let offered = (u128::from(rate.messages) * duration.as_nanos()).div_ceil(rate.per.as_nanos().max(1));
-    u64::try_from(offered).ok()
+    // Of several topics each in turn gets the next message.
+    let here = offered.saturating_sub(place as u128).div_ceil(topics as u128);
+    u64::try_from(here).ok()
 }
 
 /// When the fault ends; the inner nothing means the end of the load, the outer one that it makes no sense.
