@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`document`] (a TOML file as a tree that knows where everything stands), [`problem`] (what is said
 //! when something is wrong), [`setting`] (how a type is read and described, from one declaration), [`quantity`], [`size`]
-//! and [`reference`] (the small types inside strings), [`raw`] (the keys themselves) with [`raw_faults`], [`raw_interventions`] and
+//! and [`reference`] (the small types inside strings), [`raw`] (the keys themselves) with [`raw_faults`], [`raw_interventions`], [`raw_books`] and
 //! [`bounds`] (those of expectations on groups), [`schema`] (the same keys as a JSON Schema).
 //!
 //! Nothing here knows what a name refers to or whether two keys fit together: that is [`crate::scenario`].
@@ -14,6 +14,7 @@ pub mod problem;
 pub mod protocol;
 pub mod quantity;
 pub mod raw;
+pub mod raw_books;
 pub mod raw_faults;
 pub mod raw_interventions;
 pub mod raw_operations;

@@ -1,11 +1,12 @@
 //! A run: from a plan to a verdict.
 //!
 //! Reading order: [`conductor`] (the phases, in order), then what it conducts: [`fleet`] of [`process`]es under a
-//! [reaper](shakedown_cluster::apache::reaper), [`topics`], [`stand_in`]s, [`ledger`] pollers, [`nemesis`] and what its faults
+//! [reaper](shakedown_cluster::apache::reaper), [`topics`], [`stand_in`]s, [`ledger`] pollers and readers of [`books`], [`nemesis`] and what its faults
 //! wait for, the clients and rolling restarts that it has under way, services on their way back, [`watching`] of groups and
 //! logs by [`look`]s, [`drain`], [`figures`]; [`journal`] is where all of them write down what happened, with what the cluster tells
 //! of itself in [`chronicle`]; [`judgement`] is what comes after.
 
+pub mod books;
 pub mod chronicle;
 pub mod conductor;
 pub mod drain;
@@ -32,5 +33,6 @@ mod rolling;
 pub mod service_log;
 pub mod session;
 pub mod stand_in;
+mod topic_books;
 pub mod topics;
 pub mod watching;

@@ -1,5 +1,6 @@
 //! Everything alive in a run, and how it ends in good order however far the run came.
 
+use super::books::Books;
 use super::chronicle::Chronicle;
 use super::drain::{self, Gauge};
 use super::error::RunError;
@@ -8,6 +9,7 @@ use super::judgement::Ending;
 use super::ledger::LedgerPoller;
 use super::session::Session;
 use super::stand_in::Mailbox;
+use super::topic_books;
 use super::topics;
 use super::watching::Watching;
 use crate::backend::RunningCluster;
@@ -33,6 +35,8 @@ pub struct Parts {
     pub load_stop: StopFlag,
     /// Readers of service ledgers.
     pub pollers: Vec<(LedgerRule, LedgerPoller)>,
+    /// Readers of the books that services keep.
+    pub books: Books,
     /// The mailbox, if some service calls it.
     pub mailbox: Option<Mailbox>,
     /// Watches groups and logs, if some expectation needs that.
@@ -90,6 +94,7 @@ impl Parts {
         for (_, poller) in self.pollers.drain(..) {
             keep(poller.close(&session.runtime).map(drop));
         }
+        self.books.close(&session.runtime);
         if let Some(mailbox) = self.mailbox.take() {
             let totals = mailbox.totals();
             if totals.refused > 0 {
@@ -106,6 +111,7 @@ impl Parts {
             self.ending.reasons.push(reason);
         }
         keep(self.finish_watching(session));
+        keep(self.write_topic_books(session));
         self.gauge = None;
         self.tap_stop.stop();
         for (topic, tap) in self.taps.drain(..) {
@@ -150,6 +156,16 @@ impl Parts {
         for reason in unseen.into_iter().chain(unread) {
             session.journal.warning(&reason);
             self.ending.reasons.push(reason);
+        }
+        Ok(())
+    }
+
+    /// Writes the books of topics, where some rule compares them. What could not be read is a reason.
+    fn write_topic_books(&mut self, session: &Session) -> Result<(), RunError> {
+        if self.gauge.is_some() {
+            let reasons = topic_books::write(session, &self.bootstrap())?;
+            reasons.iter().for_each(|reason| session.journal.warning(reason));
+            self.ending.reasons.extend(reasons);
         }
         Ok(())
     }

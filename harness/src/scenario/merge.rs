@@ -2,8 +2,9 @@
 
 use crate::language::document::Spanned;
 use crate::language::raw::{
-    RawCluster, RawConserved, RawExpect, RawFlow, RawLimits, RawLoad, RawScenario, RawService, RawSystem, RawTopic,
+    RawCluster, RawExpect, RawFlow, RawLimits, RawLoad, RawScenario, RawService, RawSystem, RawTopic,
 };
+use crate::language::raw_books::RawConserved;
 use crate::language::raw_faults::RawFault;
 use crate::language::setting::{Named, Whole};
 
@@ -69,12 +70,13 @@ impl Merged {
             seed: scenario.seed,
             cluster,
             topics: combine(base.topics, scenario.topics, |base, top| {
-                overlay!(base, top; partitions, replication_factor, message);
+                overlay!(base, top; partitions, replication_factor, message, book);
                 base.config = combine_maps(base.config.take(), top.config);
             }),
             services: combine(base.services, scenario.services, |base, top| {
                 overlay!(base, top; command, ready, instances, group, consumes, produces, calls, port, figures, ledger);
                 base.env = combine_maps(base.env.take(), top.env);
+                base.books = combine_maps(base.books.take(), top.books);
             }),
             flows: combine(base.flows, scenario.flows, |base, top| *base = top),
             conserved: combine(base.conserved, scenario.conserved, |base, top| *base = top),

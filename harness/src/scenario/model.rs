@@ -1,5 +1,6 @@
 //! The validated scenario.
 
+use super::books::BookPlan;
 use super::deed::{Asked, Deed};
 pub use crate::language::raw::StandIn;
 pub use crate::language::reference::{StreamReference, TermReference};
@@ -38,6 +39,8 @@ pub struct Scenario {
     pub flows: Vec<FlowRule>,
     /// The rules of conservation that are expected to hold.
     pub conserved: Vec<ConservedRule>,
+    /// Books, and the rules over them that are expected to hold.
+    pub books: BookPlan,
     /// The load.
     pub load: LoadRule,
     /// Faults, in the order of the file.

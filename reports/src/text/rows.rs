@@ -23,7 +23,7 @@ pub(super) fn rows(findings: &[Finding]) -> Vec<Row<'_>> {
     for finding in findings {
         let name = match finding.check.as_str() {
             "reordered" => "order, per key".to_owned(),
-            "conserved" => format!("conserved: {}", finding.subject),
+            "conserved" | "contradicted" => format!("conserved: {}", finding.subject),
             "latency" => format!("latency {}", finding.subject),
             other => other.to_owned(),
         };
@@ -99,4 +99,25 @@ pub(super) fn seconds(at_ns: u64, started_ns: u64) -> String {
     let milliseconds = i128::from(at_ns) / 1_000_000 - i128::from(started_ns) / 1_000_000;
     let (sign, magnitude) = if milliseconds < 0 { ("-", -milliseconds) } else { ("", milliseconds) };
     format!("{sign}{}.{:03} s", magnitude / 1000, magnitude % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Finding, Outcome, rows};
+
+    #[test]
+    fn a_rule_of_conservation_is_a_row_whatever_convicts_it() {
+        let finding = |check: &str, subject: &str| Finding {
+            check: check.to_owned(),
+            subject: subject.to_owned(),
+            outcome: Outcome::Fail,
+            compared: 1,
+            found: 1,
+            detail: String::new(),
+            evidence: Vec::new(),
+        };
+        let findings = [finding("conserved", "orders"), finding("contradicted", "money"), finding("lost", "a -> b")];
+        let names: Vec<String> = rows(&findings).into_iter().map(|row| row.name).collect();
+        assert_eq!(names, ["conserved: orders", "conserved: money", "lost"]);
+    }
 }
