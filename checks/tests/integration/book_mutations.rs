@@ -61,7 +61,7 @@ fn a_clean_storefront_passes_with_its_comparisons() {
     for (rule, compared, detail) in compared(&shop::storefront()) {
         text.push_str(&format!("{rule} {compared}: {detail}\n"));
     }
-    assert_eq!(text, include_str!("clean_storefront.txt"), "{text}");
+    assert_eq!(text, include_str!("expected/clean_storefront.txt"), "{text}");
 }
 
 #[test]
@@ -70,26 +70,28 @@ fn a_clean_fanout_passes_with_its_comparisons() {
     for (rule, compared, detail) in compared(&shop::fanout()) {
         text.push_str(&format!("{rule} {compared}: {detail}\n"));
     }
-    assert_eq!(text, include_str!("clean_fanout.txt"), "{text}");
+    assert_eq!(text, include_str!("expected/clean_fanout.txt"), "{text}");
 }
 
 #[test]
 fn every_falsified_fact_of_the_storefront_is_convicted_by_exactly_its_rules() {
     let table = attacked(&shop::storefront());
-    assert_eq!(table, include_str!("attacked_storefront.txt"), "{table}");
+    assert_eq!(table, include_str!("expected/attacked_storefront.txt"), "{table}");
 }
 
 #[test]
 fn every_falsified_fact_of_the_fanout_is_convicted_by_exactly_its_rules() {
     let table = attacked(&shop::fanout());
-    assert_eq!(table, include_str!("attacked_fanout.txt"), "{table}");
+    assert_eq!(table, include_str!("expected/attacked_fanout.txt"), "{table}");
 }
 
 #[test]
 fn every_rule_convicts_something() {
-    for text in [include_str!("attacked_storefront.txt"), include_str!("attacked_fanout.txt")] {
+    for text in [include_str!("expected/attacked_storefront.txt"), include_str!("expected/attacked_fanout.txt")] {
+        let convicting: BTreeSet<&str> =
+            text.lines().filter_map(|line| line.split_once(": ")).flat_map(|(_, rules)| rules.split(' ')).collect();
         for rule in RuleKind::ALL {
-            assert!(text.contains(rule.name()), "nothing that was tried breaks `{}`", rule.name());
+            assert!(convicting.contains(rule.name()), "nothing that was tried breaks `{}`", rule.name());
         }
     }
 }

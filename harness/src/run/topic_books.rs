@@ -31,7 +31,7 @@ const POLL: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// When a book cannot be written in the run directory.
-pub fn write(session: &Session, bootstrap: &str) -> Result<Vec<String>, RunError> {
+pub(super) fn write(session: &Session, bootstrap: &str) -> Result<Vec<String>, RunError> {
     let plan = &session.plan.scenario.books;
     let mut reasons = Vec::new();
     for book in plan.topics.iter().filter(|_| plan.is_needed()) {
