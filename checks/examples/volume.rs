@@ -176,6 +176,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         committed_too_far: Some(Bounds::exactly(0)),
         offset_regressed: Some(Bounds::exactly(0)),
         inconsistent_offset: Some(Bounds::exactly(0)),
+        rules: Vec::new(),
         stalled: Some(StandstillLimit::everywhere(1_000_000_000)),
         unacknowledged: None,
         lag: Some(LagBudget { at_most: Some(1_000), drained_in: None }),

@@ -2,7 +2,7 @@
 
 use crate::{
     committed_too_far, conserved, duplicated, inconsistent_offset, lag, latency, lost, offset_regressed, phantom,
-    reordered, skipped, stalled, unacknowledged, unavailable,
+    reordered, rules, skipped, stalled, unacknowledged, unavailable,
 };
 use shakedown_reports::expectation::{Bounds, Expectations};
 use shakedown_reports::record::{Record, RecordError};
@@ -39,6 +39,7 @@ pub fn judge(record: &dyn Record, expectations: &Expectations) -> Result<Verdict
     }
     findings.extend(groups(record, expectations)?);
     findings.extend(conserved::check(record, &expectations.conserved)?);
+    findings.extend(rules::check(record, &expectations.rules)?);
     findings.extend(latency::check(record, &expectations.latency)?);
     if let Some(at_most_ns) = expectations.unavailable {
         findings.push(unavailable::check(record, Duration::from_nanos(at_most_ns))?);

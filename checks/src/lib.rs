@@ -3,8 +3,9 @@
 //!
 //! [`judge()`] runs what a scenario expects. Each check tells its anomaly in prose before its code; they share `paged`
 //! arrays, `tally` (what an exact count means), `gaps` (between acknowledgements), `groups` (what a consumer group had to
-//! process, and where that shows), `concurrent` (what has no order) and `evidence` (the telling of what convicts). [`mutate`] and [`mutate_watched`] alter
-//! clean records in the ways that checks must notice, and the tests use them to attack the checks.
+//! process, and where that shows), `concurrent` (what has no order) and `evidence` (the telling of what convicts). [`rules`]
+//! compare what services and stand-ins say they did. [`mutate`], [`mutate_watched`] and [`mutate_books`] alter clean records
+//! in the ways that checks must notice, and the tests use them to attack the checks.
 //!
 //! A check streams over the record and keeps at most 16 bytes for each message (20 for a request over HTTP), so that ten million messages are
 //! judged in a few hundred megabytes (`examples/volume.rs` measures it). What it keeps of single messages is only what a
@@ -57,12 +58,14 @@ pub mod lag;
 pub mod latency;
 pub mod lost;
 pub mod mutate;
+pub mod mutate_books;
 pub mod mutate_watched;
 pub mod offset_regressed;
 mod paged;
 pub mod phantom;
 pub mod quantile;
 pub mod reordered;
+pub mod rules;
 pub mod skipped;
 pub mod stalled;
 mod tally;

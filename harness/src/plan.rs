@@ -192,6 +192,7 @@ fn expectations(scenario: &Scenario, find: &impl Fn(&StreamReference) -> Option<
         order_per_key: scenario.expect.order_per_key,
         reordered: scenario.expect.reordered,
         conserved,
+        rules: scenario.books.rules.clone(),
         latency,
         unavailable,
         skipped: scenario.expect.skipped,

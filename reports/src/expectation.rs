@@ -2,6 +2,7 @@
 //! offline. The TOML behind it belongs to the harness; the judging belongs to `checks`.
 
 use crate::numbers::grouped;
+use crate::rules::BookRule;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -20,6 +21,9 @@ pub struct Expectations {
     pub reordered: Option<Bounds>,
     /// Rules of conservation.
     pub conserved: Vec<ConservationRule>,
+    /// Rules of conservation over books.
+    #[serde(default)]
+    pub rules: Vec<BookRule>,
     /// Latency budgets by the metric's name.
     pub latency: BTreeMap<String, LatencyBudget>,
     /// For how long, in nanoseconds, acknowledgements may be due at a partition without one coming.
@@ -56,7 +60,8 @@ impl Expectations {
     #[must_use]
     pub fn leaves_room(&self) -> bool {
         let counts = [self.duplicated, self.reordered, self.unacknowledged, self.skipped];
-        counts.into_iter().flatten().any(Bounds::is_range)
+        let rules = self.rules.iter().map(|rule| rule.violations);
+        counts.into_iter().flatten().chain(rules).any(Bounds::is_range)
     }
 }
 

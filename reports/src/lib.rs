@@ -1,7 +1,7 @@
 //! What a run leaves behind, and how a person or a machine reads it.
 //!
 //! Reading order: [`identity`] (what a message is called), [`record`] (what happened to it), [`watch`] (how far groups and
-//! logs were), [`books`] (what services say they did), [`course`] (what was going on meanwhile), [`expectation`] (what must hold), [`verdict`] (what was found). Then how a run is written ([`directory`] with [`info`], [`event`],
+//! logs were), [`books`] (what services say they did, and by which [`rules`] they are compared), [`course`] (what was going on meanwhile), [`expectation`] (what must hold), [`verdict`] (what was found). Then how a run is written ([`directory`] with [`info`], [`event`],
 //! [`summary`], [`ending`], [`interner`], [`intervals`], [`stream`]) and read again ([`run_record`], or [`memory`] in tests). Last, how it is shown ([`text`], [`snapshot`],
 //! [`numbers`]).
 //!
@@ -21,6 +21,7 @@ pub mod intervals;
 pub mod memory;
 pub mod numbers;
 pub mod record;
+pub mod rules;
 pub mod run_record;
 pub mod snapshot;
 pub mod stream;

@@ -1,9 +1,11 @@
 //! A record that lives in memory: for tests of checks, for mutators, for examples.
 
+use crate::books::Fact;
 use crate::course::Course;
 use crate::identity::{Identity, Key, Namespace};
 use crate::record::{Delivery, Figure, Flow, Operation, Record, RecordError, Share, StreamId, StreamInfo, StreamKind};
 use crate::watch::{Commit, Reading, Watch, WatchId};
+use std::collections::BTreeMap;
 
 /// A record to build by hand and to take apart. Everything is open: whoever attacks the checks alters it freely.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub struct MemoryRecord {
     pub commits: Vec<Commit>,
     /// See [`Record::readings`].
     pub readings: Vec<Reading>,
+    /// See [`Record::book`].
+    pub books: BTreeMap<String, Vec<Fact>>,
     /// See [`Record::course`].
     pub course: Course,
     /// See [`Record::defects`].
@@ -130,6 +134,12 @@ impl Record for MemoryRecord {
     fn readings(&self, visit: &mut dyn FnMut(&Reading)) -> Result<(), RecordError> {
         self.readings.iter().for_each(visit);
         Ok(())
+    }
+
+    fn book(&self, name: &str, visit: &mut dyn FnMut(&Fact)) -> Result<bool, RecordError> {
+        let book = self.books.get(name);
+        book.into_iter().flatten().for_each(visit);
+        Ok(book.is_some())
     }
 
     fn course(&self) -> Course {

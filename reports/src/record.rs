@@ -3,12 +3,13 @@
 //! - An [`Operation`] is one message that the load generator offered, with its outcome.
 //! - A [`Delivery`] is one message seen at a *sink*: read from a topic by a tap, or listed in a service's ledger.
 //! - A [`Figure`] is one number that a service states about itself after the drain.
-//! - What [`crate::watch`] has: how far logs reach, and how far consumer groups have come. [`crate::course`]: when the load
-//!   lasted, and when something was broken on purpose.
+//! - What [`crate::watch`] has: how far logs reach, and how far consumer groups have come. [`crate::books`]: what services
+//!   say they did for each order. [`crate::course`]: when the load lasted, and when something was broken on purpose.
 //!
 //! Streams are read in the order in which they were observed. All times are nanoseconds since the Unix epoch, derived
 //! from one monotonic clock per run.
 
+use crate::books::Fact;
 use crate::course::Course;
 use crate::identity::{Identity, Key, Namespace};
 use crate::watch::{Commit, Reading, Watch};
@@ -212,6 +213,13 @@ pub trait Record {
     /// When the record cannot be read to its end.
     fn readings(&self, _visit: &mut dyn FnMut(&Reading)) -> Result<(), RecordError> {
         Ok(())
+    }
+    /// Visits every fact of a book, in order; `false` if the run has no such book.
+    ///
+    /// # Errors
+    /// When the book cannot be read to its end.
+    fn book(&self, _name: &str, _visit: &mut dyn FnMut(&Fact)) -> Result<bool, RecordError> {
+        Ok(false)
     }
     /// When the load lasted, and when something was broken on purpose.
     fn course(&self) -> Course {

@@ -1,5 +1,6 @@
 //! A run directory as it is read: streaming, wherever it came from, also when the run was killed.
 
+use crate::books::{self, Fact};
 use crate::course::Course;
 use crate::dictionary::Dictionary;
 use crate::directory::{
@@ -165,6 +166,17 @@ impl Record for RunRecord {
 
     fn readings(&self, visit: &mut dyn FnMut(&Reading)) -> Result<(), RecordError> {
         self.readings.as_ref().map_or(Ok(()), |readings| readings.visit(visit))
+    }
+
+    fn book(&self, name: &str, visit: &mut dyn FnMut(&Fact)) -> Result<bool, RecordError> {
+        match books::read(&self.path, name, &mut |fact| visit(&fact)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
+                Err(RecordError::Malformed { file: books::file_name(name), reason: error.to_string() })
+            }
+            Err(source) => Err(RecordError::Io { file: books::file_name(name), source }),
+        }
     }
 
     fn course(&self) -> Course {

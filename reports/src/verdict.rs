@@ -18,7 +18,8 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The check's name: `lost`, `unacknowledged`, `duplicated`, `phantom`, `inconsistent-offset`, `reordered`, `skipped`,
-    /// `committed-too-far`, `offset-regressed`, `stalled`, `lag`, `conserved`, `latency`, `unavailable`.
+    /// `committed-too-far`, `offset-regressed`, `stalled`, `lag`, `conserved`, `contradicted` (a rule of conservation that no
+    /// later fact could have mended), `latency`, `unavailable`.
     pub check: String,
     /// What it looked at: a flow (`load -> topic orders`), a sink (`topic orders`), a group (`group tracker on orders`), a
     /// rule (`money`), a metric (`end-to-end`).

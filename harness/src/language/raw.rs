@@ -1,14 +1,16 @@
 //! The keys of scenario and system files, exactly as they may be written. The one source of parser and schema.
-//! Those of faults are in [`super::raw_faults`], those of a load over HTTP in [`super::raw_http`].
+//! Those of faults are in [`super::raw_faults`], those of a load over HTTP in [`super::raw_http`], those of books and rules of
+//! conservation in [`super::raw_books`].
 
 use super::bounds::{RawCount, RawLag, RawStalled};
 use super::document::Spanned;
 use super::quantity::{Frequency, Skew, Span};
+use super::raw_books::{RawBook, RawConserved, RawTopicBook};
 use super::raw_equipment::{RawBacklog, RawCache, RawFailpoint, RawStore};
 use super::raw_faults::RawFault;
 use super::raw_http::{BodyChoice, RawRetries};
 use super::raw_stand_ins::{RawStandIns, StandIn};
-use super::reference::{HttpPath, Pointer, StreamReference, TargetReference, TermReference};
+use super::reference::{HttpPath, Pointer, StreamReference, TargetReference};
 use super::setting::{Named, Scalar, Setting, Whole, choices, settings, wrong_type};
 use super::size::Size;
 use super::{document::Content, document::Node, problem::Problems};
@@ -113,6 +115,8 @@ settings! {
         "config" => config: Option<Spanned<Named<Scalar>>>,
         /// How to read identity, amount and intended time from its messages. Default: from the load generator's header.
         "message" => message: Option<Spanned<RawMessage>>,
+        /// How to read its events for rules of conservation over books; an empty table is enough for those of the storefront.
+        "book" => book: Option<Spanned<RawTopicBook>>,
     }
 }
 
@@ -200,6 +204,8 @@ settings! {
         "figures" => figures: Option<Spanned<RawFigures>>,
         /// The list of what it did.
         "ledger" => ledger: Option<Spanned<RawLedger>>,
+        /// Lists of what it did for each order, by name, for rules of conservation.
+        "books" => books: Option<Spanned<Named<RawBook>>>,
     }
 }
 
@@ -250,14 +256,6 @@ settings! {
         "from" => from: Spanned<StreamReference>,
         /// `topic NAME` or `ledger NAME`.
         "to" => to: Spanned<StreamReference>,
-    }
-}
-
-settings! {
-    /// A rule of conservation.
-    pub struct RawConserved {
-        /// What must be equal; streams agree message by message first, totals second.
-        "equal" => equal: Spanned<Vec<Spanned<TermReference>>>,
     }
 }
 

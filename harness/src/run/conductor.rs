@@ -1,5 +1,6 @@
 //! The phases of a run, in order: boot, topics, taps, services, load with faults, drain, figures, stop, verdict.
 
+use super::books::Books;
 use super::chronicle::Chronicle;
 use super::error::RunError;
 use super::fleet::{Fleet, Instance, LaunchSite, make_stores};
@@ -271,6 +272,7 @@ fn launch(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
     }
     let names = Names::new(session.directory.interner(), plan.load.seed, plan.planned_identities());
     read_ledgers(session, parts, &fleet, names)?;
+    parts.books = Books::start(session, &fleet)?;
     if !services.is_empty() {
         parts.summary.line("services", format!("{}; ready in {}", roll(services), short(began.elapsed())));
     }
@@ -332,6 +334,7 @@ fn drain_all(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
         for (rule, poller) in &parts.pollers {
             poller.check(rule)?;
         }
+        parts.books.check()?;
         let look = match gauge.look() {
             Ok(look) => look,
             // Brokers that have just come back may not know yet who leads; the next look is as good.
@@ -353,14 +356,15 @@ fn drain_all(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
         }
         if missing.is_empty() && previous.as_ref() == Some(&look.ends) {
             // Ledgers are asked once more after everything else stood still.
-            let marks =
-                marks.get_or_insert_with(|| parts.pollers.iter().map(|(_, poller)| poller.mark()).collect::<Vec<_>>());
-            if parts.pollers.iter().zip(marks.iter()).all(|((_, poller), mark)| poller.complete(mark)) {
+            let mark_all = || parts.pollers.iter().map(|(_, poller)| poller.mark()).collect::<Vec<_>>();
+            let (marks, books) = marks.get_or_insert_with(|| (mark_all(), parts.books.mark()));
+            let ledgers = parts.pollers.iter().zip(marks.iter()).all(|((_, poller), mark)| poller.complete(mark));
+            if ledgers && parts.books.are_complete(books) {
                 parts.ending.drained = true;
                 session.journal.phase("drain", "done");
                 return Ok(());
             }
-            "a ledger is not complete".clone_into(&mut missing);
+            "a ledger or a book is not complete".clone_into(&mut missing);
         } else {
             marks = None;
             previous = missing.is_empty().then_some(look.ends);

@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(outcome("skipped", &ending), Outcome::Inconclusive);
         assert_eq!(outcome("committed-too-far", &ending), Outcome::Inconclusive);
         // A partition that stands still is why nothing drains.
-        for check in ["stalled", "lag", "offset-regressed", "inconsistent-offset"] {
+        for check in ["contradicted", "stalled", "lag", "offset-regressed", "inconsistent-offset"] {
             assert_eq!(outcome(check, &ending), Outcome::Fail, "{check}");
         }
         assert_eq!(outcome("duplicated", &ending), Outcome::Fail);

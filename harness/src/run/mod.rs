@@ -2,13 +2,14 @@
 //!
 //! Reading order: [`conductor`] (the phases, in order), then what it conducts: [`fleet`] of [`process`]es under a
 //! [reaper](shakedown_cluster::apache::reaper), [`topics`], [`stand_ins`], [`servers`] and what else services are
-//! equipped with (`equipping`), [`ledger`] pollers, [`nemesis`] and what its faults
+//! equipped with (`equipping`), [`ledger`] pollers and readers of [`books`], [`nemesis`] and what its faults
 //! wait for, the clients and rolling restarts that it has under way, services on their way back, [`watching`] of groups and
 //! logs by [`look`]s, [`drain`], [`figures`]; [`journal`] is where all of them write down what happened, with what the cluster tells
 //! of itself in [`chronicle`]; [`judgement`] is what comes after.
 
 mod answers;
 mod backlog;
+pub mod books;
 pub mod chronicle;
 pub mod conductor;
 pub mod drain;
@@ -37,5 +38,6 @@ pub mod servers;
 pub mod service_log;
 pub mod session;
 pub mod stand_ins;
+mod topic_books;
 pub mod topics;
 pub mod watching;

@@ -1,5 +1,6 @@
 //! Everything alive in a run, and how it ends in good order however far the run came.
 
+use super::books::Books;
 use super::chronicle::Chronicle;
 use super::drain::{self, Gauge};
 use super::error::RunError;
@@ -8,6 +9,7 @@ use super::judgement::Ending;
 use super::ledger::LedgerPoller;
 use super::session::Session;
 use super::stand_ins::StandIns;
+use super::topic_books;
 use super::watching::Watching;
 use super::{offering, topics};
 use crate::backend::RunningCluster;
@@ -34,6 +36,8 @@ pub struct Parts {
     pub load_stop: StopFlag,
     /// Readers of service ledgers.
     pub pollers: Vec<(LedgerRule, LedgerPoller)>,
+    /// Readers of the books that services keep.
+    pub books: Books,
     /// The stand-ins that services call.
     pub stand_ins: Arc<StandIns>,
     /// Watches groups and logs, if some expectation needs that.
@@ -88,6 +92,7 @@ impl Parts {
         for (_, poller) in self.pollers.drain(..) {
             keep(poller.close(&session.runtime).map(drop));
         }
+        self.books.close(&session.runtime);
         keep(std::mem::take(&mut self.stand_ins).close(&session.journal));
         if let Err(reason) = self.read_last_words(session) {
             session.journal.warning(&reason);
@@ -95,6 +100,7 @@ impl Parts {
             self.ending.reasons.push(reason);
         }
         keep(self.finish_watching(session));
+        keep(self.write_topic_books(session));
         self.gauge = None;
         self.tap_stop.stop();
         for (topic, tap) in self.taps.drain(..) {
@@ -159,6 +165,16 @@ impl Parts {
         for reason in unseen.into_iter().chain(unread) {
             session.journal.warning(&reason);
             self.ending.reasons.push(reason);
+        }
+        Ok(())
+    }
+
+    /// Writes the books of topics, where some rule compares them. What could not be read is a reason.
+    fn write_topic_books(&mut self, session: &Session) -> Result<(), RunError> {
+        if self.gauge.is_some() {
+            let reasons = topic_books::write(session, &self.bootstrap())?;
+            reasons.iter().for_each(|reason| session.journal.warning(reason));
+            self.ending.reasons.extend(reasons);
         }
         Ok(())
     }

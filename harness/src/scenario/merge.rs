@@ -3,8 +3,9 @@
 use super::derived;
 use crate::language::document::Spanned;
 use crate::language::raw::{
-    RawCluster, RawConserved, RawExpect, RawFlow, RawLimits, RawLoad, RawScenario, RawService, RawSystem, RawTopic,
+    RawCluster, RawExpect, RawFlow, RawLimits, RawLoad, RawScenario, RawService, RawSystem, RawTopic,
 };
+use crate::language::raw_books::RawConserved;
 use crate::language::raw_equipment::{RawCache, RawStore};
 use crate::language::raw_faults::RawFault;
 use crate::language::raw_stand_ins::{RawPaymentProvider, RawStandIn, RawStandIns};
@@ -85,13 +86,14 @@ impl Merged {
             cache: scenario.cache,
             cluster,
             topics: combine(base.topics, scenario.topics, |base, top| {
-                overlay!(base, top; partitions, replication_factor, message);
+                overlay!(base, top; partitions, replication_factor, message, book);
                 base.config = combine_maps(base.config.take(), top.config);
             }),
             services: combine(base.services, scenario.services, |base, top| {
                 overlay!(base, top; command, ready, instances, group, consumes, produces, calls, port, figures, ledger);
                 overlay!(base, top; store, cache, backlog, failpoint);
                 base.env = combine_maps(base.env.take(), top.env);
+                base.books = combine_maps(base.books.take(), top.books);
             }),
             stand_ins: stand_ins(value(base.stand_ins), value(scenario.stand_ins)),
             flows: combine(base.flows, scenario.flows, |base, top| *base = top),

@@ -1,5 +1,6 @@
 //! The validated scenario.
 
+use super::books::BookPlan;
 use super::deed::{Asked, Deed};
 use super::equipment::{Equipment, ServerRole};
 use super::http_load::HttpLoad;
@@ -44,6 +45,8 @@ pub struct Scenario {
     pub flows: Vec<FlowRule>,
     /// The rules of conservation that are expected to hold.
     pub conserved: Vec<ConservedRule>,
+    /// Books, and the rules over them that are expected to hold.
+    pub books: BookPlan,
     /// The load.
     pub load: LoadRule,
     /// Faults, in the order of the file.

@@ -3,6 +3,7 @@
 //! The executable is also one of those systems' services: `misbehave` as its first argument runs [`forwarder`].
 
 mod agreement;
+mod books;
 mod committed;
 mod deaths;
 mod doctor;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     let mut trials: Vec<Trial> = committed::trials();
     trials.extend(misbehaviour::trials());
     trials.extend(watched::trials());
+    trials.extend(books::trials());
     trials.extend(launch::trials());
     trials.extend(deaths::trials());
     trials.extend(failover::trials());

@@ -23,7 +23,7 @@ pub(super) fn rows(findings: &[Finding]) -> Vec<Row<'_>> {
     for finding in findings {
         let name = match finding.check.as_str() {
             "reordered" => "order, per key".to_owned(),
-            "conserved" => format!("conserved: {}", finding.subject),
+            "conserved" | "contradicted" => format!("conserved: {}", finding.subject),
             "latency" => format!("latency {}", finding.subject),
             other => other.to_owned(),
         };
@@ -170,5 +170,21 @@ mod tests {
         let lost = [finding("lost", 398, 0), finding("lost", 0, 0)];
         assert_eq!(detail(&lost), "398 of 1,200 over 2 flows");
         assert_eq!(detail(&[finding("duplicated", 1, 0), finding("duplicated", 2, 0)]), "3 of 1,200 over 2 sinks");
+    }
+
+    #[test]
+    fn a_rule_of_conservation_is_a_row_whatever_convicts_it() {
+        let finding = |check: &str, subject: &str| Finding {
+            check: check.to_owned(),
+            subject: subject.to_owned(),
+            outcome: Outcome::Fail,
+            compared: 1,
+            found: 1,
+            detail: String::new(),
+            evidence: Vec::new(),
+        };
+        let findings = [finding("conserved", "orders"), finding("contradicted", "money"), finding("lost", "a -> b")];
+        let names: Vec<String> = rows(&findings).into_iter().map(|row| row.name).collect();
+        assert_eq!(names, ["conserved: orders", "conserved: money", "lost"]);
     }
 }

@@ -1,6 +1,7 @@
 //! What is written is what is read, by name and by number.
 
 use crate::sample::{self, STARTED_NS};
+use shakedown_reports::books::{BookWriter, Fact, file_name};
 use shakedown_reports::course::Trouble;
 use shakedown_reports::identity::{Identity, Key};
 use shakedown_reports::record::{Delivery, Figure, Record, RecordError};
@@ -196,4 +197,22 @@ fn a_run_of_another_format_is_refused_by_name() {
     );
     let missing = RunRecord::open(root.path()).expect_err("there is no run");
     assert!(matches!(missing, RecordError::Io { file, .. } if file == "run.json"));
+}
+
+#[test]
+fn a_book_is_read_a_missing_one_is_none_and_a_damaged_one_is_an_error() {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let run = RunDirectory::create(root.path(), &sample::info()).expect("the run starts");
+    let captured = Fact { position: 1, entity: "o-1".to_owned(), kind: "captured".to_owned(), ..Fact::default() };
+    let mut book = BookWriter::create(run.path(), "payment-provider").expect("a new book");
+    book.write(&captured).expect("written");
+    drop(book);
+    fs::write(run.path().join(file_name("warehouse")), "{\"position\":\"one\"}\n").expect("written");
+    let record = RunRecord::open(run.path()).expect("the run is readable");
+    let mut facts = Vec::new();
+    assert!(record.book("payment-provider", &mut |fact| facts.push(fact.clone())).expect("readable"));
+    assert_eq!(facts, [captured]);
+    assert!(!record.book("mailbox", &mut |_| ()).expect("there is none"));
+    let error = record.book("warehouse", &mut |_| ()).expect_err("no position");
+    assert!(matches!(error, RecordError::Malformed { file, .. } if file == "books-warehouse.jsonl"));
 }

@@ -1,5 +1,6 @@
 //! Flows and rules of conservation: every stream exists and carries what the rule compares.
 
+use super::book_rules::refuse_keys_of_rules;
 use super::scope::Scope;
 use crate::language::names;
 use crate::language::problem::Problems;
@@ -39,7 +40,17 @@ pub(super) fn validate_conserved(
 ) -> Vec<ConservedRule> {
     let mut rules = Vec::new();
     for (name, rule) in &merged.conserved.0 {
-        let equal = &rule.value.equal;
+        let Some(equal) = &rule.value.equal else {
+            if rule.value.rule.is_none() {
+                let message = format!("rule `{}` has neither `equal` nor `rule`", name.value);
+                let help = "write `equal = [...]`, terms that must be equal, or `rule = ...`, one of those over books";
+                problems.add(name.place, message, "says nothing", help);
+            }
+            continue;
+        };
+        if rule.value.rule.is_none() {
+            refuse_keys_of_rules(name, &rule.value, problems);
+        }
         if equal.value.len() < 2 {
             let message = format!("rule `{}` compares nothing", name.value);
             problems.add(equal.place, message, "fewer than two terms", "name at least two terms that must be equal");

@@ -3,8 +3,10 @@
 //! Each part has its file: [`topics`], [`services`] with what they are equipped with ([`equipment`]), the [`stand_ins`] that they call
 //! and how these fail, [`flows`], [`load`] with those over HTTP ([`http_load`]), [`faults`] with what each of them does ([`deeds`])
 //! and when ([`triggers`]), those on [`requests`] and [`servers`], other [`disturbances`] and [`interventions`], [`expect`] with
-//! those on [`groups`].
+//! those on [`groups`], [`books`] and the rules over them ([`book_rules`]).
 
+mod book_rules;
+mod books;
 mod deeds;
 mod disturbances;
 mod equipment;
@@ -30,6 +32,8 @@ pub use scenario::{Capabilities, scenario};
 
 #[cfg(test)]
 mod back_ends;
+#[cfg(test)]
+mod book_messages;
 #[cfg(test)]
 mod fault_messages;
 #[cfg(test)]

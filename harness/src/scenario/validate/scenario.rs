@@ -1,12 +1,13 @@
 //! The stages of validation, in order, with all their problems collected.
 
 use super::scope::Scope;
-use super::{equipment, expect, faults, flows, load, services, stand_ins, topics};
+use super::{book_rules, books, equipment, expect, faults, flows, load, services, stand_ins, topics};
 use crate::backend::{Backend, BrokerFaults, BrokerSettings};
 use crate::language::document::Place;
 use crate::language::document::Spanned;
 use crate::language::problem::{Problems, ScenarioError};
 use crate::language::quantity::Span;
+use crate::scenario::books::BookPlan;
 use crate::scenario::consumption::consumptions;
 use crate::scenario::files::ScenarioFiles;
 use crate::scenario::merge::Merged;
@@ -58,6 +59,8 @@ pub fn scenario(files: &ScenarioFiles, capabilities: Capabilities<'_>) -> Result
     let load = load::validate(merged, &scope, &mut problems);
     let flows = flows::validate_flows(merged, &scope, &mut problems);
     let conserved = flows::validate_conserved(merged, &scope, &mut problems);
+    let (service_books, topic_books) = books::validate(merged, &mut problems);
+    let book_rules = book_rules::validate(merged, &scope, &service_books, &topic_books, &mut problems);
     let faults = faults::validate(merged, &scope, capabilities, &mut problems);
     let consumptions = consumptions(&services, &flows, load.as_ref().map(|load| &load.target));
     let (expect, expected_rules) = expect::validate(merged, &scope, &consumptions, &mut problems);
@@ -78,6 +81,7 @@ pub fn scenario(files: &ScenarioFiles, capabilities: Capabilities<'_>) -> Result
     problems.finish()?;
 
     let conserved = conserved.into_iter().filter(|rule| expected_rules.contains(&rule.name)).collect();
+    let rules = book_rules.into_iter().filter(|rule| expected_rules.contains(&rule.name)).collect();
     Ok(Scenario {
         path: files.path.clone(),
         text: files.text.clone(),
@@ -93,6 +97,7 @@ pub fn scenario(files: &ScenarioFiles, capabilities: Capabilities<'_>) -> Result
         stand_ins,
         flows,
         conserved,
+        books: BookPlan { services: service_books, topics: topic_books, rules },
         load: load.expect("a load that cannot be read always leaves a problem"),
         faults,
         expect,
