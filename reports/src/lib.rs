@@ -26,7 +26,7 @@ pub mod snapshot;
 pub mod stream;
 pub mod summary;
 pub mod text;
-mod utc;
+pub mod utc;
 pub mod verdict;
 pub mod watch;
 

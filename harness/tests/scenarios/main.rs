@@ -4,7 +4,9 @@
 
 mod agreement;
 mod committed;
+mod compose;
 mod deaths;
+mod dlq;
 mod doctor;
 mod external;
 mod failover;
@@ -35,6 +37,8 @@ fn main() -> ExitCode {
     trials.extend(reach::trials());
     trials.extend(tool::trials());
     trials.extend(folder::trials());
+    trials.extend(dlq::trials());
+    trials.extend(compose::trials());
     trials.extend(kcat::trials());
     trials.extend(external::trials());
     trials.extend(doctor::trials());
