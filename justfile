@@ -25,11 +25,17 @@ test:
 examples:
     cd examples/checkout && cargo test --locked
 
-# Tests in Python and in JavaScript, with their usual clients, against a cluster that they control over HTTP.
+# Tests in Python and in JavaScript, with their usual clients, against a cluster that they control over HTTP; and a service in Python.
 any-language:
     cargo build --release --locked
     cd examples/any-language/python && python3 -m venv ../../../target/python && ../../../target/python/bin/pip install --quiet --requirement requirements.txt && SHAKEDOWN=../../../target/release/shakedown ../../../target/python/bin/python -m unittest
+    cd examples/python-notification && ../../target/python/bin/pip install --quiet --requirement requirements.txt && SHAKEDOWN=../../target/release/shakedown ../../target/python/bin/python -m unittest
     cd examples/any-language/javascript && npm ci --silent && SHAKEDOWN=../../../target/release/shakedown npm test --silent
+
+# docker-compose.yml against the schema of the Compose specification, which this tool brings along. The tests say the rest.
+compose:
+    python3 -m venv target/compose && target/compose/bin/pip install --quiet check-jsonschema==0.39.0
+    target/compose/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
 # The main job, as the README has it.
 demo:
@@ -112,4 +118,4 @@ peers *ARGS:
     cargo bench --package shakedown-cluster --features apache --bench peers -- {{ARGS}}
 
 # Everything that CI runs.
-ci: fmt-check lint deny test simulate conformance examples any-language demo
+ci: fmt-check lint deny test simulate conformance examples any-language compose demo

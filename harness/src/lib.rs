@@ -5,10 +5,11 @@
 //!
 //! Reading order, which is that of the data: [`language`] (what a file may say), [`scenario`] (what it means), [`plan`]
 //! (what its seed decides), [`backend`] (what plays the cluster), [`run`](mod@run) (the phases), [`report`]. Beside it,
-//! [`doctor`] says what a machine lacks.
+//! [`doctor`] says what a machine lacks, and [`dlq`] looks after dead letters on any Kafka.
 
 pub mod backend;
 pub mod cli;
+pub mod dlq;
 pub mod doctor;
 pub mod exit;
 pub mod language;

@@ -27,7 +27,7 @@ pub mod snapshot;
 pub mod stream;
 pub mod summary;
 pub mod text;
-mod utc;
+pub mod utc;
 pub mod verdict;
 pub mod watch;
 

@@ -2,10 +2,23 @@
 
 /// `20261121T120314`.
 pub(crate) fn compact(unix_ms: u64) -> String {
-    let seconds = unix_ms / 1000;
-    let (year, month, day) = civil(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let (year, month, day) = civil(unix_ms / 86_400_000);
+    let (hour, minute, second) = time(unix_ms);
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}")
+}
+
+/// `2026-11-21 12:03:14.999 UTC`.
+#[must_use]
+pub fn readable(unix_ms: u64) -> String {
+    let (year, month, day) = civil(unix_ms / 86_400_000);
+    let (hour, minute, second) = time(unix_ms);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{:03} UTC", unix_ms % 1000)
+}
+
+/// Hour, minute and second of the day.
+fn time(unix_ms: u64) -> (u64, u64, u64) {
+    let seconds = unix_ms / 1000;
+    (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60)
 }
 
 /// Year, month and day of a day since 1970-01-01, in the Gregorian calendar: days are counted from a first of March,
@@ -33,5 +46,6 @@ mod tests {
         assert_eq!(compact(1_795_262_594_999), "20261121T120314");
         assert_eq!(compact(4_107_542_399_000), "21000228T235959");
         assert_eq!(compact(4_107_542_400_000), "21000301T000000");
+        assert_eq!(readable(1_795_262_594_999), "2026-11-21 12:03:14.999 UTC");
     }
 }

@@ -38,3 +38,4 @@ pub use cluster::Apache;
 pub use error::ApacheError;
 pub use jars::{JARS_VARIABLE, Jars, VERSION};
 pub use java::java_program;
+pub use properties::broker_settings;

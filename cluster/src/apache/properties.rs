@@ -71,6 +71,30 @@ pub(super) struct Shared<'a> {
     pub(super) config: &'a [(String, String)],
 }
 
+/// What suits tests, of a cluster with so many nodes, by Kafka's names: who each node is, and where it is, left out. What plays
+/// the same cluster elsewhere, such as containers, is set up like this.
+#[must_use]
+pub fn broker_settings(nodes: u32) -> BTreeMap<&'static str, String> {
+    let (replicas, in_sync) = replication(nodes);
+    let mut settings = indispensable(nodes);
+    settings.insert("default.replication.factor", replicas.to_string());
+    settings.insert("min.insync.replicas", in_sync.to_string());
+    settings.extend(FOR_TESTS.map(|(name, value)| (name, value.to_owned())));
+    settings
+}
+
+/// What a cluster of so many nodes cannot do without.
+fn indispensable(nodes: u32) -> BTreeMap<&'static str, String> {
+    let (replicas, in_sync) = replication(nodes);
+    let factors = REPLICATION_FACTORS.map(|name| (name, replicas.to_string()));
+    factors.into_iter().chain(MIN_IN_SYNC.map(|name| (name, in_sync.to_string()))).collect()
+}
+
+/// How many copies there are, and how many of them must have what is acknowledged.
+fn replication(nodes: u32) -> (u32, u32) {
+    if nodes < REPLICAS { (1, 1) } else { (REPLICAS, REPLICAS_IN_SYNC) }
+}
+
 /// Whether the user may set all of this.
 pub(super) fn check(config: &[(String, String)]) -> Result<(), ApacheError> {
     match config.iter().find(|(name, _)| RESERVED.contains(&name.as_str())) {
@@ -82,15 +106,8 @@ pub(super) fn check(config: &[(String, String)]) -> Result<(), ApacheError> {
 impl Shared<'_> {
     /// The text of one node's file.
     pub(super) fn of_node(&self, id: i32, client_port: u16, controller_port: u16, data: &Path) -> String {
-        let mut settings: BTreeMap<&str, String> = BTreeMap::new();
-        let (replicas, in_sync) = if self.nodes < REPLICAS { (1, 1) } else { (REPLICAS, REPLICAS_IN_SYNC) };
-        settings.extend(REPLICATION_FACTORS.map(|name| (name, replicas.to_string())));
-        settings.extend(MIN_IN_SYNC.map(|name| (name, in_sync.to_string())));
-        if !self.is_shipped {
-            settings.insert("default.replication.factor", replicas.to_string());
-            settings.insert("min.insync.replicas", in_sync.to_string());
-            settings.extend(FOR_TESTS.map(|(name, value)| (name, value.to_owned())));
-        }
+        let mut settings: BTreeMap<&str, String> =
+            if self.is_shipped { indispensable(self.nodes) } else { broker_settings(self.nodes) };
         settings.extend(self.config.iter().map(|(name, value)| (name.as_str(), value.clone())));
         settings.extend([
             ("process.roles", "broker,controller".to_owned()),

@@ -1,5 +1,6 @@
 //! What may be typed.
 
+use super::dlq_arguments::DlqArguments;
 use crate::language::size;
 use crate::run::options::OUTPUT;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -45,6 +46,8 @@ pub enum Command {
     Service(ServiceArguments),
     /// Offer load to any Kafka, open-loop
     Load(LoadArguments),
+    /// Look at dead letters, and play them again
+    Dlq(DlqArguments),
     /// Say what this machine has for `--backend apache` and for tests, and how to get the rest
     Doctor(DoctorArguments),
 }
@@ -104,7 +107,7 @@ pub enum BackendArgument {
     External,
 }
 
-fn servers(text: &str) -> Result<String, String> {
+pub(super) fn servers(text: &str) -> Result<String, String> {
     let is_server = |server: &str| {
         server.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
     };
@@ -173,7 +176,11 @@ pub struct DoctorArguments {
 pub struct ServiceArguments {
     /// Which one
     #[arg(value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(shakedown_services::NAMES))]
-    pub name: String,
+    #[arg(required_unless_present = "is_ready")]
+    pub name: Option<String>,
+    /// Ask the one that runs already, at HTTP_ADDR, whether it is ready, and end with 0 if it is: a health check
+    #[arg(long, conflicts_with = "name")]
+    pub is_ready: bool,
 }
 
 #[cfg(test)]
@@ -200,6 +207,7 @@ mod tests {
         for line in [
             vec!["shakedown", "run"],
             vec!["shakedown", "service", "trakcer"],
+            vec!["shakedown", "service"],
             vec!["shakedown", "cluster", "--brokers", "0"],
             vec!["shakedown", "cluster", "--config", "nonsense"],
             vec!["shakedown", "run", "--backend", "compose", "x.toml"],
@@ -207,6 +215,12 @@ mod tests {
             vec!["shakedown", "run", "--backend", "external", "--bootstrap", "localhost", "x.toml"],
             vec!["shakedown", "run", "--bootstrap", "localhost:9092", "x.toml"],
             vec!["shakedown", "doctor", "--fix"],
+            vec!["shakedown", "dlq"],
+            vec!["shakedown", "dlq", "list"],
+            vec!["shakedown", "dlq", "show", "--bootstrap", "localhost:9092"],
+            vec!["shakedown", "dlq", "replay", "--bootstrap", "localhost:9092", "--topic", "orders.dlq"],
+            vec!["shakedown", "dlq", "replay", "--bootstrap", "x:1", "--topic", "a.dlq", "--all", "--offset", "1"],
+            vec!["shakedown", "dlq", "replay", "--bootstrap", "x:1", "--topic", "a.dlq", "--offset", "-1"],
         ] {
             let error = Arguments::try_parse_from(&line).expect_err("refused");
             assert_eq!(error.exit_code(), 2, "{line:?}");

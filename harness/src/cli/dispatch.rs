@@ -1,7 +1,7 @@
 //! From a command line to an exit code.
 
-use super::arguments::{Arguments, Command};
-use super::{check_command, cluster_command, doctor_command, load_command, run_command};
+use super::arguments::{Arguments, Command, ServiceArguments};
+use super::{check_command, cluster_command, dlq_command, doctor_command, load_command, ready_command, run_command};
 use crate::exit::Exit;
 use crate::language::schema::scenario_schema_text;
 use clap::Parser;
@@ -20,8 +20,10 @@ pub fn main() -> ExitCode {
             Exit::Pass.into()
         }
         Command::Cluster(arguments) => cluster_command::run(&arguments).into(),
-        Command::Service(arguments) => shakedown_services::run(&arguments.name),
+        Command::Service(ServiceArguments { name: Some(name), .. }) => shakedown_services::run(&name),
+        Command::Service(_) => ready_command::run().into(),
         Command::Load(arguments) => load_command::run(&arguments).into(),
+        Command::Dlq(arguments) => dlq_command::run(&arguments).into(),
         Command::Doctor(arguments) => doctor_command::run(&arguments).into(),
     }
 }

@@ -5,7 +5,9 @@
 mod agreement;
 mod books;
 mod committed;
+mod compose;
 mod deaths;
+mod dlq;
 mod doctor;
 mod equipment;
 mod external;
@@ -45,6 +47,8 @@ fn main() -> ExitCode {
     trials.extend(folder::trials());
     trials.extend(interrupts::trials());
     trials.extend(page::trials());
+    trials.extend(dlq::trials());
+    trials.extend(compose::trials());
     trials.extend(kcat::trials());
     trials.extend(external::trials());
     trials.extend(doctor::trials());

@@ -290,8 +290,10 @@ impl<S: Step> Steps<S> {
             .collect();
         if !settled.is_empty() || !detours.is_empty() {
             let mut transaction = shared.store.begin().await.map_err(BatchError::whole)?;
+            // Not the dead letters: one that somebody plays again is to be handled.
+            let handled = settled.iter().filter(|item| fates.done.contains(&item.index));
             let entries: Vec<(&str, &str)> =
-                settled.iter().map(|item| (item.event_id.as_str(), item.topic.as_str())).collect();
+                handled.map(|item| (item.event_id.as_str(), item.topic.as_str())).collect();
             let entered = Inbox::enter(&mut transaction, &entries).await.map_err(BatchError::whole)?;
             let done: Vec<Done<'_, S>> = settled
                 .iter()
@@ -305,7 +307,7 @@ impl<S: Step> Steps<S> {
             shared.counters.detoured.inc_by(held.len() as u64);
             events.extend(held);
             if self.source == Source::RetryTopic {
-                let released: Vec<&str> = entries.iter().map(|(event_id, _)| *event_id).collect();
+                let released: Vec<&str> = settled.iter().map(|item| item.event_id.as_str()).collect();
                 retry::release(&mut transaction, &released).await.map_err(BatchError::whole)?;
             }
             shared.outbox.commit(transaction, &events).await.map_err(BatchError::whole)?;
