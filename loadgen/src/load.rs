@@ -229,7 +229,7 @@ impl Load {
             recorder: Arc::clone(recorder),
             state: Arc::clone(state),
             flush_timeout: plan.flush_timeout,
-            stop: stop.clone(),
+            stop: ground.stop.clone(),
         };
         let delivery = spawn("delivery", move || answers.run())?;
         // The client's own start is no latency of the system: the schedule begins when the client could send.

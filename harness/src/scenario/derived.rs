@@ -50,6 +50,7 @@ fn beside(name: String, consumed: &Spanned<String>, behind: &RawTopic) -> (Spann
         replication_factor: behind.replication_factor.clone(),
         config: None,
         message: behind.message.clone(),
+        book: None,
     };
     (Spanned { value: name, place }, Spanned { value: topic, place })
 }

@@ -213,8 +213,14 @@ impl Target {
         match self {
             Self::Topic(topic) => std::slice::from_ref(topic),
             Self::Topics(topics) => topics,
-            Self::Service(_) => &[],
+            Self::Service(_) | Self::Post { .. } => &[],
         }
+    }
+
+    /// Whether the load generator itself offers the load, and so records what becomes of it.
+    #[must_use]
+    pub fn is_offered_by_us(&self) -> bool {
+        !matches!(self, Self::Service(_))
     }
 }
 
@@ -255,14 +261,6 @@ pub enum FaultTarget {
     Broker(Role),
     /// The server behind a service, which the harness runs.
     Server(ServerRole),
-}
-
-impl Target {
-    /// Whether the load generator itself offers the load, and so records what becomes of it.
-    #[must_use]
-    pub fn is_offered_by_us(&self) -> bool {
-        !matches!(self, Self::Service(_))
-    }
 }
 
 impl std::fmt::Display for FaultTarget {
