@@ -12,10 +12,11 @@ fmt:
 fmt-check:
     cargo fmt --all --check
 
-# Every lint, on every target, with warnings denied.
+# Every lint, on every target, with warnings denied; the fuzz targets, which are no part of the workspace, too.
 lint:
     cargo clippy --workspace --all-targets --locked -- -D warnings
     cargo clippy --package shakedown-cluster --features conformance --test conformance --locked -- -D warnings
+    cargo clippy --manifest-path fuzz/Cargo.toml --target-dir target --features shakedown --locked -- -D warnings
 
 # The whole suite, as the README has it.
 test:

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use shakedown::backend::{Backend, Embedded};
+use shakedown::backend::Embedded;
 use shakedown::language::problem::ScenarioError;
 use shakedown::plan::Plan;
 use shakedown::scenario::files::{self, SystemFile};
@@ -36,11 +36,7 @@ fn judged(text: &str) -> Result<(), ScenarioError> {
             SystemFile::Missing { known: vec!["tracker".to_owned()] }
         })
     })?;
-    let capabilities = Capabilities {
-        backend: Embedded.name(),
-        broker_faults: Embedded.broker_faults(),
-        built_in: &["tracker", "transaction", "analytics"],
-    };
+    let capabilities = Capabilities::of(&Embedded, &["tracker", "transaction", "analytics"]);
     // That what was written cannot be planned is an answer, too.
     drop(Plan::new(scenario(&files, capabilities)?));
     Ok(())

@@ -15,7 +15,7 @@ pub enum DlqError {
         /// As they were given.
         bootstrap: String,
         /// The client's words.
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// A question that a cluster which answers did not answer.
     #[error("failed to {what}: {source}")]
@@ -23,7 +23,7 @@ pub enum DlqError {
         /// What was asked for: reads after "failed to".
         what: String,
         /// The client's words.
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// A name that no topic of dead letters has.
     #[error("there is no topic of dead letters `{topic}`\n  {}", those_that_are(.topic, .known))]
@@ -119,7 +119,7 @@ pub enum DlqError {
         /// How many went before it in this replay.
         done: u64,
         /// The client's words.
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// Letters were sent, and that is not remembered.
     #[error(
@@ -135,7 +135,7 @@ pub enum DlqError {
         /// The group.
         group: String,
         /// The client's words.
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// The system denies a thread or a timer.
     #[error("failed to start a runtime: {0}")]

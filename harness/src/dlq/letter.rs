@@ -91,7 +91,7 @@ impl Letter {
     #[must_use]
     pub fn original_headers(&self) -> Vec<Header> {
         let retried = self.came_by_retries();
-        let is_own = |name: &str| !name.starts_with(ABOUT) && !(retried && OF_RETRIES.contains(&name));
+        let is_own = |name: &str| !(name.starts_with(ABOUT) || retried && OF_RETRIES.contains(&name));
         self.headers.iter().filter(|(name, _)| is_own(name)).cloned().collect()
     }
 

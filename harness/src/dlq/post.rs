@@ -31,7 +31,7 @@ impl Post {
     /// # Errors
     /// [`DlqError::NoAnswer`] when nobody is there.
     pub fn open(bootstrap: &str, group: &str) -> Result<Self, DlqError> {
-        let no_answer = |source| DlqError::NoAnswer { bootstrap: bootstrap.to_owned(), source };
+        let no_answer = |source| DlqError::NoAnswer { bootstrap: bootstrap.to_owned(), source: Box::new(source) };
         let consumer: BaseConsumer = client(bootstrap)
             .set("group.id", group)
             .set("enable.auto.commit", "false")
@@ -63,7 +63,7 @@ impl Post {
     /// # Errors
     /// [`DlqError::NoAnswer`].
     pub fn topics(&self) -> Result<BTreeMap<String, i32>, DlqError> {
-        let no_answer = |source| DlqError::NoAnswer { bootstrap: self.bootstrap.clone(), source };
+        let no_answer = |source| DlqError::NoAnswer { bootstrap: self.bootstrap.clone(), source: Box::new(source) };
         let metadata = self.consumer.fetch_metadata(None, PATIENCE).map_err(no_answer)?;
         let partitions = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
         let named = metadata.topics().iter();
@@ -89,7 +89,10 @@ impl Post {
     /// # Errors
     /// [`DlqError::Kafka`].
     pub fn extent(&self, topic: &str, partition: i32) -> Result<Range<i64>, DlqError> {
-        let failed = |source| DlqError::Kafka { what: format!("ask how far {topic}/{partition} reaches"), source };
+        let failed = |source| DlqError::Kafka {
+            what: format!("ask how far {topic}/{partition} reaches"),
+            source: Box::new(source),
+        };
         let (first, end) = self.consumer.fetch_watermarks(topic, partition, PATIENCE).map_err(failed)?;
         Ok(first..end)
     }
@@ -104,7 +107,7 @@ impl Post {
             asked.add_partition(topic, partition);
         }
         let what = || format!("ask what group {} remembers of {topic}", self.group);
-        let failed = |source| DlqError::Kafka { what: what(), source };
+        let failed = |source| DlqError::Kafka { what: what(), source: Box::new(source) };
         let committed = self.consumer.committed_offsets(asked, PATIENCE).map_err(failed)?;
         let mut memories = vec![Memory::default(); usize::try_from(partitions).unwrap_or_default()];
         for element in committed.elements() {
@@ -132,7 +135,8 @@ impl Post {
     /// # Errors
     /// [`DlqError::GroupInUse`], and [`DlqError::Kafka`].
     pub(super) fn is_free(&self) -> Result<(), DlqError> {
-        let failed = |source| DlqError::Kafka { what: format!("look who is in group {}", self.group), source };
+        let failed =
+            |source| DlqError::Kafka { what: format!("look who is in group {}", self.group), source: Box::new(source) };
         let groups = self.consumer.client().fetch_group_list(Some(&self.group), PATIENCE).map_err(failed)?;
         let members = groups.groups().iter().map(|group| group.members().len()).sum();
         if members > 0 { Err(DlqError::GroupInUse { group: self.group.clone(), members }) } else { Ok(()) }
@@ -165,7 +169,7 @@ impl Post {
             return Ok(());
         }
         let what = || format!("read {topic}/{partition} from offset {}", stretch.start);
-        let failed = |source| DlqError::Kafka { what: what(), source };
+        let failed = |source| DlqError::Kafka { what: what(), source: Box::new(source) };
         let mut assignment = TopicPartitionList::new();
         assignment.add_partition_offset(topic, partition, Offset::Offset(stretch.start)).map_err(failed)?;
         self.consumer.assign(&assignment).map_err(failed)?;

@@ -304,7 +304,7 @@ impl Round<'_> {
                 offset: letter.offset,
                 target: self.target.to_owned(),
                 done: self.replayed.sent,
-                source,
+                source: Box::new(source),
             }),
             _ => Ok(()),
         }
@@ -331,6 +331,6 @@ impl Round<'_> {
     fn remember(&self, partition: i32, memory: &Memory, sent: usize) -> Result<(), DlqError> {
         let taken = self.post.remember(self.topic, partition, memory);
         let (topic, group) = (self.topic.to_owned(), self.post.group().to_owned());
-        taken.map_err(|source| DlqError::NotRemembered { topic, partition, sent, group, source })
+        taken.map_err(|source| DlqError::NotRemembered { topic, partition, sent, group, source: Box::new(source) })
     }
 }

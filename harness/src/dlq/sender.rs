@@ -56,7 +56,7 @@ impl Sender {
             config.set(property, value);
         }
         let what = || format!("make a producer for {topic}");
-        let producer = config.create().map_err(|source| DlqError::Kafka { what: what(), source })?;
+        let producer = config.create().map_err(|source| DlqError::Kafka { what: what(), source: Box::new(source) })?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         Ok(Self { topic: topic.to_owned(), producer, runtime })
     }

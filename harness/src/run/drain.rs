@@ -1,8 +1,9 @@
 //! Waiting until everything that was offered has arrived everywhere, or until it is clear that it will not.
 //!
 //! Drained means, all at the same time: every group has committed every topic it consumes to its end, every tap has
-//! read its topic to its end, no service has a backlog, no topic has grown since the last look, and every ledger, asked after
-//! that, had nothing new. Never that some count is reached: a message that is lost for good would make that wait for ever.
+//! read its topic to its end (and none stands beyond it, where a log was cut), no service has a backlog, no topic has grown
+//! since the last look, and every ledger, asked after that, had nothing new. Never that some count is reached: a message
+//! that is lost for good would make that wait for ever.
 
 use super::error::RunError;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -49,6 +50,8 @@ struct WatchedGroup {
 pub struct Look {
     /// High watermarks by topic, then partition.
     pub ends: Ends,
+    /// First offsets, likewise.
+    pub starts: Ends,
     /// What each group still has to commit, by group and topic; only where there is something.
     pub lags: BTreeMap<(String, String), i64>,
 }
@@ -101,7 +104,7 @@ impl Gauge {
             let offsets = patiently(|timeout| client.committed_offsets(list.clone(), timeout));
             committed.push((name, offsets.map_err(RunError::kafka(doing))?));
         }
-        let ends = self.ends_of(&sizes)?;
+        let (starts, ends) = self.extents(&sizes)?;
         let mut lags = BTreeMap::new();
         for (group, list) in committed {
             for element in list.elements() {
@@ -116,7 +119,7 @@ impl Gauge {
                 }
             }
         }
-        Ok(Look { ends, lags })
+        Ok(Look { ends, starts, lags })
     }
 
     /// Where every topic ends now.
@@ -124,7 +127,7 @@ impl Gauge {
     /// # Errors
     /// When the cluster does not answer.
     pub fn ends(&self) -> Result<Ends, RunError> {
-        self.ends_of(&self.sizes()?)
+        Ok(self.extents(&self.sizes()?)?.1)
     }
 
     /// How many partitions each topic has by now: somebody may have added some, or deleted it.
@@ -140,18 +143,21 @@ impl Gauge {
         self.topics.iter().map(size).collect()
     }
 
-    fn ends_of(&self, sizes: &BTreeMap<String, i32>) -> Result<Ends, RunError> {
-        let mut ends = BTreeMap::new();
+    /// Where every topic begins and ends.
+    fn extents(&self, sizes: &BTreeMap<String, i32>) -> Result<(Ends, Ends), RunError> {
+        let (mut starts, mut ends) = (BTreeMap::new(), BTreeMap::new());
         for (topic, partitions) in sizes {
             let mut of_topic = Vec::new();
             for partition in 0..*partitions {
                 let doing = format!("read the end of {topic}/{partition}");
                 let marks = patiently(|timeout| self.client.fetch_watermarks(topic, partition, timeout));
-                of_topic.push(marks.map_err(RunError::kafka(doing))?.1);
+                of_topic.push(marks.map_err(RunError::kafka(doing))?);
             }
-            ends.insert(topic.clone(), of_topic);
+            let (first, last) = of_topic.into_iter().unzip();
+            starts.insert(topic.clone(), first);
+            ends.insert(topic.clone(), last);
         }
-        Ok(ends)
+        Ok((starts, ends))
     }
 }
 
@@ -184,7 +190,23 @@ pub fn missing(look: &Look, taps: &[(String, Tap)]) -> String {
         let _ = write!(text, "group {group} is {lag} behind on {topic}; ");
     }
     text += &unread(&look.ends, taps);
+    for (topic, tap) in taps {
+        if let (Some(starts), Some(ends)) = (look.starts.get(topic), look.ends.get(topic)) {
+            let beyond = beyond(&tap.positions(), starts, ends);
+            if beyond > 0 {
+                let _ = write!(text, "the tap of {topic} is {beyond} beyond the end of its log; ");
+            }
+        }
+    }
     text.trim_end_matches("; ").to_owned()
+}
+
+/// How far a tap stands beyond where the log ends: it was cut, and the tap has still to find out, and to read what was written
+/// in place of what is gone. (Or the leader is new, and its high watermark has still to follow.) Where nothing was written
+/// there is nothing to read, and the tap stays where it is.
+fn beyond(positions: &[i64], starts: &[i64], ends: &[i64]) -> i64 {
+    let marks = positions.iter().zip(starts.iter().zip(ends));
+    marks.filter(|(_, (start, end))| start < end).map(|(at, (_, end))| (at - end).max(0)).sum()
 }
 
 /// What the taps have not read below these ends, in words; empty if nothing.
@@ -241,7 +263,7 @@ pub fn hopeless(ends: &Ends, taps: &[(String, Tap)]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Gauge, hopeless, read_to, unread};
+    use super::{Gauge, beyond, hopeless, read_to, unread};
     use rdkafka::ClientConfig;
     use rdkafka::mocking::MockCluster;
     use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -250,6 +272,13 @@ mod tests {
     use shakedown_reports::{RunDirectory, RunInfo};
     use std::collections::BTreeMap;
     use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_tap_whose_place_was_cut_off_is_not_at_the_end() {
+        assert_eq!(beyond(&[150, 7], &[0, 0], &[150, 9]), 0, "at the end, or before it");
+        assert_eq!(beyond(&[200, 7], &[0, 0], &[150, 4]), 53);
+        assert_eq!(beyond(&[200, 200], &[0, 30], &[0, 30]), 0, "there is nothing to read instead");
+    }
 
     #[test]
     fn taps_are_waited_for_unless_they_have_ended() {

@@ -44,6 +44,11 @@ do = { restart = "store(tracker)" }
 "#;
 
 pub(crate) fn trials() -> Vec<Trial> {
+    [servers(), instances(), bounds()].into_iter().flatten().collect()
+}
+
+/// Real servers behind a service.
+fn servers() -> Vec<Trial> {
     vec![
         trial("equipment::on_postgresql_the_verdicts_are_those_on_sqlite", || {
             if has_servers() {
@@ -72,6 +77,12 @@ pub(crate) fn trials() -> Vec<Trial> {
                 assert!(told.contains("healed: Redis") && told.matches("healed: PostgreSQL").count() == 3, "{told}");
             }
         }),
+    ]
+}
+
+/// How many instances there are, and where they stand still.
+fn instances() -> Vec<Trial> {
+    vec![
         trial("equipment::instances_that_are_scaled_out_and_in_join_and_leave", || {
             let report = run("tracker-scaled.toml", "");
             report.assert_passed();
@@ -114,6 +125,12 @@ pub(crate) fn trials() -> Vec<Trial> {
             report.assert_passed();
             assert_eq!(report.summary().faults_fired.values().sum::<u64>(), 1);
         }),
+    ]
+}
+
+/// What must not pass.
+fn bounds() -> Vec<Trial> {
+    vec![
         trial("equipment::a_backlog_that_never_empties_is_no_drained_run", || {
             let busy = "[services.tracker]\nbacklog = { get = \"/stats\" }\n\n[limits]\ndrain = \"2s\"";
             let report = run("tracker.toml", busy);

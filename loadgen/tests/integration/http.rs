@@ -134,7 +134,7 @@ fn what_never_had_a_connection_was_never_sent() {
     let shop = Shop::open(|_, _| Reaction::answer(201));
     let bench = Bench::new();
     let plan = http_plan("100/s", Duration::from_millis(100), |http| http.retry_for = Duration::from_secs(10));
-    let endpoints = Endpoints::new(vec![closed, shop.address.clone()]);
+    let endpoints = Endpoints::new(vec![closed, shop.address]);
     let summary = start(&bench, &plan, &endpoints, &StopFlag::new()).join().expect("the load is recorded");
     assert_eq!((summary.progress.acknowledged, summary.progress.asked_again), (10, 5));
 }
@@ -176,7 +176,7 @@ fn a_raised_flag_lets_nothing_be_asked_again() {
     let bench = Bench::new();
     let stop = StopFlag::new();
     let plan = http_plan("100/s", Duration::from_secs(30), |http| http.retry_for = Duration::from_secs(600));
-    let load = start(&bench, &plan, &Endpoints::new(vec![shop.address.clone()]), &stop);
+    let load = start(&bench, &plan, &Endpoints::new(vec![shop.address]), &stop);
     wait_until("something was asked again", || load.progress().asked_again > 0);
     stop.stop();
     let summary = load.join().expect("the load is recorded");

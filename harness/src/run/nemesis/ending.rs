@@ -24,6 +24,7 @@ impl Nemesis<'_> {
         self.advance()?;
         self.call_off()?;
         while let Some(open) = self.take_open(|_, open| open.hit.turn() < SERVICES_TURN) {
+            self.tell_if_early(&open);
             self.heal(open)?;
         }
         while !self.returning.is_empty() {

@@ -67,15 +67,15 @@ impl Servers {
         let site = Site { session, folder, reaper: Arc::new(reaper), apart: stores.len().max(caches.len()) };
         for group in stores {
             let program = Arc::new(Postgres::prepare(&site.folder_for(&group))?);
-            let server = site.open(&group, Arc::clone(&program) as Arc<dyn Program>)?;
+            let server = site.open(&group, &(Arc::clone(&program) as Arc<dyn Program>))?;
             for role in &group {
                 program.create_database(server.port(), &role.service)?;
             }
             servers.add(group, server, |port, _, role| postgres::url(port, &role.service));
         }
         for group in caches {
-            let program = Arc::new(Redis::prepare(&site.folder_for(&group))?);
-            let server = site.open(&group, program)?;
+            let program: Arc<dyn Program> = Arc::new(Redis::prepare(&site.folder_for(&group))?);
+            let server = site.open(&group, &program)?;
             servers.add(group, server, |port, place, _| redis::url(port, place));
         }
         session.journal.phase("servers", format!("done: ready in {}", short(began.elapsed())));
@@ -140,7 +140,7 @@ impl Site<'_> {
     }
 
     /// Starts a server on a port that is free, and waits for it.
-    fn open(&self, group: &[ServerRole], program: Arc<dyn Program>) -> Result<Server, RunError> {
+    fn open(&self, group: &[ServerRole], program: &Arc<dyn Program>) -> Result<Server, RunError> {
         let label = match group {
             [only] if self.apart > 1 => format!("{} of {}", program.name(), only.service),
             _ => program.name().to_owned(),
@@ -153,7 +153,7 @@ impl Site<'_> {
         loop {
             let port = free_port().map_err(RunError::io(format!("find a free port for {label}")))?;
             let place = (label.clone(), port);
-            let server = Server::new(place, Arc::clone(&program), Arc::clone(&log), Arc::clone(&self.reaper));
+            let server = Server::new(place, Arc::clone(program), Arc::clone(&log), Arc::clone(&self.reaper));
             server.start()?;
             match server.await_answer(limit, &self.session.options.interrupt) {
                 Ok(()) => {

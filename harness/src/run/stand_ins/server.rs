@@ -184,20 +184,19 @@ mod tests {
     #[test]
     fn held_down_it_refuses_and_it_comes_back_where_it_was_with_what_it_knew() {
         let (server, (runtime, client)) = (serve(&counted(Warehouse)), client());
-        runtime.block_on(async {
-            let (_, first) = ask(&client, &server, "/shipments", &ship("a")).await.expect("an answer");
-            server.hold_down();
-            server.hold_down();
-            // Also on the connection that the client has kept.
-            for _ in 0..3 {
-                let refused = ask(&client, &server, "/shipments", &ship("a")).await.expect_err("nobody is there");
-                assert!(refused.is_connect() || refused.is_request(), "{refused:?}");
-            }
-            server.let_up().expect("it may");
-            ask(&client, &server, "/shipments", &ship("a")).await.expect_err("the other one holds it down");
-            server.let_up().expect("it listens");
-            assert_eq!(ask(&client, &server, "/shipments", &ship("a")).await.expect("an answer"), (200, first));
-        });
+        let ask = || runtime.block_on(ask(&client, &server, "/shipments", &ship("a")));
+        let (_, first) = ask().expect("an answer");
+        server.hold_down();
+        server.hold_down();
+        // Also on the connection that the client has kept.
+        for _ in 0..3 {
+            let refused = ask().expect_err("nobody is there");
+            assert!(refused.is_connect() || refused.is_request(), "{refused:?}");
+        }
+        server.let_up().expect("it may");
+        ask().expect_err("the other one holds it down");
+        server.let_up().expect("it listens");
+        assert_eq!(ask().expect("an answer"), (200, first));
     }
 
     #[test]
