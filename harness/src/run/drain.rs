@@ -2,7 +2,8 @@
 //!
 //! Drained means, all at the same time: every group has committed every topic it consumes to its end, every tap has
 //! read its topic to its end (and none stands beyond it, where a log was cut), no topic has grown since the last look,
-//! and every ledger, asked after that, had nothing new. Never that some count is reached: a message that is lost for good would make that wait for ever.
+//! and every ledger, asked after that, had nothing new. Never that some count is reached: a message that is lost for
+//! good would make that wait for ever.
 
 use super::error::RunError;
 use rdkafka::consumer::{BaseConsumer, Consumer};
