@@ -163,7 +163,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let record = Computed::new(messages);
     let terms = ["load", "topic orders", "ledger tracker"].map(|name| Term::Sum(name.to_owned()));
     let at_most = BTreeMap::from([("p99".to_owned(), 5_000_000)]);
-    let budget = LatencyBudget { flow: Some(Flow { from: 0, to: 1 }), at_most };
+    let budget = LatencyBudget { flow: Some(Flow { from: 0, to: 1 }), at_most, partitions: None };
     let expectations = Expectations {
         lost: Some(0),
         duplicated: Some(record.copies().into()),

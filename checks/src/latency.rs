@@ -9,6 +9,9 @@
 //! A budget passes only if every message that arrived could be measured. Where some have no intended instant, or one
 //! after their arrival, the rest says nothing of them: the finding is inconclusive, unless the rest convicts already.
 //!
+//! A budget for each partition of the flow's sink says at how many of them it does not hold: a hot key makes one partition slow
+//! and no other. A partition that nothing arrived at is none.
+//!
 //! Budgets are decided by counting the samples within them, exactly; the percentiles beside them are for people and come
 //! from an `HdrHistogram` with three digits.
 
@@ -17,7 +20,7 @@ use crate::paged::Paged;
 use crate::quantile::{self, Quantile};
 use hdrhistogram::Histogram;
 use roaring::RoaringTreemap;
-use shakedown_reports::expectation::LatencyBudget;
+use shakedown_reports::expectation::{Bounds, LatencyBudget};
 use shakedown_reports::identity::{Identity, Key};
 use shakedown_reports::numbers::{duration, grouped};
 use shakedown_reports::record::{Flow, Outcome as OperationOutcome, Record, RecordError, StreamKind};
@@ -49,12 +52,55 @@ fn judge(record: &dyn Record, metric: &str, budget: &LatencyBudget) -> Result<Fi
         return Ok(finding(metric, Outcome::Inconclusive, "the budget names no percentile".to_owned()));
     }
     bounds.sort_by_key(|bound| bound.quantile.needed(u64::MAX));
-    let mut samples = Samples::new(bounds);
-    match budget.flow {
-        Some(flow) => measure_flow(record, flow, &mut samples)?,
-        None => measure_acknowledgements(record, &mut samples)?,
+    match (budget.flow, budget.partitions) {
+        (Some(flow), Some(allowed)) => {
+            let mut partitions = BTreeMap::new();
+            measure_flow(record, flow, &mut |partition, sample| {
+                partitions.entry(partition).or_insert_with(|| Samples::new(bounds.clone())).add(sample);
+            })?;
+            Ok(of_partitions(record, metric, &partitions, allowed))
+        }
+        (flow, _) => {
+            let mut samples = Samples::new(bounds);
+            match flow {
+                Some(flow) => measure_flow(record, flow, &mut |_, sample| samples.add(sample))?,
+                None => measure_acknowledgements(record, &mut samples)?,
+            }
+            Ok(samples.finding(record, metric))
+        }
     }
-    Ok(samples.finding(record, metric))
+}
+
+/// Whether the budget breaks at as many partitions as it may, and has to.
+fn of_partitions(
+    record: &dyn Record,
+    metric: &str,
+    partitions: &BTreeMap<i32, Samples<'_>>,
+    allowed: Bounds,
+) -> Finding {
+    let broken: Vec<_> = partitions.iter().filter(|(_, samples)| samples.broken() > 0).collect();
+    let found = broken.len() as u64;
+    let doubtful = partitions.values().any(|samples| samples.negative > 0 || samples.unknown > 0);
+    let outcome = match (partitions.is_empty(), allowed.allow(found)) {
+        (true, _) => Outcome::Inconclusive,
+        (_, true) if doubtful => Outcome::Inconclusive,
+        (_, true) => Outcome::Pass,
+        (_, false) => Outcome::Fail,
+    };
+    let told = broken.iter().map(|(partition, samples)| format!("partition {partition}: {}", samples.detail()));
+    let detail = told.fold(format!("breaks at {found} of {} partitions", partitions.len()), |mut text, one| {
+        text.push_str("; ");
+        text.push_str(&one);
+        text
+    });
+    let slowest = broken.iter().max_by_key(|(_, samples)| samples.slowest.first().map(|slow| slow.latency_ns));
+    let evidence = slowest.filter(|_| outcome == Outcome::Fail).map(|(_, samples)| samples.tell(record));
+    Finding {
+        compared: partitions.values().map(|samples| samples.count).sum(),
+        found: if outcome == Outcome::Fail { found } else { 0 },
+        evidence: evidence.unwrap_or_default(),
+        ..finding(metric, outcome, detail)
+    }
 }
 
 fn finding(metric: &str, outcome: Outcome, detail: String) -> Finding {
@@ -65,12 +111,18 @@ fn finding(metric: &str, outcome: Outcome, detail: String) -> Finding {
 fn measure_acknowledgements(record: &dyn Record, samples: &mut Samples) -> Result<(), RecordError> {
     record.operations(&mut |operation| {
         if operation.outcome == OperationOutcome::Ok {
-            samples.add(operation.identity, operation.key, operation.intended_ns, operation.completed_ns);
+            let (identity, key) = (operation.identity, operation.key);
+            samples.add(Sample {
+                identity,
+                key,
+                intended_ns: operation.intended_ns,
+                received_ns: operation.completed_ns,
+            });
         }
     })
 }
 
-fn measure_flow(record: &dyn Record, flow: Flow, samples: &mut Samples) -> Result<(), RecordError> {
+fn measure_flow(record: &dyn Record, flow: Flow, add: &mut dyn FnMut(i32, Sample)) -> Result<(), RecordError> {
     let mut all_known = true;
     record.deliveries(flow.to, &mut |delivery| all_known &= delivery.intended_ns != 0)?;
     let intended = if all_known { Paged::new(0) } else { intended_at_source(record, flow)? };
@@ -79,7 +131,8 @@ fn measure_flow(record: &dyn Record, flow: Flow, samples: &mut Samples) -> Resul
         let bits = delivery.identity.to_bits();
         if seen.insert(bits) {
             let intended_ns = if delivery.intended_ns == 0 { intended.get(bits) } else { delivery.intended_ns };
-            samples.add(delivery.identity, delivery.key, intended_ns, delivery.received_ns);
+            let (identity, key, received_ns) = (delivery.identity, delivery.key, delivery.received_ns);
+            add(delivery.partition, Sample { identity, key, intended_ns, received_ns });
         }
     })
 }
@@ -96,6 +149,7 @@ fn intended_at_source(record: &dyn Record, flow: Flow) -> Result<Paged<u64>, Rec
     Ok(intended)
 }
 
+#[derive(Clone)]
 struct Bound<'a> {
     name: &'a str,
     quantile: Quantile,
@@ -110,14 +164,20 @@ impl Bound<'_> {
     }
 }
 
-/// A sample that a reader may want to look at.
+/// A message that arrived. An intended instant of 0 is unknown.
 #[derive(Clone, Copy)]
-struct Slow {
-    latency_ns: u64,
+struct Sample {
     identity: Identity,
     key: Key,
     intended_ns: u64,
     received_ns: u64,
+}
+
+/// One that a reader may want to look at.
+#[derive(Clone, Copy)]
+struct Slow {
+    latency_ns: u64,
+    sample: Sample,
 }
 
 struct Samples<'a> {
@@ -139,7 +199,8 @@ impl<'a> Samples<'a> {
         Self { bounds, histogram, count: 0, negative: 0, unknown: 0, slowest: Vec::new() }
     }
 
-    fn add(&mut self, identity: Identity, key: Key, intended_ns: u64, received_ns: u64) {
+    fn add(&mut self, sample: Sample) {
+        let Sample { intended_ns, received_ns, .. } = sample;
         if intended_ns == 0 {
             self.unknown += 1;
             return;
@@ -153,14 +214,19 @@ impl<'a> Samples<'a> {
         }
         let slow_enough = self.slowest.last().is_none_or(|slow| slow.latency_ns < latency_ns);
         if self.slowest.len() < STORIES_MAX || slow_enough {
-            self.slowest.push(Slow { latency_ns, identity, key, intended_ns, received_ns });
+            self.slowest.push(Slow { latency_ns, sample });
             self.slowest.sort_by_key(|slow| Reverse(slow.latency_ns));
             self.slowest.truncate(STORIES_MAX);
         }
     }
 
+    /// How many bounds do not hold.
+    fn broken(&self) -> u64 {
+        self.bounds.iter().filter(|bound| !bound.holds(self.count)).count() as u64
+    }
+
     fn finding(&self, record: &dyn Record, metric: &str) -> Finding {
-        let broken = self.bounds.iter().filter(|bound| !bound.holds(self.count)).count() as u64;
+        let broken = self.broken();
         let outcome = match (self.count, broken) {
             (0, _) => Outcome::Inconclusive,
             (_, 0) if self.negative > 0 || self.unknown > 0 => Outcome::Inconclusive,
@@ -200,10 +266,10 @@ impl<'a> Samples<'a> {
             let event = |at_ns, text: String| StoryEvent { at_ns: Some(at_ns), text };
             let arrived = format!("arrived, {} later", duration(slow.latency_ns));
             let events = vec![
-                event(slow.intended_ns, "was to be sent".to_owned()),
-                event(slow.received_ns.max(slow.intended_ns), arrived),
+                event(slow.sample.intended_ns, "was to be sent".to_owned()),
+                event(slow.sample.received_ns.max(slow.sample.intended_ns), arrived),
             ];
-            evidence::story(evidence::title(record, slow.identity, slow.key, None), events)
+            evidence::story(evidence::title(record, slow.sample.identity, slow.sample.key, None), events)
         };
         self.slowest.iter().map(story).collect()
     }

@@ -5,8 +5,8 @@
 use crate::language::reference::{StreamReference, TermReference};
 use crate::scenario::deed::Deed;
 use crate::scenario::model::{
-    Condition, FaultAction, FaultRule, FaultTarget, LoadRule, MessageRule, Scenario, StandIn, StandInRule, Target,
-    Topic, ValueRule,
+    ArrivalShape, Condition, FaultAction, FaultRule, FaultTarget, LoadRule, MessageRule, Scenario, StandIn,
+    StandInRule, Target, Topic, ValueRule,
 };
 use crate::shares;
 use crate::watched;
@@ -16,6 +16,7 @@ use shakedown_reports::record::{Flow, Share, StreamId, StreamInfo, StreamKind};
 use shakedown_reports::watch::Watch;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// Why a valid scenario cannot be planned.
 #[derive(Debug, thiserror::Error)]
@@ -106,14 +107,30 @@ impl Plan {
     }
 }
 
+/// The arrivals of this shape, at so many messages in so long.
+///
+/// # Errors
+/// When one of its rates does not exist.
+pub fn arrivals(
+    shape: ArrivalShape,
+    (messages, per): (u64, Duration),
+    duration: Duration,
+) -> Result<Arrivals, PlanError> {
+    let shape = match shape {
+        ArrivalShape::Constant => Shape::Constant,
+        ArrivalShape::Poisson => Shape::Poisson,
+        ArrivalShape::Ramp { messages, per } => Shape::Ramp { from: Rate::new(messages, per)? },
+    };
+    Ok(Arrivals { shape, rate: Rate::new(messages, per)?, duration })
+}
+
 /// The load generator's plan of this load, if it can carry it out.
 ///
 /// # Errors
 /// When it cannot.
 pub fn load_plan(seed: u64, load: &LoadRule) -> Result<LoadPlan, PlanError> {
-    let LoadRule { target, poisson, messages, per, duration, users, zipf, client, http } = load;
-    let shape = if *poisson { Shape::Poisson } else { Shape::Constant };
-    let arrivals = Arrivals { shape, rate: Rate::new(*messages, *per)?, duration: *duration };
+    let LoadRule { target, shape, messages, per, duration, users, zipf, client, http } = load;
+    let arrivals = arrivals(*shape, (*messages, *per), *duration)?;
     let (name, others) = match target {
         Target::Topic(name) | Target::Service(name) | Target::Post { service: name, .. } => (name.as_str(), &[][..]),
         Target::Topics(names) => names.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest)),
@@ -176,13 +193,13 @@ fn expectations(scenario: &Scenario, find: &impl Fn(&StreamReference) -> Option<
         .iter()
         .map(|rule| ConservationRule { name: rule.name.clone(), equal: rule.equal.iter().map(term).collect() })
         .collect();
-    let nanoseconds = |bound: &std::time::Duration| u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
+    let nanoseconds = |bound: &Duration| u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
     let mut latency = BTreeMap::new();
     for (name, bounds) in &scenario.expect.latency {
         let flow = scenario.flows.iter().find(|flow| flow.name == *name);
         let flow = flow.and_then(|flow| Some(Flow { from: find(&flow.from)?, to: find(&flow.to)? }));
-        let at_most = bounds.iter().map(|(name, bound)| (name.clone(), nanoseconds(bound))).collect();
-        latency.insert(name.clone(), LatencyBudget { flow, at_most });
+        let at_most = bounds.at_most.iter().map(|(name, bound)| (name.clone(), nanoseconds(bound))).collect();
+        latency.insert(name.clone(), LatencyBudget { flow, at_most, partitions: bounds.partitions });
     }
     let unavailable = scenario.expect.unavailable.as_ref().map(nanoseconds);
     let (stalled, lag) = (scenario.expect.stalled.as_ref(), scenario.expect.lag.as_ref());
@@ -401,6 +418,7 @@ lost = 0
             ("calls = [\"mailbox\"]\n", ""),
             ("{ A = \"b c\", D = \"e\" }", "{ A = \"b\", \"c D\" = \"e\" }"),
             ("rate = \"100/s\"", "rate = \"101/s\""),
+            ("\"constant\", rate", "\"ramp\", from = \"100/s\", rate"),
             ("at = \"200ms\"", "at = \"201ms\""),
             ("service(tracker)", "instance(tracker, 1)"),
             ("kill = \"service(tracker)\" }", "kill = \"service(tracker)\" }\nheal = { after = \"1ms\" }"),

@@ -90,7 +90,8 @@ impl Runner {
         self
     }
 
-    /// With the stores of the services kept in the run directory.
+    /// With cluster, services and stand-ins up after the verdict, which the observer is told of, until the flag of
+    /// [`Self::interrupt`] is raised; the stores of the services then stay in the run directory. The record ends with the verdict.
     #[must_use]
     pub fn keep(mut self, keep: bool) -> Self {
         self.options.keep = keep;

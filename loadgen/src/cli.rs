@@ -302,6 +302,7 @@ impl fmt::Display for CommandReport {
         let shape = match plan.arrivals.shape {
             Shape::Constant => "constant",
             Shape::Poisson => "Poisson",
+            Shape::Ramp { .. } => "ramp",
         };
         writeln!(
             formatter,

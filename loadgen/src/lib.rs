@@ -40,6 +40,7 @@ mod pacer;
 pub mod plan;
 mod poisson;
 mod portable_math;
+mod ramp;
 pub mod rate;
 mod recorder;
 pub mod schedule;

@@ -161,7 +161,11 @@ impl LoadPlan {
         digest.number(match self.arrivals.shape {
             Shape::Constant => 0,
             Shape::Poisson => 1,
+            Shape::Ramp { .. } => 2,
         });
+        if let Shape::Ramp { from } = self.arrivals.shape {
+            digest.text(&from.to_string());
+        }
         digest.text(&self.arrivals.rate.to_string());
         digest.text(&duration_text::format(self.arrivals.duration));
         digest.number(u64::from(self.keys.users));
@@ -304,12 +308,29 @@ mod tests {
     }
 
     #[test]
+    fn the_digest_tells_where_a_ramp_begins() {
+        let digest = |from: &str| {
+            let mut plan = example();
+            plan.arrivals.shape = Shape::Ramp { from: from.parse().expect("a rate") };
+            plan.digest().expect("valid")
+        };
+        assert_eq!(digest("100/s"), "75eb7fdc7df677f7", "the same plan must stay the same plan");
+        assert_ne!(digest("100/s"), digest("101/s"));
+        assert_ne!(digest("500/s"), example().digest().expect("valid"));
+    }
+
+    #[test]
     fn a_plan_survives_json() {
         let plan = example();
         let text = serde_json::to_string(&plan).expect("serializable");
         assert!(text.contains(r#""arrivals":{"shape":"poisson","rate":"500/s","for":"10s"}"#), "{text}");
         assert!(!text.contains("http"), "{text}");
         assert_eq!(serde_json::from_str::<LoadPlan>(&text).expect("readable"), plan);
+        let mut ramp = plan.clone();
+        ramp.arrivals.shape = Shape::Ramp { from: "1/s".parse().expect("a rate") };
+        let text = serde_json::to_string(&ramp).expect("serializable");
+        assert!(text.contains(r#""shape":{"ramp":{"from":"1/s"}}"#), "{text}");
+        assert_eq!(serde_json::from_str::<LoadPlan>(&text).expect("readable"), ramp);
         let plan = LoadPlan { http: Some(HttpPlan::new("/orders")), ..plan };
         let text = serde_json::to_string(&plan).expect("serializable");
         assert!(text.contains(r#""timeout":"2s","retry_for":"10s""#), "{text}");

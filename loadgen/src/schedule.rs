@@ -6,6 +6,7 @@
 use crate::clock::nanoseconds;
 use crate::duration_text;
 use crate::poisson::PoissonCells;
+use crate::ramp::Ramp;
 use crate::rate::Rate;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -21,6 +22,11 @@ pub enum Shape {
     Constant,
     /// Independently of one another, as those of many users are; the total is fixed.
     Poisson,
+    /// Closer and closer together, or less and less: the rate changes evenly up to that of the arrivals.
+    Ramp {
+        /// The rate at the beginning.
+        from: Rate,
+    },
 }
 
 /// An arrival process.
@@ -29,7 +35,7 @@ pub enum Shape {
 pub struct Arrivals {
     /// How they are spread.
     pub shape: Shape,
-    /// How many there are on average.
+    /// How many there are on average; at the end of a ramp.
     pub rate: Rate,
     /// For how long.
     #[serde(rename = "for", with = "duration_text")]
@@ -53,6 +59,18 @@ pub enum ScheduleError {
         /// The duration received.
         duration: Duration,
     },
+    /// Rates whose common denominator, times the duration, leaves 128 bits.
+    #[error(
+        "a ramp from {from} to {to} for {duration:?} cannot be computed exactly: write both rates in the same unit"
+    )]
+    Ramp {
+        /// The rate at the beginning.
+        from: Rate,
+        /// The rate at the end.
+        to: Rate,
+        /// The duration received.
+        duration: Duration,
+    },
 }
 
 impl Arrivals {
@@ -66,11 +84,12 @@ impl Arrivals {
         let process = match self.shape {
             Shape::Constant => Process::Constant(self.rate),
             Shape::Poisson => Process::Poisson(PoissonCells::new(seed, total, duration_ns)),
+            Shape::Ramp { from } => Process::Ramp(self.ramp(from)?),
         };
         Ok(Schedule { total, duration_ns, process })
     }
 
-    /// How many messages that makes: rate times duration, whatever the shape.
+    /// How many messages that makes: rate times duration, in any shape but a ramp, where it is the mean of its two rates.
     ///
     /// # Errors
     /// As for [`Arrivals::schedule`].
@@ -79,10 +98,18 @@ impl Arrivals {
         if duration_ns == 0 || duration_ns == u64::MAX {
             return Err(ScheduleError::Duration { received: self.duration });
         }
-        self.rate
-            .messages_within(duration_ns)
+        let total = match self.shape {
+            Shape::Constant | Shape::Poisson => self.rate.messages_within(duration_ns),
+            Shape::Ramp { from } => self.ramp(from)?.messages_within(duration_ns),
+        };
+        total
             .filter(|total| *total <= MESSAGES_MAX)
             .ok_or(ScheduleError::TooMany { rate: self.rate, duration: self.duration })
+    }
+
+    fn ramp(&self, from: Rate) -> Result<Ramp, ScheduleError> {
+        let (to, duration) = (self.rate, self.duration);
+        Ramp::new(from, to, nanoseconds(duration)).ok_or(ScheduleError::Ramp { from, to, duration })
     }
 }
 
@@ -98,6 +125,7 @@ pub struct Schedule {
 enum Process {
     Constant(Rate),
     Poisson(PoissonCells),
+    Ramp(Ramp),
 }
 
 impl Schedule {
@@ -128,6 +156,7 @@ impl Schedule {
                 cells.fill(cell, &mut offsets);
                 offsets[index(n - cells.before(cell))]
             }
+            Process::Ramp(ramp) => ramp.offset_ns(n),
         }
     }
 
@@ -142,6 +171,7 @@ impl Schedule {
                 rate.messages_within(elapsed_ns + 1).map_or(self.total, |due| due.min(self.total))
             }
             Process::Poisson(cells) => cells.due(elapsed_ns),
+            Process::Ramp(ramp) => ramp.messages_within(elapsed_ns + 1).map_or(self.total, |due| due.min(self.total)),
         }
     }
 
@@ -149,7 +179,7 @@ impl Schedule {
     #[must_use]
     pub fn cursor(self) -> ScheduleCursor {
         let capacity = match &self.process {
-            Process::Constant(_) => 0,
+            Process::Constant(_) | Process::Ramp(_) => 0,
             Process::Poisson(cells) => cells.largest_cell(),
         };
         let mut cursor = ScheduleCursor {
@@ -203,6 +233,7 @@ impl ScheduleCursor {
                 }
                 self.offsets[self.offsets.len() - index(self.cell_end - n)]
             }
+            Process::Ramp(ramp) => ramp.offset_ns(n),
         };
     }
 }
@@ -265,6 +296,16 @@ mod tests {
     }
 
     #[test]
+    fn a_ramp_has_the_mean_of_its_rates() {
+        let ramp = Shape::Ramp { from: "100/s".parse().expect("a rate") };
+        let schedule = arrivals(ramp, "300/s", "10s").schedule(1).expect("valid");
+        assert_eq!((schedule.total(), schedule.due(5_000_000_000)), (2_000, 751));
+        // The second comes after a hundredth of a second, the last one three hundred times as densely.
+        assert_eq!((schedule.offset_ns(0), schedule.offset_ns(1)), (0, 9_990_019));
+        assert_eq!(10_000_000_000 - schedule.offset_ns(1_999), 3_333_704);
+    }
+
+    #[test]
     fn refuses_what_cannot_be_scheduled() {
         let error = arrivals(Shape::Constant, "500/s", "0s").schedule(1).expect_err("no time");
         assert_eq!(error, ScheduleError::Duration { received: Duration::ZERO });
@@ -277,7 +318,8 @@ mod tests {
 
     #[test]
     fn walking_random_access_and_counting_agree() {
-        for shape in [Shape::Constant, Shape::Poisson] {
+        let ramp = Shape::Ramp { from: "3/s".parse().expect("a rate") };
+        for shape in [Shape::Constant, Shape::Poisson, ramp] {
             for (rate, duration) in
                 [("5000/s", "1s"), ("7/s", "3s"), ("1/s", "1s"), ("100000/s", "100ms"), ("5/ns", "3ns")]
             {

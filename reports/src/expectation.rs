@@ -169,6 +169,9 @@ pub struct LatencyBudget {
     pub flow: Option<crate::record::Flow>,
     /// The bounds.
     pub at_most: BTreeMap<String, u64>,
+    /// The bounds are those of every partition of the flow's sink, and at so many of them one of them does not hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<Bounds>,
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! Two things are compared with the events of a log. The orders that were accepted, one by one: each has one event there, with
 //! its price, and no event is of another order. Then the figures that a service states: their number and the sum of their
-//! amounts. A repetition has the id of its event, and counts once.
+//! amounts. A repetition has the id of its event, and counts once. What names neither an event nor an order (what is no event)
+//! is left out, and counted.
 
 use super::orders;
 use super::reading::{Books, Trouble};
@@ -20,7 +21,7 @@ struct Logged {
 }
 
 pub(super) fn rule(books: &Books<'_>) -> Result<Ruling, Trouble> {
-    let log = read_log(books)?;
+    let (log, nameless) = read_log(books)?;
     let mut ruling = Ruling::default();
     if !books.of(Part::Orders).is_empty() {
         compare_orders(books, &log, &mut ruling)?;
@@ -28,6 +29,9 @@ pub(super) fn rule(books: &Books<'_>) -> Result<Ruling, Trouble> {
     let events: u64 = log.values().map(|logged| logged.events).sum();
     let sum: i128 = log.values().map(|logged| i128::from(logged.amount)).sum();
     ruling.summary = format!("{} over {}", counted(events, "event"), grouped(sum));
+    if nameless > 0 {
+        ruling.summary.push_str(&format!("; {} of no order", counted(nameless, "message")));
+    }
     let options = &books.rule.options;
     for (figure, folded) in [(&options.count, i128::from(events)), (&options.sum, sum)] {
         let Some(name) = figure else { continue };
@@ -45,22 +49,25 @@ pub(super) fn rule(books: &Books<'_>) -> Result<Ruling, Trouble> {
     Ok(ruling)
 }
 
-/// The events that are to be folded, by order.
-fn read_log(books: &Books<'_>) -> Result<BTreeMap<String, Logged>, Trouble> {
+/// The events that are to be folded, by order; and how many messages beside them are no events.
+fn read_log(books: &Books<'_>) -> Result<(BTreeMap<String, Logged>, u64), Trouble> {
+    let mut nameless = 0;
     let mut log: BTreeMap<String, Logged> = BTreeMap::new();
     let mut seen: HashSet<String> = HashSet::new();
     for book in books.of(Part::Topics) {
         let topic = topic_of_book(book).unwrap_or(book);
         books.visit_book(Part::Topics, book, &mut |fact| {
             let id = if fact.event.is_empty() { &fact.entity } else { &fact.event };
-            if names(&books.rule.options.log, topic, &fact.kind) && seen.insert(id.clone()) {
+            if id.is_empty() {
+                nameless += 1;
+            } else if names(&books.rule.options.log, topic, &fact.kind) && seen.insert(id.clone()) {
                 let logged = log.entry(fact.entity.clone()).or_default();
                 logged.events += 1;
                 logged.amount = logged.amount.saturating_add(fact.amount.unwrap_or_default());
             }
         })?;
     }
-    Ok(log)
+    Ok((log, nameless))
 }
 
 fn compare_orders(books: &Books<'_>, log: &BTreeMap<String, Logged>, ruling: &mut Ruling) -> Result<(), Trouble> {

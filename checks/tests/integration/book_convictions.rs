@@ -236,6 +236,17 @@ fn figures_that_differ_convict_and_figures_that_are_missing_do_not() {
 }
 
 #[test]
+fn what_is_no_event_does_not_add_up() {
+    let mut shop = shop();
+    shop.record.add_figure("order.orders", 1);
+    shop.record.add_figure("order.total", 1_001);
+    shop.say("topic-order_created", fact("", "order_created"));
+    let finding = found(&shop.record, RuleKind::Folded);
+    assert_eq!(finding.outcome, Outcome::Pass, "{finding:#?}");
+    assert!(finding.detail.starts_with("1 event over 1,001; 1 message of no order"), "{}", finding.detail);
+}
+
+#[test]
 fn outbox_topic_and_inboxes_have_the_same_events() {
     let mut shop = shop();
     // Published twice, as an outbox may: the same event.

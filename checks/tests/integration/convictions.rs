@@ -313,7 +313,7 @@ fn names_that_do_not_exist_prove_nothing_and_say_what_exists() {
 
 fn budget(flow: Option<Flow>, at_most: &[(&str, u64)]) -> Expectations {
     let at_most = at_most.iter().map(|(name, bound)| ((*name).to_owned(), *bound)).collect();
-    let latency = BTreeMap::from([("end-to-end".to_owned(), LatencyBudget { flow, at_most })]);
+    let latency = BTreeMap::from([("end-to-end".to_owned(), LatencyBudget { flow, at_most, partitions: None })]);
     Expectations { latency, ..Expectations::default() }
 }
 
@@ -340,6 +340,32 @@ fn a_broken_budget_names_its_percentile_and_the_slowest_message() {
     assert_eq!(finding.detail, "p50 1 us (20 ms)  p99 300 ms (250 ms!)");
     assert_eq!(finding.evidence[0].title, "message 3 (key user-1)");
     assert_eq!(lines(&finding.evidence[0]), ["was to be sent", "arrived, 300 ms later"]);
+}
+
+#[test]
+fn a_budget_for_each_partition_counts_those_where_it_breaks() {
+    let mut record = clean();
+    for (index, delivery) in record.deliveries[usize::from(TOPIC)].iter_mut().enumerate() {
+        delivery.partition = i32::try_from(index % 3).expect("small");
+    }
+    record.deliveries[usize::from(TOPIC)][4].received_ns += 300_000_000;
+    let verdict_for = |record, partitions| {
+        let mut expectations =
+            budget(Some(Flow { from: LOAD, to: TOPIC }), &[("p50", 20_000_000), ("max", 250_000_000)]);
+        expectations.latency.values_mut().for_each(|budget| budget.partitions = Some(partitions));
+        only(&judged(record, &expectations), "latency").clone()
+    };
+    let told = "breaks at 1 of 3 partitions; partition 1: p50 1 us (20 ms)  max 300 ms (250 ms!)";
+    let expected = verdict_for(&record, Bounds::exactly(1));
+    assert_eq!((expected.outcome, expected.compared, expected.found), (Judgement::Pass, 6, 0));
+    assert_eq!(expected.detail, told);
+    for other in [0, 2] {
+        let found = verdict_for(&record, Bounds::exactly(other));
+        assert_eq!((found.outcome, found.found, found.detail.as_str()), (Judgement::Fail, 1, told));
+        assert_eq!(found.evidence[0].title, "message 4 (key user-0)");
+    }
+    let clean = verdict_for(&clean(), Bounds::exactly(0));
+    assert_eq!((clean.outcome, clean.detail.as_str()), (Judgement::Pass, "breaks at 0 of 2 partitions"));
 }
 
 #[test]

@@ -69,7 +69,7 @@ pub(crate) fn everything(hops: u16) -> Expectations {
         terms.push(Term::Sum("ledger tracker".to_owned()));
     }
     let at_most = BTreeMap::from([("max".to_owned(), LATENCY_MAX_NS)]);
-    let budget = LatencyBudget { flow: Some(Flow { from: hops - 1, to: hops }), at_most };
+    let budget = LatencyBudget { flow: Some(Flow { from: hops - 1, to: hops }), at_most, partitions: None };
     Expectations {
         lost: Some(0),
         duplicated: Some(0.into()),

@@ -111,7 +111,7 @@ proptest! {
         for flow in [Flow { from: LOAD, to: TOPIC }, Flow { from: LOAD, to: LEDGER }] {
             let latencies = oracle::latencies(&record, flow);
             let at_most = BTreeMap::from([(format!("p{percent}"), bound), ("max".to_owned(), bound)]);
-            let budgets = BTreeMap::from([("hop".to_owned(), LatencyBudget { flow: Some(flow), at_most })]);
+            let budgets = BTreeMap::from([("hop".to_owned(), LatencyBudget { flow: Some(flow), at_most, partitions: None })]);
             let rank = (latencies.len() * percent).div_ceil(100);
             let broken = [rank, latencies.len()].into_iter().filter(|rank| *rank > 0 && latencies[rank - 1] > bound);
             prop_assert_eq!(found(latency::check(&record, &budgets)), as_counts([broken.count()]));

@@ -1,16 +1,22 @@
 //! The live line on a terminal. Without one, a line for whatever takes longer than people like.
 
 use super::doing::{Doing, Kind};
+use super::output;
+use crate::exit::Exit;
+use crate::report::Report;
 use crate::run::journal::Observer;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Between two looks at whether something takes long.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// What is said of a run that is over and stays up.
+pub(super) const KEPT: &str = "everything stays up until Ctrl-C";
 
 /// A spinner with what is going on beside it.
 pub(super) struct Progress {
@@ -18,6 +24,8 @@ pub(super) struct Progress {
     doing: Doing,
     /// Dropped to end the thread that speaks up where there is no terminal.
     speaker: Mutex<Option<(Sender<()>, JoinHandle<()>)>>,
+    /// What came of printing the report, if it had to be printed before the end.
+    printed: OnceLock<Exit>,
 }
 
 impl Progress {
@@ -30,7 +38,7 @@ impl Progress {
         bar.set_prefix(title.to_owned());
         bar.enable_steady_tick(Duration::from_millis(100));
         let speaker = if std::io::stderr().is_terminal() { None } else { speak_up(doing.clone()) };
-        Self { bar, doing: doing.clone(), speaker: Mutex::new(speaker) }
+        Self { bar, doing: doing.clone(), speaker: Mutex::new(speaker), printed: OnceLock::new() }
     }
 
     /// Takes the line away, so that the report can take its place.
@@ -41,6 +49,11 @@ impl Progress {
             // Whether it said everything decides nothing.
             let _ = thread.join();
         }
+    }
+
+    /// What came of printing the report, if it has been printed.
+    pub(super) fn printed(&self) -> Option<Exit> {
+        self.printed.get().copied()
     }
 
     fn show(&self, kind: Kind, text: &str) {
@@ -75,5 +88,13 @@ impl Observer for Progress {
 
     fn waiting(&self, text: &str) {
         self.show(Kind::Waiting, text);
+    }
+
+    fn kept(&self, report: &Report, places: &[String]) {
+        self.clear();
+        self.doing.note(Kind::Progress, KEPT, Instant::now());
+        self.printed.get_or_init(|| output::print(&report.text(std::io::stdout().is_terminal())));
+        // Nobody has to listen.
+        let _ = writeln!(std::io::stderr(), "\n{KEPT}\n  {}", places.join("\n  "));
     }
 }

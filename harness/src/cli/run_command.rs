@@ -3,7 +3,7 @@
 use super::arguments::{BackendArgument, RunArguments};
 use super::doing::Doing;
 use super::output;
-use super::progress::Progress;
+use super::progress::{KEPT, Progress};
 use super::{scenario_files, signals};
 use crate::backend::{Apache, Embedded, External};
 use crate::exit::Exit;
@@ -57,6 +57,11 @@ pub(super) fn run(arguments: &RunArguments) -> Exit {
 /// Says at once that the interrupt was heard, what comes now, and how not to wait for it.
 fn tell_interrupted(doing: &Doing) {
     let (doing, seconds) = (doing.text(), STOPPED_FLUSH_TIMEOUT.as_secs());
+    if doing == KEPT {
+        // Whoever has closed standard error does not want to know.
+        let _ = writeln!(std::io::stderr(), "\nending: services stop, and the cluster behind them");
+        return;
+    }
     let doing = if doing.is_empty() { "nothing had begun".to_owned() } else { doing };
     let text = format!(
         "\ninterrupted: {doing}\n\
@@ -122,7 +127,8 @@ fn run_one(file: &Path, runner: &Runner, doing: &Doing) -> (RunEnd, Exit) {
     progress.clear();
     match result {
         Ok(report) => {
-            let printed = output::print(&report.text(std::io::stdout().is_terminal()));
+            let print = || output::print(&report.text(std::io::stdout().is_terminal()));
+            let printed = progress.printed().unwrap_or_else(print);
             (RunEnd::Judged(report.verdict().clone()), report.exit().worst(printed))
         }
         Err(error) => (RunEnd::BrokeOff, complain(&error)),

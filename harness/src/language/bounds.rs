@@ -46,6 +46,55 @@ impl Setting for RawCount {
     }
 }
 
+/// How long the messages of a flow may take: bounds by percentile, whose names the author chooses; and at how many partitions
+/// these may, or have to, break, if they are those of each partition.
+#[derive(Debug, Clone)]
+pub struct RawLatency {
+    /// By percentile.
+    pub at_most: Vec<(Spanned<String>, Spanned<Span>)>,
+    /// At how many partitions some bound does not hold.
+    pub partitions: Option<Spanned<RawCount>>,
+}
+
+/// The one key of a budget that is no percentile.
+const PARTITIONS: &str = "partitions";
+
+impl Setting for RawLatency {
+    fn schema() -> Json {
+        let mut partitions = RawCount::schema();
+        partitions["description"] =
+            "The bounds are those of each partition of the sink, a topic, and do not hold at so many of them.".into();
+        let percentile = r"^(p[0-9]+(\.[0-9]+)?|max)$";
+        json!({
+            "type": "object",
+            "properties": { PARTITIONS: partitions },
+            "patternProperties": { percentile: Span::schema() },
+            "additionalProperties": false
+        })
+    }
+
+    fn read(node: &Node, path: &str, problems: &mut Problems<'_>) -> Option<Self> {
+        let Content::Table(entries) = &node.content else {
+            wrong_type(node, path, "a table", problems);
+            return None;
+        };
+        let (mut read, mut complete) = (Self { at_most: Vec::new(), partitions: None }, true);
+        for entry in entries {
+            let (path, place) = (format!("{path}.{}", entry.name.value), entry.node.place);
+            if entry.name.value == PARTITIONS {
+                let value = RawCount::read(&entry.node, &path, problems);
+                complete &= value.is_some();
+                read.partitions = value.map(|value| Spanned { value, place });
+            } else if let Some(value) = Span::read(&entry.node, &path, problems) {
+                read.at_most.push((entry.name.clone(), Spanned { value, place }));
+            } else {
+                complete = false;
+            }
+        }
+        complete.then_some(read)
+    }
+}
+
 settings! {
     /// For how long there may be no progress though nothing is broken.
     pub struct RawStalled {

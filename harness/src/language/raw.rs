@@ -2,7 +2,7 @@
 //! Those of faults are in [`super::raw_faults`], those of a load over HTTP in [`super::raw_http`], those of books and rules of
 //! conservation in [`super::raw_books`].
 
-use super::bounds::{RawCount, RawLag, RawStalled};
+use super::bounds::{RawCount, RawLag, RawLatency, RawStalled};
 use super::document::Spanned;
 use super::quantity::{Frequency, Skew, Span};
 use super::raw_books::{RawBook, RawConserved, RawTopicBook};
@@ -288,8 +288,10 @@ settings! {
     pub struct RawArrivals {
         /// How they are spread over time.
         "shape" => shape: Spanned<ShapeChoice>,
-        /// How many in each unit of time.
+        /// How many in each unit of time; at the end of a ramp.
         "rate" => rate: Spanned<Frequency>,
+        /// How many at the beginning of a ramp, from where the rate changes evenly.
+        "from" => from: Option<Spanned<Frequency>>,
         /// For how long.
         "for" => duration: Spanned<Span>,
     }
@@ -302,6 +304,8 @@ choices! {
         Constant = "constant",
         /// As independent customers arrive.
         Poisson = "poisson",
+        /// More and more densely, or less and less, between two rates.
+        Ramp = "ramp",
     }
 }
 
@@ -329,7 +333,7 @@ settings! {
         /// Names of the conservation rules that must hold.
         "conserved" => conserved: Option<Spanned<Vec<Spanned<String>>>>,
         /// Latency budgets by the name of a flow: percentiles with their upper bounds, from the intended instant.
-        "latency" => latency: Option<Spanned<Named<Named<Span>>>>,
+        "latency" => latency: Option<Spanned<Named<RawLatency>>>,
         /// For how long the load's target may be unavailable: acknowledgements are due, and at one partition none comes.
         "unavailable" => unavailable: Option<Spanned<RawUnavailable>>,
         /// How many messages groups may have passed by their commits without processing them, over all groups and all places

@@ -8,7 +8,7 @@ use super::raw_interventions::{
     RawClash, RawConsumed, RawDamage, RawExpel, RawMoveCoordinator, RawMoveLeader, RawPartition, RawReassign, RawState,
     RawStorm,
 };
-use super::raw_operations::{RawAddPartitions, RawDeleteRecords};
+use super::raw_operations::{RawAddPartitions, RawDeleteRecords, RawPoison};
 use super::raw_stand_ins::StandIn;
 use super::reference::RoleReference;
 use super::setting::{Whole, choices, settings};
@@ -127,6 +127,8 @@ settings! {
         "delete-records" => delete_records: Option<Spanned<RawDeleteRecords>>,
         /// An operator gives a topic more partitions, for good.
         "add-partitions" => add_partitions: Option<Spanned<RawAddPartitions>>,
+        /// Somebody produces a message that nobody can read.
+        "poison" => poison: Option<Spanned<RawPoison>>,
         /// Something happens to requests of clients: from when it strikes until it heals. Without `at` and `when` it is there
         /// before the first message of the load.
         "requests" => requests: Option<Spanned<RawRequests>>,

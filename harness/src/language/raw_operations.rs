@@ -1,4 +1,5 @@
-//! The keys of what operators do: changes of the cluster that are no fault by themselves, and stay.
+//! The keys of what people do to a cluster: operators, whose changes are no fault by themselves, and whoever produces what
+//! nobody can read. All of it stays.
 
 use super::document::Spanned;
 use super::setting::{Whole, settings};
@@ -16,6 +17,20 @@ settings! {
         "past" => past: Option<Spanned<String>>,
         /// With `past`: and so many more. Default: none.
         "by" => by: Option<Spanned<Whole<0, 9_223_372_036_854_775_807>>>,
+    }
+}
+
+settings! {
+    /// Somebody produces a message that none of those who read the topic can decode.
+    pub struct RawPoison {
+        /// The topic.
+        "topic" => topic: Spanned<String>,
+        /// The partition. Default: that of the key, as Java's clients choose it; without a key 0.
+        "partition" => partition: Option<Spanned<Whole<0, 2_147_483_647>>>,
+        /// The message's key. Default: none.
+        "key" => key: Option<Spanned<String>>,
+        /// Its value. Default `{"poison": `, JSON that breaks off.
+        "value" => value: Option<Spanned<String>>,
     }
 }
 

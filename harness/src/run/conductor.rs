@@ -46,7 +46,8 @@ pub fn run(plan: Plan, backend: &dyn Backend, options: RunOptions) -> Result<Rep
     let session = session(plan, backend, options)?;
     let mut parts = Parts::default();
     let performed = perform(&session, backend, &mut parts);
-    let finished = parts.finish(&session);
+    let is_kept = session.options.keep && performed.is_ok();
+    let finished = parts.finish(&session, is_kept);
     let path = session.directory.path().to_owned();
     let concluded = match performed {
         Ok(()) => finished.and_then(|()| conclude(&session, &mut parts, began)),
@@ -57,6 +58,9 @@ pub fn run(plan: Plan, backend: &dyn Backend, options: RunOptions) -> Result<Rep
         }
         Err(error) => Err(error),
     };
+    if is_kept {
+        keep_up(&session, &mut parts, concluded.as_ref().ok());
+    }
     concluded.map_err(|error| {
         let reason = format!("the run broke off: {error}");
         session.journal.warning(&reason);
@@ -66,6 +70,20 @@ pub fn run(plan: Plan, backend: &dyn Backend, options: RunOptions) -> Result<Rep
         let _ = session.directory.write_text(ENDING_FILE, &parts.ending.to_json());
         RunError::InDirectory { directory: path, source: Box::new(error) }
     })
+}
+
+/// Leaves what was under test as it is, for whoever wants to look at it, until somebody interrupts.
+fn keep_up(session: &Session, parts: &mut Parts, report: Option<&Report>) {
+    session.journal.close();
+    if let Some(report) = report {
+        session.options.observer.kept(report, &parts.places());
+        while session.go_on().is_ok() {
+            std::thread::sleep(DRAIN_POLL);
+        }
+    }
+    if let Err(error) = parts.end(session) {
+        session.journal.warning(error.to_string());
+    }
 }
 
 /// What the run of a plan needs, with a run directory of its own.

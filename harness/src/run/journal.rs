@@ -1,6 +1,7 @@
 //! Where everything that happens in a run is written down: the timeline of the run directory, and whoever watches.
 
-use shakedown_loadgen::RunClock;
+use crate::report::Report;
+use shakedown_loadgen::{RunClock, StopFlag};
 use shakedown_reports::{Event, EventKind, RunDirectory};
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,6 +20,9 @@ pub trait Observer: Send + Sync {
     fn waiting(&self, text: &str) {
         self.phase(text);
     }
+
+    /// The verdict is there, and everything stays up until somebody interrupts; `places` says where, a line each.
+    fn kept(&self, _report: &Report, _places: &[String]) {}
 }
 
 /// Watches nothing.
@@ -35,13 +39,19 @@ pub struct Journal {
     directory: RunDirectory,
     clock: RunClock,
     observer: Arc<dyn Observer>,
+    closed: StopFlag,
 }
 
 impl Journal {
     /// Writes into this run directory.
     #[must_use]
     pub fn new(directory: RunDirectory, clock: RunClock, observer: Arc<dyn Observer>) -> Self {
-        Self { directory, clock, observer }
+        Self { directory, clock, observer, closed: StopFlag::new() }
+    }
+
+    /// From now on things are shown and no longer written down: they are no part of the run.
+    pub fn close(&self) {
+        self.closed.stop();
     }
 
     /// A phase begins.
@@ -92,6 +102,9 @@ impl Journal {
 
     /// Something happened at an instant that has passed.
     pub fn event_at(&self, at: Instant, kind: EventKind, text: impl Into<String>) {
+        if self.closed.is_stopped() {
+            return;
+        }
         let ago_ns = u64::try_from(at.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let event = Event { at_ns: self.clock.now_ns().saturating_sub(ago_ns), kind, text: text.into() };
         // The record's own streams fail loudly on a full disk; a missing line of the timeline decides nothing.

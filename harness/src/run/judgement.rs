@@ -185,7 +185,8 @@ mod tests {
     }
 
     fn outcome(check: &str, ending: &Ending) -> Outcome {
-        let budget = LatencyBudget { flow: None, at_most: BTreeMap::from([("p99".to_owned(), 5_000_000)]) };
+        let budget =
+            LatencyBudget { flow: None, at_most: BTreeMap::from([("p99".to_owned(), 5_000_000)]), partitions: None };
         let latency = BTreeMap::from([("flow".to_owned(), budget)]);
         let expectations = Expectations { latency, unavailable: Some(1_500_000_000), ..Expectations::default() };
         weigh(Verdict::new(vec![failed(check)], Vec::new()), ending, &expectations).outcome

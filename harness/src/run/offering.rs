@@ -10,7 +10,7 @@ use super::readiness;
 use super::recovery;
 use super::session::Session;
 use crate::plan::Plan;
-use crate::scenario::model::{LoadRule, Target};
+use crate::scenario::model::{ArrivalShape, LoadRule, Target};
 use serde_json::Value as Json;
 use shakedown_loadgen::{Endpoints, Load, LoadError, LoadSummary, Progress, Rate};
 use shakedown_reports::numbers::{self, grouped};
@@ -73,11 +73,20 @@ pub fn service_environment(plan: &Plan) -> BTreeMap<String, String> {
 }
 
 fn shape(load: &LoadRule) -> &'static str {
-    if load.poisson { "Poisson" } else { "constant" }
+    match load.shape {
+        ArrivalShape::Constant => "constant",
+        ArrivalShape::Poisson => "Poisson",
+        ArrivalShape::Ramp { .. } => "ramp",
+    }
 }
 
 fn rate(load: &LoadRule) -> String {
-    Rate::new(load.messages, load.per).map(|rate| rate.to_string()).unwrap_or_default()
+    let text = |messages, per| Rate::new(messages, per).map(|rate| rate.to_string()).unwrap_or_default();
+    let last = text(load.messages, load.per);
+    match load.shape {
+        ArrivalShape::Constant | ArrivalShape::Poisson => last,
+        ArrivalShape::Ramp { messages, per } => format!("{} to {last}", text(messages, per)),
+    }
 }
 
 /// Where the instances of a service listen now, as far as anybody knows. One that is down keeps its turn until it comes

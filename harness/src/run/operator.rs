@@ -1,4 +1,4 @@
-//! The operator: changes the cluster as people do, with a Kafka admin client, on whatever back end.
+//! The operator: changes the cluster as people do, with Kafka's own clients, on whatever back end.
 
 use super::error::RunError;
 use super::session::Session;
@@ -7,6 +7,8 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
+use rdkafka::producer::future_producer::Delivery;
+use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use std::time::Duration;
 
@@ -32,7 +34,27 @@ pub(super) fn perform(session: &Session, bootstrap: &str, operation: &Operation)
             add_partitions(session, bootstrap, topic, *to).map_err(RunError::kafka(operation.to_string()))?;
             Ok(operation.to_string())
         }
+        Operation::Poison { topic, partition, key, value } => {
+            let record = FutureRecord {
+                topic,
+                partition: *partition,
+                key: key.as_deref(),
+                payload: Some(value.as_str()),
+                timestamp: None,
+                headers: None,
+            };
+            let delivery = produce(session, bootstrap, record).map_err(RunError::kafka(operation.to_string()))?;
+            Ok(format!("poison in {topic}/{}, at offset {}", delivery.partition, delivery.offset))
+        }
     }
+}
+
+/// Produces one message, and returns where it lies.
+fn produce(session: &Session, bootstrap: &str, record: FutureRecord<'_, str, str>) -> Result<Delivery, KafkaError> {
+    let mut properties = ClientConfig::new();
+    properties.set("bootstrap.servers", bootstrap).set("acks", "all").set("partitioner", "murmur2_random");
+    let producer: FutureProducer = properties.create()?;
+    session.block_on(producer.send(record, TIMEOUT)).map_err(|(error, _)| error)
 }
 
 /// What the group goes on from; the beginning where it has committed nothing.

@@ -23,7 +23,7 @@ pub struct RunOptions {
     pub output: PathBuf,
     /// Brokers and services listen on the ports that their system is known by.
     pub fixed_ports: bool,
-    /// Keeps the stores of the services.
+    /// Keeps everything up after the verdict until somebody interrupts, and the stores of the services after that.
     pub keep: bool,
     /// The `shakedown` executable, where the caller knows it.
     pub executable: Option<PathBuf>,

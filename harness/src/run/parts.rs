@@ -13,7 +13,10 @@ use super::topic_books;
 use super::watching::Watching;
 use super::{offering, topics};
 use crate::backend::RunningCluster;
-use crate::scenario::model::LedgerRule;
+use crate::plan::Plan;
+use crate::scenario::deed::Deed;
+use crate::scenario::model::{FaultRule, LedgerRule};
+use crate::scenario::operation::Operation;
 use shakedown_loadgen::load::STOPPED_FLUSH_TIMEOUT;
 use shakedown_loadgen::{Load, StopFlag, Tap, TapError};
 use shakedown_reports::record::Figure;
@@ -70,12 +73,12 @@ impl Parts {
     }
 
     /// Ends everything, in the order of the data: load, services, ledgers, taps, cluster. Goes on after an error, and
-    /// returns the first.
+    /// returns the first. With `is_kept` services, stand-ins and cluster go on, and [`Self::end`] ends them.
     ///
     /// # Errors
     /// When a part of the record could not be finished.
-    pub fn finish(&mut self, session: &Session) -> Result<(), RunError> {
-        session.journal.phase("stop", "services, taps, cluster");
+    pub fn finish(&mut self, session: &Session, is_kept: bool) -> Result<(), RunError> {
+        session.journal.phase("stop", if is_kept { "taps" } else { "services, taps, cluster" });
         let mut first = Ok(());
         let mut keep = |result: Result<(), RunError>| {
             if first.is_ok() {
@@ -86,14 +89,18 @@ impl Parts {
             keep(watching.stop_looking());
         }
         keep(self.finish_load(session));
-        if let Some(fleet) = self.fleet.take() {
+        if let Some(fleet) = self.fleet.take_if(|_| !is_kept) {
             self.ending.reasons.extend(fleet.stop(session.plan.scenario.limits.stop));
         }
         for (_, poller) in self.pollers.drain(..) {
             keep(poller.close(&session.runtime).map(drop));
         }
         self.books.close(&session.runtime);
-        keep(std::mem::take(&mut self.stand_ins).close(&session.journal));
+        keep(if is_kept {
+            self.stand_ins.finish(&session.journal)
+        } else {
+            std::mem::take(&mut self.stand_ins).close(&session.journal)
+        });
         if let Err(reason) = self.read_last_words(session) {
             session.journal.warning(&reason);
             self.ending.drained = false;
@@ -105,7 +112,7 @@ impl Parts {
         self.tap_stop.stop();
         for (topic, tap) in self.taps.drain(..) {
             match tap.join() {
-                Ok(summary) if summary.unreadable > 0 => {
+                Ok(summary) if summary.unreadable > poison_in(&session.plan, &topic) => {
                     let first = summary.unreadable_samples.first().map(ToString::to_string).unwrap_or_default();
                     let text = format!("{} messages of topic {topic} cannot be read: {first}", summary.unreadable);
                     session.journal.warning(&text);
@@ -121,9 +128,23 @@ impl Parts {
                 Err(error) => keep(Err(error.into())),
             }
         }
-        if !self.brought.is_empty() {
-            keep(self.take_topics_back(session));
+        if !is_kept {
+            keep(self.end(session));
         }
+        first
+    }
+
+    /// Ends whatever is alive when the record is finished.
+    ///
+    /// # Errors
+    /// When something is left behind in somebody else's cluster.
+    pub fn end(&mut self, session: &Session) -> Result<(), RunError> {
+        if let Some(fleet) = self.fleet.take() {
+            // There is no verdict any more that complaints could change.
+            let _ = fleet.stop(session.plan.scenario.limits.stop);
+        }
+        self.stand_ins = Arc::default();
+        let ended = if self.brought.is_empty() { Ok(()) } else { self.take_topics_back(session) };
         self.cluster = None;
         if let Some(chronicle) = self.chronicle.take() {
             chronicle.finish();
@@ -132,7 +153,18 @@ impl Parts {
             // Best effort: what is left behind is a folder in a run directory.
             let _ = std::fs::remove_dir_all(session.stores());
         }
-        first
+        ended
+    }
+
+    /// Where everything that is alive listens, a line each.
+    #[must_use]
+    pub fn places(&self) -> Vec<String> {
+        let services = self.fleet.iter().flat_map(|fleet| fleet.instances());
+        let services =
+            services.filter_map(|instance| Some((instance.label.clone(), format!("http://{}", instance.address()?))));
+        let stand_ins = self.stand_ins.places().map(|(name, url)| (name.to_owned(), url));
+        let kafka = std::iter::once(("Kafka".to_owned(), self.bootstrap()));
+        kafka.chain(services).chain(stand_ins).map(|(who, place)| format!("{who:<20} {place}")).collect()
     }
 
     /// Ends a load that is still under way, and notes what became of it until then.
@@ -213,6 +245,15 @@ impl Parts {
         let waited = drain::read_to(&ends, &self.taps, LAST_READ, &session.options.interrupt);
         waited.map_err(|reason| format!("what services produced while they stopped was not read: {reason}"))
     }
+}
+
+/// How many messages that nobody can read the scenario itself produces to a topic.
+fn poison_in(plan: &Plan, topic: &str) -> u64 {
+    let is_poison = |fault: &&FaultRule| match &fault.deed {
+        Deed::Operate(Operation::Poison { topic: poisoned, .. }) => poisoned == topic,
+        _ => false,
+    };
+    plan.scenario.faults.iter().filter(is_poison).count() as u64
 }
 
 /// `14 ms`, `1.25 s`.

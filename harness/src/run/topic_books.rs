@@ -92,6 +92,8 @@ fn consumer(bootstrap: &str, topic: &str) -> Result<(BaseConsumer, usize), Kafka
         .set("enable.auto.commit", "false")
         .set("isolation.level", "read_committed")
         .set("enable.partition.eof", "true")
+        // A partition is known to be at its end when a fetch has waited this long in vain; by itself half a second.
+        .set("fetch.wait.max.ms", "10")
         .set("reconnect.backoff.max.ms", "100")
         .create()?;
     let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;

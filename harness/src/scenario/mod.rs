@@ -10,6 +10,7 @@ pub mod consumption;
 pub mod deed;
 mod derived;
 pub mod equipment;
+pub mod expected;
 pub mod files;
 pub mod http_load;
 pub mod merge;

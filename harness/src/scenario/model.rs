@@ -3,6 +3,7 @@
 use super::books::BookPlan;
 use super::deed::{Asked, Deed};
 use super::equipment::{Equipment, ServerRole};
+pub use super::expected::{Expect, LagRule, LatencyRule, StalledRule};
 use super::http_load::HttpLoad;
 pub use crate::language::reference::{StreamReference, TermReference};
 pub use crate::scenario::stand_in::{StandIn, StandInRule};
@@ -224,14 +225,30 @@ impl Target {
     }
 }
 
+/// How arrivals are spread over time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArrivalShape {
+    /// At equal distances.
+    Constant,
+    /// As independent customers arrive.
+    Poisson,
+    /// At a rate that changes evenly, from so many messages in so long.
+    Ramp {
+        /// Messages in `per`.
+        messages: u64,
+        /// The unit of the rate at the beginning.
+        per: Duration,
+    },
+}
+
 /// The load.
 #[derive(Debug, Clone)]
 pub struct LoadRule {
     /// Where it goes.
     pub target: Target,
-    /// Whether arrivals are Poisson rather than constant.
-    pub poisson: bool,
-    /// Messages in [`LoadRule::per`].
+    /// How arrivals are spread.
+    pub shape: ArrivalShape,
+    /// Messages in [`LoadRule::per`], at the end of a ramp.
     pub messages: u64,
     /// The unit of the rate.
     pub per: Duration,
@@ -416,80 +433,6 @@ impl std::fmt::Display for FaultRule {
         }
         if self.namesakes == 0 { Ok(()) } else { write!(f, " #{}", self.namesakes + 1) }
     }
-}
-
-/// What must hold.
-#[derive(Debug, Clone, Default)]
-pub struct Expect {
-    /// Missing messages.
-    pub lost: Option<u64>,
-    /// Surplus copies.
-    pub duplicated: Option<Bounds>,
-    /// Order per key.
-    pub order_per_key: bool,
-    /// Messages out of their key's order, where that is not none.
-    pub reordered: Option<Bounds>,
-    /// Budgets by flow, then by percentile.
-    pub latency: Vec<(String, BTreeMap<String, Duration>)>,
-    /// The longest time without an acknowledgement that was due.
-    pub unavailable: Option<Duration>,
-    /// Messages that groups passed without processing them.
-    pub skipped: Option<Bounds>,
-    /// Commits beyond what was processed.
-    pub committed_too_far: Option<Bounds>,
-    /// Commits that went back.
-    pub offset_regressed: Option<Bounds>,
-    /// Offsets with two values.
-    pub inconsistent_offset: Option<Bounds>,
-    /// How partitions may stand still.
-    pub stalled: Option<StalledRule>,
-    /// How far groups may be behind.
-    pub lag: Option<LagRule>,
-    /// The groups that this is about; none for all.
-    pub lag_groups: Vec<String>,
-    /// Messages of the load without an acknowledgement.
-    pub unacknowledged: Option<Bounds>,
-}
-
-impl Expect {
-    /// Whether any of it needs groups and logs to be watched.
-    #[must_use]
-    pub fn watches(&self) -> bool {
-        let counts = [self.skipped, self.committed_too_far, self.offset_regressed];
-        counts.iter().any(Option::is_some) || self.stalled.is_some() || self.lag.is_some()
-    }
-
-    /// Whether any of it notices messages of the load that were never acknowledged.
-    #[must_use]
-    pub fn looks_at_acknowledgements(&self) -> bool {
-        self.unacknowledged.is_some() || self.unavailable.is_some()
-    }
-}
-
-impl StalledRule {
-    /// Whether some partition has to stand still: such a run never drains.
-    #[must_use]
-    pub fn is_expected(&self) -> bool {
-        self.partitions.at_least > 0
-    }
-}
-
-/// For how long partitions may stand still.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StalledRule {
-    /// The longest standstill.
-    pub at_most: Duration,
-    /// How many partitions may, or have to, stand still for longer.
-    pub partitions: Bounds,
-}
-
-/// How far a group may be behind on a topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LagRule {
-    /// Messages left to commit while the load lasts.
-    pub at_most: Option<u64>,
-    /// How long after the load nothing may be left.
-    pub drained_in: Option<Duration>,
 }
 
 /// How long the phases may take.

@@ -1,8 +1,8 @@
-//! What operators do to a cluster, and how that is called: no faults, and nothing that heals.
+//! What people do to a cluster, and how that is called: nothing that heals.
 
 use std::fmt;
 
-/// What an operator does.
+/// What somebody does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     /// Deletes records (KIP-107).
@@ -20,6 +20,17 @@ pub enum Operation {
         topic: String,
         /// How many it has then.
         to: u32,
+    },
+    /// Produces a message that nobody can decode.
+    Poison {
+        /// To this topic.
+        topic: String,
+        /// And this partition; `None`: as the key has it.
+        partition: Option<i32>,
+        /// Its key.
+        key: Option<String>,
+        /// Its value.
+        value: String,
     },
 }
 
@@ -45,6 +56,8 @@ impl fmt::Display for Operation {
                 write!(f, "delete records of {topic}/{partition} {before}")
             }
             Self::AddPartitions { topic, to } => write!(f, "add partitions to {topic}, up to {to}"),
+            Self::Poison { topic, partition: Some(partition), .. } => write!(f, "poison in {topic}/{partition}"),
+            Self::Poison { topic, partition: None, .. } => write!(f, "poison in {topic}"),
         }
     }
 }

@@ -210,7 +210,7 @@ fn homes(folder: &Path) -> BTreeSet<PathBuf> {
 }
 
 /// Whether there is all that a scenario may ask for; if not, that is said aloud.
-fn has_servers() -> bool {
+pub(crate) fn has_servers() -> bool {
     let missing = servers::missing();
     if let Some(missing) = &missing {
         assert!(std::env::var_os("SHAKEDOWN_REQUIRE_PEERS").is_none(), "{missing}");
@@ -219,7 +219,7 @@ fn has_servers() -> bool {
     missing.is_none()
 }
 
-fn committed(scenario: &str) -> String {
+pub(crate) fn committed(scenario: &str) -> String {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/correctness").join(scenario);
     std::fs::read_to_string(file).expect("the scenario")
 }
@@ -240,7 +240,7 @@ fn write(folder: &Path, scenario: &str, more: &str) -> PathBuf {
 }
 
 /// A report, and the folder that it is about.
-struct Run {
+pub(crate) struct Run {
     report: Report,
     _folder: tempfile::TempDir,
 }
@@ -253,11 +253,11 @@ impl Deref for Run {
     }
 }
 
-fn run(scenario: &str, more: &str) -> Run {
+pub(crate) fn run(scenario: &str, more: &str) -> Run {
     run_text(&committed(scenario), more)
 }
 
-fn run_text(scenario: &str, more: &str) -> Run {
+pub(crate) fn run_text(scenario: &str, more: &str) -> Run {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = write(folder.path(), scenario, more);
     let runner = Runner::new(&file).executable(env!("CARGO_BIN_EXE_shakedown")).output(folder.path().join("runs"));
@@ -265,7 +265,7 @@ fn run_text(scenario: &str, more: &str) -> Run {
 }
 
 /// Everything that happened.
-fn told(report: &Report) -> String {
+pub(crate) fn told(report: &Report) -> String {
     let record = RunRecord::open(report.directory()).expect("a record");
     let events = record.events().expect("a timeline");
     events.into_iter().map(|event| event.text + "\n").collect()

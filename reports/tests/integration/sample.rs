@@ -32,7 +32,10 @@ pub(crate) fn info() -> RunInfo {
             unavailable: Some(1_500_000_000),
             order_per_key: true,
             conserved: Vec::new(),
-            latency: BTreeMap::from([("end-to-end".to_owned(), LatencyBudget { flow: Some(flow), at_most })]),
+            latency: BTreeMap::from([(
+                "end-to-end".to_owned(),
+                LatencyBudget { flow: Some(flow), at_most, partitions: None },
+            )]),
             ..Expectations::default()
         },
         started_unix_ms: STARTED_MS,

@@ -107,16 +107,23 @@ impl Outbox {
             }
             Way::Direct { producer, event_first: false } => {
                 transaction.commit().await?;
-                self.failpoint.visit(Place::BetweenWrites).await;
+                self.between_writes(events).await;
                 publish(producer, events).await?;
             }
             Way::Direct { producer, event_first: true } => {
                 publish(producer, events).await?;
-                self.failpoint.visit(Place::BetweenWrites).await;
+                self.between_writes(events).await;
                 transaction.commit().await?;
             }
         }
         Ok(())
+    }
+
+    /// Is between the change and its events; a change without events is one write.
+    async fn between_writes(&self, events: &[NewEvent]) {
+        if !events.is_empty() {
+            self.failpoint.visit(Place::BetweenWrites).await;
+        }
     }
 
     /// What was written, for those who compare it with its topics.

@@ -69,14 +69,27 @@ impl StandIns {
         Some(InForce::begin(&running.server, &running.failures, failure.mode, place))
     }
 
+    /// Where each of them listens.
+    pub fn places(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.all.iter().map(|running| (running.stand_in.name(), running.server.url()))
+    }
+
     /// Ends them, tells what happened at each, and finishes what they have written.
     ///
     /// # Errors
     /// When some of it could not be written.
     pub fn close(&self, journal: &Journal) -> Result<(), RunError> {
+        self.all.iter().for_each(|running| running.server.close());
+        self.finish(journal)
+    }
+
+    /// Tells what happened at each, and finishes what they have written. They go on, and what they do from now on is in no book.
+    ///
+    /// # Errors
+    /// When some of it could not be written.
+    pub fn finish(&self, journal: &Journal) -> Result<(), RunError> {
         let mut first = Ok(());
-        for Running { stand_in, counter, server, .. } in &self.all {
-            server.close();
+        for Running { stand_in, counter, .. } in &self.all {
             let (name, totals) = (stand_in.name(), counter.totals());
             if let Some(reason) = &totals.first_wrong {
                 journal.warning(format!("{name} refused {}: {reason}", requests(totals.wrong)));

@@ -10,16 +10,21 @@ pub(super) struct Book {
     writer: BookWriter,
     last: u64,
     failure: Option<DirectoryError>,
+    /// What happens after its end is no part of the record.
+    is_finished: bool,
 }
 
 impl Book {
     /// Begins the book of this name.
     pub(super) fn create(directory: &Path, name: &str) -> Result<Self, RunError> {
-        Ok(Self { writer: BookWriter::create(directory, name)?, last: 0, failure: None })
+        Ok(Self { writer: BookWriter::create(directory, name)?, last: 0, failure: None, is_finished: false })
     }
 
     /// Something happened at this instant, in nanoseconds since the Unix epoch.
     pub(super) fn enter(&mut self, at_ns: u64, fact: Fact) {
+        if self.is_finished {
+            return;
+        }
         self.last += 1;
         let at_us = i64::try_from(at_ns / 1_000).unwrap_or(i64::MAX);
         let written = self.writer.write(&Fact { position: self.last, at_us, ..fact });
@@ -38,6 +43,7 @@ impl Book {
     /// The first thing that went wrong.
     pub(super) fn finish(&mut self) -> Result<(), RunError> {
         self.flush();
+        self.is_finished = true;
         self.failure.take().map_or(Ok(()), |failure| Err(failure.into()))
     }
 

@@ -5,14 +5,14 @@ use crate::language::document::Spanned;
 use crate::language::problem::Problems;
 use crate::language::quantity::Span;
 use crate::language::raw_faults::{RawAction, RawClients, RawClock, RawFault, RawLinks, RawRequests};
-use crate::language::raw_operations::{RawAddPartitions, RawDeleteRecords};
+use crate::language::raw_operations::{RawAddPartitions, RawDeleteRecords, RawPoison};
 use crate::language::reference::RoleReference;
 use crate::language::setting::Whole;
 use crate::scenario::model::FaultAction;
 use shakedown_cluster::DiskFault;
 
 /// What takes more than a role, or is no [`FaultAction`].
-const OTHERS: [&str; 24] = [
+const OTHERS: [&str; 25] = [
     "stop",
     "scale",
     "slow-sync",
@@ -23,6 +23,7 @@ const OTHERS: [&str; 24] = [
     "advance-clock",
     "delete-records",
     "add-partitions",
+    "poison",
     "requests",
     "damage",
     "rolling-restart",
@@ -46,6 +47,7 @@ pub(super) enum RawDeed<'a> {
     Scale(&'a Spanned<RoleReference>, Option<&'a Spanned<Whole<1, 64>>>),
     DeleteRecords(&'a Spanned<RawDeleteRecords>),
     AddPartitions(&'a Spanned<RawAddPartitions>),
+    Poison(&'a Spanned<RawPoison>),
     Requests(&'a Spanned<RawRequests>),
     Links { links: &'a Spanned<RawLinks>, delayed: bool },
     Clients(&'a Spanned<RawClients>),
@@ -120,6 +122,7 @@ fn others(raw: &RawAction) -> impl Iterator<Item = RawDeed<'_>> {
         raw.scale.as_ref().map(|role| RawDeed::Scale(role, raw.to.as_ref())),
         raw.delete_records.as_ref().map(RawDeed::DeleteRecords),
         raw.add_partitions.as_ref().map(RawDeed::AddPartitions),
+        raw.poison.as_ref().map(RawDeed::Poison),
         raw.requests.as_ref().map(RawDeed::Requests),
         raw.rolling_restart.as_ref().map(RawDeed::Rolling),
     ];

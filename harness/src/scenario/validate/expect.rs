@@ -3,15 +3,17 @@
 use super::groups;
 use super::scenario::top_of;
 use super::scope::Scope;
+use crate::language::bounds::RawLatency;
 use crate::language::document::{Place, Spanned};
 use crate::language::names;
 use crate::language::problem::Problems;
-use crate::language::quantity::{Span, is_percentile};
+use crate::language::quantity::is_percentile;
 use crate::language::raw::{RawExpect, RawUnavailable};
+use crate::language::reference::StreamReference;
 use crate::language::setting::Named;
 use crate::scenario::consumption::Consumption;
 use crate::scenario::merge::Merged;
-use crate::scenario::model::Expect;
+use crate::scenario::model::{Expect, LatencyRule};
 use shakedown_reports::expectation::Bounds;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -119,17 +121,17 @@ fn conserved_names(
 fn budgets(
     merged: &Merged,
     scope: &Scope<'_>,
-    latency: &Named<Named<Span>>,
+    latency: &Named<RawLatency>,
     problems: &mut Problems<'_>,
-) -> Vec<(String, BTreeMap<String, Duration>)> {
+) -> Vec<(String, LatencyRule)> {
     let mut budgets = Vec::new();
     for (name, bounds) in &latency.0 {
         check_flow(merged, scope, name, problems);
-        if bounds.value.0.is_empty() {
+        if bounds.value.at_most.is_empty() {
             empty_budget(&name.value, bounds.place, problems);
         }
         let mut at_most = BTreeMap::new();
-        for (percentile, bound) in &bounds.value.0 {
+        for (percentile, bound) in &bounds.value.at_most {
             if !is_percentile(&percentile.value) {
                 let message = format!("`{}` is not a percentile", percentile.value);
                 let help = format!("allowed: {}", shakedown_checks::quantile::NAMES);
@@ -137,9 +139,25 @@ fn budgets(
             }
             at_most.insert(percentile.value.clone(), bound.value.0);
         }
-        budgets.push((name.value.clone(), at_most));
+        let partitions = bounds.value.partitions.as_ref();
+        if let Some(partitions) = partitions {
+            has_partitions(merged, &name.value, partitions.place, problems);
+        }
+        let told = format!("latency.{}.partitions", name.value);
+        let partitions = partitions.and_then(|partitions| groups::bounds(&told, partitions, problems));
+        budgets.push((name.value.clone(), LatencyRule { at_most, partitions }));
     }
     budgets
+}
+
+/// Whether the messages of a flow arrive at partitions.
+fn has_partitions(merged: &Merged, flow: &str, place: Place, problems: &mut Problems<'_>) {
+    let found = merged.flows.0.iter().find(|(name, _)| name.value == flow);
+    let Some(sink) = found.map(|(_, flow)| &flow.value.to.value) else { return };
+    if !matches!(sink, StreamReference::Topic(_)) {
+        let message = format!("flow `{flow}` ends at `{sink}`, which has no partitions");
+        problems.add(place, message, "not a topic", "leave `partitions` out, or name a flow to a topic");
+    }
 }
 
 fn check_flow(merged: &Merged, scope: &Scope<'_>, name: &Spanned<String>, problems: &mut Problems<'_>) {

@@ -143,6 +143,7 @@ fn resolved(
         RawDeed::Scale(role, to) => return Some((role.place, servers::scale(role, *to, merged, scope, problems)?)),
         RawDeed::DeleteRecords(records) => operations::delete_records(records, scope, problems)?,
         RawDeed::AddPartitions(partitions) => operations::add_partitions(partitions, scope, problems)?,
+        RawDeed::Poison(poison) => operations::poison(poison, scope, problems)?,
         other => {
             let deed = other_deed(other, place, scope, capabilities, problems);
             match (other, &deed, heal) {
@@ -159,7 +160,7 @@ fn resolved(
         }
     };
     if let Some(heal) = heal {
-        problems.add(heal.place, "what an operator does stays", "never used", "leave `heal` out");
+        problems.add(heal.place, "what somebody does to a cluster stays", "never used", "leave `heal` out");
     }
     Some((place, Deed::Operate(operation)))
 }

@@ -6,11 +6,11 @@ use super::scope::Scope;
 use super::topics::scalars;
 use crate::language::document::{Place, Spanned};
 use crate::language::problem::Problems;
-use crate::language::raw::{RawLoad, ShapeChoice};
+use crate::language::raw::{RawArrivals, RawLoad, ShapeChoice};
 use crate::language::reference::TargetReference;
 use crate::plan::PlanError;
 use crate::scenario::merge::Merged;
-use crate::scenario::model::{LoadRule, Target};
+use crate::scenario::model::{ArrivalShape, LoadRule, Target};
 use shakedown_loadgen::PlanError as LoadError;
 use shakedown_loadgen::keys::KeySpaceError;
 use shakedown_loadgen::schedule::ScheduleError;
@@ -37,9 +37,10 @@ pub(super) fn validate(merged: &Merged, scope: &Scope<'_>, problems: &mut Proble
         refuse_for_service(load, problems);
     }
     let arrivals = &load.value.arrivals.value;
+    check_ramp(arrivals, problems);
     let rule = LoadRule {
         target,
-        poisson: arrivals.shape.value == ShapeChoice::Poisson,
+        shape: shape(arrivals)?,
         messages: arrivals.rate.value.messages,
         per: arrivals.rate.value.per,
         duration: arrivals.duration.value.0,
@@ -52,6 +53,39 @@ pub(super) fn validate(merged: &Merged, scope: &Scope<'_>, problems: &mut Proble
     };
     check_plan(load, &rule, problems);
     Some(rule)
+}
+
+/// How many messages there are, where that can be said.
+pub(super) fn total(arrivals: &RawArrivals) -> Option<u64> {
+    let (rate, duration) = (arrivals.rate.value, arrivals.duration.value.0);
+    crate::plan::arrivals(shape(arrivals)?, (rate.messages, rate.per), duration).ok()?.total().ok()
+}
+
+/// How arrivals are spread; nothing for a ramp from nowhere.
+fn shape(arrivals: &RawArrivals) -> Option<ArrivalShape> {
+    match arrivals.shape.value {
+        ShapeChoice::Constant => Some(ArrivalShape::Constant),
+        ShapeChoice::Poisson => Some(ArrivalShape::Poisson),
+        ShapeChoice::Ramp => {
+            let from = arrivals.from.as_ref()?.value;
+            Some(ArrivalShape::Ramp { messages: from.messages, per: from.per })
+        }
+    }
+}
+
+/// A ramp, and nothing else, begins somewhere.
+fn check_ramp(arrivals: &RawArrivals, problems: &mut Problems<'_>) {
+    match (arrivals.shape.value, &arrivals.from) {
+        (ShapeChoice::Ramp, None) => {
+            let help = "add the rate at its beginning, such as `from = \"50/s\"`; `rate` is that at its end";
+            problems.add(arrivals.shape.place, "a ramp needs `load.arrivals.from`", "from which rate?", help);
+        }
+        (ShapeChoice::Constant | ShapeChoice::Poisson, Some(from)) => {
+            let help = "leave it out, or write `shape = \"ramp\"`";
+            problems.add(from.place, "`load.arrivals.from` has no effect: the rate stays as it is", "never used", help);
+        }
+        (ShapeChoice::Ramp, Some(_)) | (ShapeChoice::Constant | ShapeChoice::Poisson, None) => {}
+    }
 }
 
 /// Where the load goes, with what is wrong about that.
@@ -98,6 +132,11 @@ fn check_target(name: &str, place: Place, scope: &Scope<'_>, problems: &mut Prob
 /// What only the load generator can do, and a service is not told.
 fn refuse_for_service(load: &Spanned<RawLoad>, problems: &mut Problems<'_>) {
     let zipf = load.value.keys.as_ref().and_then(|keys| keys.value.zipf.as_ref());
+    let arrivals = &load.value.arrivals.value;
+    if arrivals.shape.value == ShapeChoice::Ramp {
+        let help = "write \"constant\" or \"poisson\"";
+        problems.add(arrivals.shape.place, "a service offers no ramp: it is told one rate", "not for a service", help);
+    }
     let ignored = [
         ("keys.zipf", zipf.map(|zipf| zipf.place), "leave it out: the service draws its users alike"),
         (
@@ -136,6 +175,9 @@ fn check_plan(load: &Spanned<RawLoad>, rule: &LoadRule, problems: &mut Problems<
             let client = load.value.client.iter().flat_map(|client| &client.value.0);
             let place = client.filter(|(key, _)| key.value == *name).map(|(key, _)| key.place).next();
             (place.unwrap_or(load.place), "leave it out: the harness knows where its cluster is")
+        }
+        PlanError::Load(LoadError::Schedule(ScheduleError::Ramp { .. })) => {
+            (arrivals.place, "write both rates by the same unit, such as \"50/s\" and \"500/s\"")
         }
         PlanError::Load(_) => (arrivals.place, "the number of messages is the rate times the duration"),
     };

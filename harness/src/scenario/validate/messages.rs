@@ -1,8 +1,10 @@
 //! One snapshot for every message that a wrong scenario can get: they are read by people, and reviewed like code.
 
+mod arrivals;
 mod equipment;
 mod http_load;
 mod interventions;
+mod service_load;
 
 use super::fault_messages::disturbed;
 use super::{Capabilities, scenario};
@@ -173,6 +175,8 @@ messages! {
     expects_an_unknown_rule: "conserved = [\"orders\"]" => "conserved = [\"order\"]",
     expects_no_rule: "conserved = [\"orders\"]" => "conserved = []",
     expects_of_flows_without_a_flow: "[flows.end-to-end]\nfrom = \"load\"\nto = \"topic orders\"" => "",
+    expects_latency_at_no_number_of_partitions: "{ p99 = \"250ms\" }" => "{ p99 = \"250ms\", partitions = \"one\" }",
+    expects_latency_at_partitions_alone: "{ p99 = \"250ms\" }" => "{ partitions = 1 }",
     expects_latency_of_an_unknown_flow: "latency.\"end-to-end\"" => "latency.\"end2end\"",
     expects_an_unknown_percentile: "p99 = \"250ms\"" => "p999 = \"250ms\"",
     expects_an_empty_budget: "{ p99 = \"250ms\" }" => "{}",
@@ -427,19 +431,6 @@ fn load_from_several_instances() {
 }
 
 #[test]
-fn load_that_is_not_recorded_cannot_be_a_source() {
-    let text = GOOD.replace("target = \"topic orders\"", "target = \"service tracker\"");
-    insta::assert_snapshot!(read(&text).expect_err("no operations are recorded").render(false));
-}
-
-#[test]
-fn expects_a_gap_that_nobody_records() {
-    let unavailable = "lost = 0\nunavailable = { at_most = \"1.5s\" }";
-    let error = offered_by_a_service("lost = 0", unavailable).expect_err("no acknowledgement is recorded");
-    insta::assert_snapshot!(error.render(false));
-}
-
-#[test]
 fn a_gap_alone_is_expectation_enough() {
     let everything = "lost = 0\nconserved = [\"orders\"]\nlatency.\"end-to-end\" = { p99 = \"250ms\" }";
     let scenario = read(&GOOD.replace(everything, "unavailable = { at_most = \"1.5s\" }"));
@@ -460,31 +451,6 @@ fn faults_one_after_another_do_not_overlap() {
     let third = "[[fault]]\nat = \"250ms\"\ndo = { pause = \"service(analytics)\" }\n\n[expect]";
     let scenario = read(&GOOD.replace("[expect]", &format!("{second}\n{third}")));
     assert_eq!(scenario.unwrap_or_else(|error| panic!("{}", error.render(false))).faults.len(), 3);
-}
-
-/// The good scenario with a service for its load.
-fn offered_by_a_service(replace: &str, by: &str) -> Result<Scenario, ScenarioError> {
-    let text = GOOD.replace("target = \"topic orders\"\n", "target = \"service order\"\n");
-    let text = text.replace("from = \"load\"", "from = \"topic orders\"").replace("count load", "count topic orders");
-    let text = text.replace("to = \"topic orders\"", "to = \"ledger tracker\"");
-    let text = text.replace("latency.\"end-to-end\" = { p99 = \"250ms\" }\n", "");
-    let text = text.replace("[flows.end-to-end]", "[services.order]\nproduces = [\"orders\"]\n\n[flows.end-to-end]");
-    assert!(text.contains(replace), "the scenario has no {replace:?}");
-    read(&text.replace(replace, by))
-}
-
-#[test]
-fn load_of_a_service_takes_nothing_meant_for_the_load_generator() {
-    let keys = "keys = { users = 10, zipf = 0.9 }\nclient = { \"linger.ms\" = 5 }\n\n[[fault]]";
-    insta::assert_snapshot!(offered_by_a_service("[[fault]]", keys).expect_err("never used").render(false));
-    offered_by_a_service("[[fault]]", "keys = { users = 10 }\n\n[[fault]]").expect("users are for both");
-}
-
-#[test]
-fn fault_that_ends_the_service_that_offers_the_load() {
-    let error = offered_by_a_service("kill = \"service(tracker)\"", "kill = \"service(order)\"");
-    insta::assert_snapshot!(error.expect_err("it would begin again").render(false));
-    offered_by_a_service("kill = \"service(tracker)\"", "pause = \"service(order)\"").expect("a pause is fine");
 }
 
 #[test]

@@ -1,11 +1,15 @@
-//! What operators do: to topics and groups that exist, and so that it changes something.
+//! What people do to a cluster: to topics and groups that exist, and so that it changes something.
 
 use super::requests::partition_exists;
 use super::scope::Scope;
 use crate::language::document::Spanned;
 use crate::language::problem::Problems;
-use crate::language::raw_operations::{RawAddPartitions, RawDeleteRecords};
+use crate::language::raw_operations::{RawAddPartitions, RawDeleteRecords, RawPoison};
+use crate::language::setting::Whole;
 use crate::scenario::operation::{Before, Operation};
+
+/// What nobody can decode, if the scenario does not say.
+const POISON: &str = "{\"poison\": ";
 
 /// `delete-records`.
 pub(super) fn delete_records(
@@ -64,6 +68,25 @@ pub(super) fn add_partitions(
     Some(Operation::AddPartitions { topic: topic.value.clone(), to })
 }
 
+/// `poison`.
+pub(super) fn poison(raw: &Spanned<RawPoison>, scope: &Scope<'_>, problems: &mut Problems<'_>) -> Option<Operation> {
+    let RawPoison { topic, partition, key, value } = &raw.value;
+    if !scope.check_topic(&topic.value, topic.place, problems) {
+        return None;
+    }
+    let partition = match (partition, key) {
+        (Some(Spanned { value: Whole(number), place }), _) => {
+            partition_exists(&topic.value, *number, *place, scope, problems).then_some(())?;
+            Some(i32::try_from(*number).unwrap_or(i32::MAX))
+        }
+        (None, Some(_)) => None,
+        (None, None) => Some(0),
+    };
+    let key = key.as_ref().map(|key| key.value.clone());
+    let value = value.as_ref().map_or_else(|| POISON.to_owned(), |value| value.value.clone());
+    Some(Operation::Poison { topic: topic.value.clone(), partition, key, value })
+}
+
 #[cfg(test)]
 mod tests {
     use crate::Runner;
@@ -110,6 +133,9 @@ lost = 0
                 "delete records of orders/0 up to group order-tracker at 200ms",
             ),
             ("add-partitions = { topic = \"orders\", to = 12 }", "add partitions to orders, up to 12 at 200ms"),
+            ("poison = { topic = \"orders\" }", "poison in orders/0 at 200ms"),
+            ("poison = { topic = \"orders\", partition = 5, key = \"user-1\" }", "poison in orders/5 at 200ms"),
+            ("poison = { topic = \"orders\", key = \"user-1\", value = \"\" }", "poison in orders at 200ms"),
             ("stop = \"service(tracker)\"", "stop service(tracker) at 200ms"),
             ("stop = \"instance(tracker, 1)\"", "stop instance(tracker, 1) at 200ms"),
         ] {
@@ -132,8 +158,11 @@ lost = 0
             ("add-partitions = { topic = \"orders\", to = 6 }", "topic `orders` has 6 partitions"),
             (
                 "add-partitions = { topic = \"orders\", to = 12 } }\nheal = { after = \"1s\"",
-                "what an operator does stays",
+                "what somebody does to a cluster stays",
             ),
+            ("poison = { topic = \"order\" }", "there is no topic `order`"),
+            ("poison = { topic = \"orders\", partition = 6 }", "topic `orders` has no partition 6"),
+            ("poison = { key = \"user-1\" }", "`fault.do.poison` has no `topic`"),
             ("stop = \"leader(orders/0)\"", "`stop` cannot hit leader(orders/0)"),
             ("stop = \"service(trackers)\"", "there is no service `trackers`"),
         ] {

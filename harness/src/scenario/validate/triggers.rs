@@ -231,8 +231,7 @@ fn offered(merged: &Merged, topic: &str) -> Option<u64> {
         TargetReference::Topics(targets) => (targets.iter().position(|target| target.value == topic)?, targets.len()),
         _ => return None,
     };
-    let (rate, duration) = (load.arrivals.value.rate.value, load.arrivals.value.duration.value.0);
-    let offered = (u128::from(rate.messages) * duration.as_nanos()).div_ceil(rate.per.as_nanos().max(1));
+    let offered = u128::from(super::load::total(&load.arrivals.value)?);
     // Of several topics each in turn gets the next message.
     let here = offered.saturating_sub(place as u128).div_ceil(topics as u128);
     u64::try_from(here).ok()

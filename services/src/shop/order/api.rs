@@ -2,6 +2,7 @@
 
 use super::acceptance::{Acceptance, Accepted};
 use super::lifecycle::Status;
+use super::object::Object;
 use super::orders::{Entry, Order, Orders, Sum};
 use super::validation::{NewOrder, SoundOrder, idempotency_key, order_id_of};
 use crate::cache::Cache;
@@ -60,9 +61,9 @@ pub(crate) fn routes(api: Api) -> OpenApiRouter {
 async fn accept(
     State(api): State<Api>,
     headers: HeaderMap,
-    body: Result<Json<NewOrder>, JsonRejection>,
+    body: Result<Json<Object<NewOrder>>, JsonRejection>,
 ) -> Result<Response, ApiError> {
-    let Json(order) = body?;
+    let Json(Object(order)) = body?;
     let key = idempotency_key(&headers)?;
     let order = SoundOrder { order_id: key.as_deref().and_then(order_id_of), ..order.check(&api.catalogue)? };
     let trace = headers.get(TRACEPARENT).and_then(|value| TraceContext::parse(value.as_bytes()));

@@ -4,6 +4,7 @@
 use super::acceptance::Accepted;
 use super::api::{self, Api, unknown};
 use super::lifecycle::Status;
+use super::object::Object;
 use super::orders::{Entry, Order};
 use super::validation::NewFanoutOrder;
 use crate::http::{ApiError, Problem};
@@ -69,9 +70,9 @@ pub(super) fn routes(api: Api) -> OpenApiRouter {
 async fn accept(
     State(api): State<Api>,
     headers: HeaderMap,
-    body: Result<Json<NewFanoutOrder>, JsonRejection>,
+    body: Result<Json<Object<NewFanoutOrder>>, JsonRejection>,
 ) -> Result<Response, ApiError> {
-    let Json(order) = body?;
+    let Json(Object(order)) = body?;
     let order = order.check(&api.catalogue)?;
     let key = order.order_id.clone();
     let trace = headers.get(TRACEPARENT).and_then(|value| TraceContext::parse(value.as_bytes()));

@@ -1,5 +1,6 @@
 //! What is refused, and in which words. Nothing of a refused order is stored or published.
 
+use super::object::Object;
 use crate::http::ApiError;
 use crate::shop::catalogue::Catalogue;
 use crate::shop::facts::{Item, total};
@@ -11,6 +12,8 @@ use utoipa::ToSchema;
 const ITEMS_MAX: usize = 100;
 const QUANTITY_MAX: u32 = 1_000_000;
 const TEXT_CHARACTERS_MAX: usize = 200;
+/// In minor units. A store adds up millions of such orders before its sums no longer fit.
+const TOTAL_MAX: i64 = 1_000_000_000_000;
 
 /// An order as a client asks for it.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -19,7 +22,8 @@ pub(crate) struct NewOrder {
     /// 1 to 200 characters.
     user_id: String,
     /// 1 to 100.
-    items: Vec<NewItem>,
+    #[schema(value_type = Vec<NewItem>)]
+    items: Vec<Object<NewItem>>,
 }
 
 /// A line of it.
@@ -54,7 +58,7 @@ impl NewOrder {
             return Err(refused("items", self.items.len(), &format!("1 to {ITEMS_MAX} of them")));
         }
         let mut items = Vec::with_capacity(self.items.len());
-        for (index, item) in self.items.into_iter().enumerate() {
+        for (index, Object(item)) in self.items.into_iter().enumerate() {
             let field = |name: &str| format!("items[{index}].{name}");
             text(&field("product_id"), &item.product_id)?;
             text(&field("product_name"), &item.product_name)?;
@@ -71,8 +75,8 @@ impl NewOrder {
             let NewItem { product_id, product_name, quantity, price } = item;
             items.push(Item { product_id, product_name, quantity, price });
         }
-        let Some(total) = total(&items) else {
-            return Err(refused("items", "more than can be paid", "a sum below 2^63, in minor units"));
+        let Some(total) = total(&items).filter(|total| *total <= TOTAL_MAX) else {
+            return Err(refused("items", "more than can be paid", &format!("a sum up to {TOTAL_MAX}, in minor units")));
         };
         Ok(SoundOrder { order_id: None, user_id: self.user_id, items, total })
     }
@@ -110,8 +114,8 @@ impl NewFanoutOrder {
             return Err(refused("productId", format!("\"{product_id}\""), &known));
         }
         let total = self.amount.unwrap_or(AMOUNT_DEFAULT);
-        if total < 0 {
-            return Err(refused("amount", total, "0 or more, in minor units"));
+        if !(0..=TOTAL_MAX).contains(&total) {
+            return Err(refused("amount", total, &format!("0 to {TOTAL_MAX}, in minor units")));
         }
         let item = Item { product_name: product_id.clone(), product_id, quantity: 1, price: total };
         Ok(SoundOrder { order_id: Some(self.order_id), user_id: self.user_id, items: vec![item], total })
@@ -198,6 +202,7 @@ mod tests {
             ),
             (of_items(&json!([line("tea", 2, i64::MAX)])), "items is more than can be paid, which is not allowed"),
             (of_items(&json!([line("tea", 1, i64::MAX), line("mug", 1, 1)])), "items is more than can be paid"),
+            (of_items(&json!([line("tea", 1, TOTAL_MAX), line("mug", 1, 1)])), "items is more than can be paid"),
             (json!({"user_id": "a\0b", "items": []}), "user_id is text of 3 characters"),
         ] {
             let said = check(order).unwrap_err();
@@ -221,6 +226,7 @@ mod tests {
             json!({"orderId": "o", "userId": "ada", "status": "PAID"}),
             json!({"orderId": "o", "userId": "ada", "status": "PENDING", "productId": "coffee"}),
             json!({"orderId": "o", "userId": "ada", "status": "PENDING", "amount": -1}),
+            json!({"orderId": "o", "userId": "ada", "status": "PENDING", "amount": TOTAL_MAX + 1}),
         ] {
             assert!(matches!(check(wrong), Err(ApiError::Invalid(_))));
         }

@@ -1,0 +1,90 @@
+//! The shops on PostgreSQL and Redis instead of SQLite and no cache: what is found out about them is the same, also when the
+//! cache dies and the store stands still and is restarted in the middle of the load.
+//!
+//! Where a server is not installed this is skipped aloud; with `SHAKEDOWN_REQUIRE_PEERS` it fails.
+
+use crate::{equipment, trial};
+use libtest_mimic::Trial;
+use std::path::Path;
+
+const SERVERS: &str = "store = \"postgres\"\ncache = \"redis\"\n";
+
+/// What is behind the order service goes wrong, and comes back: each when the topic has so many messages.
+const FAULTS: &str = r#"
+[[fault]]
+when = { produced = { topic = "TOPIC", nth = 100 } }
+do = { kill = "cache(order)" }
+
+[[fault]]
+when = { produced = { topic = "TOPIC", nth = 150 } }
+do = { pause = "store(order)" }
+heal = { after = "500ms" }
+
+[[fault]]
+when = { produced = { topic = "TOPIC", nth = 350 } }
+do = { restart = "store(order)" }
+"#;
+
+/// Scenarios, and the topic of their orders.
+const SHOPS: [(&str, &str); 3] =
+    [("storefront", "order_created"), ("storefront-killed", "order_created"), ("fanout", "order-created")];
+
+pub(crate) fn trials() -> Vec<Trial> {
+    // Everything that a healthy `storefront-killed` shows its failing one shows, too.
+    let healthy = ["storefront", "fanout"].map(|scenario| {
+        trial(&format!("real_servers::{scenario}_is_found_to_be_what_it_is_on_sqlite"), move || {
+            if equipment::has_servers() {
+                let report = equipment::run(&format!("{scenario}.toml"), SERVERS);
+                report.assert_passed();
+                assert_eq!(findings(&report.snapshot()), findings(&on_sqlite(scenario)));
+            }
+        })
+    });
+    let failing = SHOPS.map(|(scenario, topic)| {
+        trial(&format!("real_servers::{scenario}_stands_a_dead_cache_and_a_store_that_stops_and_restarts"), move || {
+            if equipment::has_servers() {
+                stands(scenario, topic);
+            }
+        })
+    });
+    healthy.into_iter().chain(failing).collect()
+}
+
+fn stands(scenario: &str, topic: &str) {
+    let more = format!("{SERVERS}{}", FAULTS.replace("TOPIC", topic));
+    // Events are published at least once: those whose publication the store could not note are published again.
+    let text = equipment::committed(&format!("{scenario}.toml"));
+    let text: Vec<&str> = text.lines().filter(|line| !line.starts_with("duplicated")).collect();
+    let report = equipment::run_text(&text.join("\n"), &more);
+    report.assert_passed();
+    let fired = &report.summary().faults_fired;
+    assert!(fired.len() >= 3 && fired.values().all(|times| *times == 1), "{fired:?}");
+    let told = equipment::told(&report);
+    for expected in ["kill: Redis of order", "pause: PostgreSQL of order", "restart: PostgreSQL of order"] {
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
+    let checks = |findings: Vec<String>| -> Vec<String> {
+        findings.into_iter().filter(|line| !line.starts_with("  duplicated")).collect()
+    };
+    assert_eq!(checks(findings(&report.snapshot())), checks(findings(&on_sqlite(scenario))));
+}
+
+/// What the checks found, and the totals: the plan is another one, and there may be more faults.
+fn findings(snapshot: &str) -> Vec<String> {
+    let mut is_of_faults = false;
+    let lines = snapshot.lines().filter(|line| {
+        if !line.starts_with(' ') {
+            is_of_faults = *line == "faults";
+        }
+        !is_of_faults && !line.is_empty() && !line.starts_with("plan")
+    });
+    lines.map(str::to_owned).collect()
+}
+
+/// The reviewed report of the scenario, which is on SQLite.
+fn on_sqlite(scenario: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../reports/snapshots/{scenario}.snap"));
+    let text = std::fs::read_to_string(file).expect("a reviewed report");
+    let (_, report) = text.split_once("\n---\n").expect("a head of its own");
+    report.to_owned()
+}
