@@ -63,6 +63,18 @@ failover RUNS="20":
         target/release/shakedown run --seed "$seed" scenarios/load/broker-failover-5k.toml || exit; \
     done
 
+# The scenarios that take half a minute and more: Black Friday, a payment provider that is gone for 20 s.
+long-scenarios:
+    SHAKEDOWN_SOAK=1 cargo test --release --locked --package shakedown --test scenarios -- long::
+
+# Each service of the two shops killed at each of its failpoints, twenty times: every effect is there once.
+crashes:
+    SHAKEDOWN_SOAK=1 cargo test --release --locked --package shakedown --test scenarios -- crashes::
+
+# A thousand orders a second through the whole shop, for a minute.
+thousand:
+    cargo run --release --locked -- run scenarios/load/storefront-1k.toml
+
 # Every failure case and its fixed twin, on the embedded brokers or, those that can be done there, on `apache`.
 failures BACKEND="embedded":
     cargo build --release --locked

@@ -1,6 +1,7 @@
 //! What a run hands back to whoever started it.
 
 use crate::exit::Exit;
+use shakedown_reports::event::EventKind;
 use shakedown_reports::verdict::{Outcome, Verdict};
 use shakedown_reports::{Event, RunInfo, Summary, snapshot, text};
 use std::path::{Path, PathBuf};
@@ -82,6 +83,12 @@ impl Report {
             artifact: Some(&artifact),
             colour,
         })
+    }
+
+    /// How many warnings it has.
+    #[must_use]
+    pub fn warnings(&self) -> usize {
+        self.events.iter().filter(|event| event.kind == EventKind::Warning).count()
     }
 
     /// The report without what varies from run to run, to be committed and compared.

@@ -83,11 +83,42 @@ fn nobody_notices_that_nodes_die_and_stop() {
 #[test]
 fn a_system_of_services_does_its_work() {
     let Some(_turn) = turn() else { return };
-    let text = std::fs::read_to_string(committed("correctness/billing.toml")).expect("the scenario");
-    // How long a JVM takes that has just started says nothing about anybody's services.
-    let (text, budget) = text.split_once("latency.").expect("a latency budget");
-    assert_eq!(budget.lines().count(), 1, "nothing else is left out");
-    run(text, "billing", |runner| runner.backend(Apache)).assert_passed();
+    let text = without_times("correctness/billing.toml", 1);
+    run(&text, "billing", |runner| runner.backend(Apache)).assert_passed();
+}
+
+#[test]
+fn a_shop_takes_ships_and_tells_of_every_order_once() {
+    let Some(_turn) = turn() else { return };
+    let text = without_times("correctness/storefront.toml", 2);
+    run(&text, "storefront", |runner| runner.backend(Apache)).assert_passed();
+}
+
+#[test]
+fn domains_keep_their_orders_while_one_is_down_and_scaled() {
+    let Some(_turn) = turn() else { return };
+    let text = without_times("correctness/platform.toml", 3);
+    let report = run(&text, "platform", |runner| runner.backend(Apache));
+    report.assert_passed();
+    assert!(report.text(false).contains("2 of 2 fired"), "{}", report.text(false));
+}
+
+#[test]
+fn domains_keep_their_orders_when_a_broker_dies() {
+    let Some(_turn) = turn() else { return };
+    let text = without_times("correctness/platform-failover.toml", 0);
+    let report = run(&text, "platform", |runner| runner.backend(Apache));
+    report.assert_passed();
+    assert!(report.text(false).contains(" leads payments/"), "{}", report.text(false));
+}
+
+/// A committed scenario without its so many expectations of how long something takes, or how far something falls behind: a JVM that
+/// has just started says nothing about anybody's services.
+fn without_times(scenario: &str, left_out: usize) -> String {
+    let text = std::fs::read_to_string(committed(scenario)).expect("the scenario");
+    let is_of_time = |line: &&str| ["latency.", "unavailable =", "lag ="].iter().any(|key| line.starts_with(key));
+    assert_eq!(text.lines().filter(is_of_time).count(), left_out, "nothing else is left out");
+    text.lines().filter(|line| !is_of_time(line)).collect::<Vec<_>>().join("\n")
 }
 
 /// What a client does to any cluster, and a broker that is drawn and restarted as soon as all are whole.

@@ -95,6 +95,6 @@ impl Observer for Progress {
         self.doing.note(Kind::Progress, KEPT, Instant::now());
         self.printed.get_or_init(|| output::print(&report.text(std::io::stdout().is_terminal())));
         // Nobody has to listen.
-        let _ = writeln!(std::io::stderr(), "\n{KEPT}\n  {}", places.join("\n  "));
+        let _ = writeln!(std::io::stderr(), "\n  {}\n{KEPT}", places.join("\n  "));
     }
 }

@@ -78,8 +78,8 @@ fn run_all(runners: &[(&Path, Runner)], interrupt: &StopFlag, doing: &Doing) -> 
     let mut lines = Vec::new();
     for (file, runner) in runners {
         let began = Instant::now();
-        let (end, ended) = if interrupt.is_stopped() {
-            (RunEnd::NotRun, Exit::Inconclusive)
+        let (end, warnings, ended) = if interrupt.is_stopped() {
+            (RunEnd::NotRun, 0, Exit::Inconclusive)
         } else {
             if !lines.is_empty() {
                 exit = exit.worst(output::print("\n"));
@@ -88,7 +88,7 @@ fn run_all(runners: &[(&Path, Runner)], interrupt: &StopFlag, doing: &Doing) -> 
         };
         exit = exit.worst(ended);
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        lines.push(RunLine { file: (*file).to_owned(), end, elapsed_ms });
+        lines.push(RunLine { file: (*file).to_owned(), end, warnings, elapsed_ms });
     }
     if lines.len() > 1 {
         let table = text::roundup(&lines, std::io::stdout().is_terminal());
@@ -121,7 +121,7 @@ fn runner(file: &Path, arguments: &RunArguments, interrupt: &StopFlag) -> Runner
 }
 
 /// Runs it and prints its report; what became of it, for people and for whoever called.
-fn run_one(file: &Path, runner: &Runner, doing: &Doing) -> (RunEnd, Exit) {
+fn run_one(file: &Path, runner: &Runner, doing: &Doing) -> (RunEnd, usize, Exit) {
     let progress = Arc::new(Progress::new(&file.display().to_string(), doing));
     let result = runner.clone().observer(Arc::<Progress>::clone(&progress)).run();
     progress.clear();
@@ -129,9 +129,9 @@ fn run_one(file: &Path, runner: &Runner, doing: &Doing) -> (RunEnd, Exit) {
         Ok(report) => {
             let print = || output::print(&report.text(std::io::stdout().is_terminal()));
             let printed = progress.printed().unwrap_or_else(print);
-            (RunEnd::Judged(report.verdict().clone()), report.exit().worst(printed))
+            (RunEnd::Judged(report.verdict().clone()), report.warnings(), report.exit().worst(printed))
         }
-        Err(error) => (RunEnd::BrokeOff, complain(&error)),
+        Err(error) => (RunEnd::BrokeOff, 0, complain(&error)),
     }
 }
 

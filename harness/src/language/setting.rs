@@ -264,7 +264,12 @@ impl<T: Setting> Setting for Vec<Spanned<T>> {
 
     fn read(node: &Node, path: &str, problems: &mut Problems<'_>) -> Option<Self> {
         let Content::List(nodes) = &node.content else {
-            wrong_type(node, path, "an array", problems);
+            if matches!(node.content, Content::Table(_)) {
+                let help = format!("write [[{path}]], once for each");
+                problems.add(node.place, format!("`{path}` must be an array of tables"), "this is a table", help);
+            } else {
+                wrong_type(node, path, "an array", problems);
+            }
             return None;
         };
         let read: Vec<_> = nodes

@@ -95,7 +95,7 @@ impl Life {
 }
 
 impl Instance {
-    fn new(service: &Service, number: u32, site: &LaunchSite<'_>) -> Result<Self, RunError> {
+    fn new(service: &Service, number: u32, port: Option<u16>, site: &LaunchSite<'_>) -> Result<Self, RunError> {
         let name = &service.name;
         let label = if service.instances_max() > 1 { format!("{name} {number}") } else { name.clone() };
         let log_path = site.directory.join(format!("service-{name}-{number}.log"));
@@ -110,8 +110,8 @@ impl Instance {
             (None, Some(program)) => vec![program.display().to_string(), "service".to_owned(), name.clone()],
             (None, None) => return Err(RunError::Executable { looked: "nobody looked".to_owned() }),
         };
-        let (listen, address) = listen_address(service, number, site.fixed_ports)
-            .map_err(RunError::io(format!("find a free port for {label}")))?;
+        let (listen, address) =
+            listen_address(service, port).map_err(RunError::io(format!("find a free port for {label}")))?;
         let environment = environment(service, number, site, &listen);
         Ok(Self {
             service: name.clone(),
@@ -255,9 +255,20 @@ impl Instance {
     }
 }
 
+/// The port that an instance is known by: a further one has that behind the one before, unless it is, or may become, that of
+/// another service.
+fn fixed_port(service: &Service, number: u32, services: &[Service]) -> Option<u16> {
+    let port = service.port?.checked_add(u16::try_from(number - 1).ok()?)?;
+    let is_of = |other: &Service| {
+        let first = other.port.map(u32::from);
+        first.is_some_and(|first| (first..first + other.instances_max()).contains(&u32::from(port)))
+    };
+    let is_others = services.iter().any(|other| other.name != service.name && is_of(other));
+    (number == 1 || !is_others).then_some(port)
+}
+
 /// What `HTTP_ADDR` says, and the address if that decides it already.
-fn listen_address(service: &Service, number: u32, fixed: bool) -> std::io::Result<(String, Option<String>)> {
-    let fixed_port = service.port.filter(|_| fixed).and_then(|port| port.checked_add(u16::try_from(number - 1).ok()?));
+fn listen_address(service: &Service, fixed_port: Option<u16>) -> std::io::Result<(String, Option<String>)> {
     let port = match (fixed_port, &service.command) {
         (Some(port), _) => port,
         (None, None) => return Ok(("127.0.0.1:0".to_owned(), None)),
@@ -308,7 +319,8 @@ impl Fleet {
         for service in services {
             // Those that only a fault brings are prepared, too, and have no process until then.
             for number in 1..=service.instances_max() {
-                instances.push(Instance::new(service, number, site)?);
+                let port = fixed_port(service, number, services).filter(|_| site.fixed_ports);
+                instances.push(Instance::new(service, number, port, site)?);
             }
         }
         let reaper = Reaper::start().map_err(RunError::io("start the watcher of the services (sh)"))?;
@@ -366,7 +378,7 @@ pub fn make_stores(path: &Path) -> Result<PathBuf, RunError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Instance, LaunchSite, Reaper, Strike};
+    use super::{Instance, LaunchSite, Reaper, Strike, fixed_port};
     use crate::scenario::equipment::Equipment;
     use crate::scenario::model::{Readiness, Service};
     use rustix::process::Signal;
@@ -374,8 +386,8 @@ mod tests {
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
-    fn instance(script: &str, folder: &std::path::Path) -> Instance {
-        let service = Service {
+    fn service(script: &str) -> Service {
+        Service {
             name: "mine".to_owned(),
             command: Some(["sh", "-c", script].map(str::to_owned).to_vec()),
             ready: Readiness::Log("up and running".to_owned()),
@@ -389,7 +401,10 @@ mod tests {
             figures: None,
             ledger: None,
             equipment: Equipment::default(),
-        };
+        }
+    }
+
+    fn instance(script: &str, folder: &std::path::Path) -> Instance {
         let site = LaunchSite {
             directory: folder,
             stores: folder,
@@ -398,7 +413,24 @@ mod tests {
             fixed_ports: false,
             extra: BTreeMap::new(),
         };
-        Instance::new(&service, 1, &site).expect("an instance")
+        Instance::new(&service(script), 1, None, &site).expect("an instance")
+    }
+
+    #[test]
+    fn further_instances_have_the_ports_behind_unless_those_are_of_others() {
+        let service = |name: &str, port: u16, instances: u32| Service {
+            name: name.to_owned(),
+            port: Some(port),
+            instances,
+            ..service("true")
+        };
+        let services = [service("orders", 8011, 1), service("payments", 8012, 4), service("shipping", 8014, 2)];
+        let ports = |service: &Service| -> Vec<Option<u16>> {
+            (1..=4).map(|number| fixed_port(service, number, &services)).collect()
+        };
+        assert_eq!(ports(&services[0]), [Some(8011), None, None, None]);
+        assert_eq!(ports(&services[1]), [Some(8012), Some(8013), None, None]);
+        assert_eq!(ports(&services[2])[..2], [Some(8014), None]);
     }
 
     fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {

@@ -10,7 +10,7 @@ use super::readiness;
 use super::recovery;
 use super::session::Session;
 use crate::plan::Plan;
-use crate::scenario::model::{ArrivalShape, LoadRule, Target};
+use crate::scenario::model::{ArrivalShape, FaultRule, LoadRule, Target};
 use serde_json::Value as Json;
 use shakedown_loadgen::{Endpoints, Load, LoadError, LoadSummary, Progress, Rate};
 use shakedown_reports::numbers::{self, grouped};
@@ -266,6 +266,23 @@ fn tell_of_service(session: &Session, name: &str, stats: Stats) {
     }
 }
 
+/// Which faults fired and which did not, in the order of the scenario.
+fn tell_of_faults(faults: &[FaultRule], fired: &BTreeMap<String, u64>) -> Option<String> {
+    let mut names: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    let (struck, missed): (Vec<_>, Vec<_>) =
+        names.into_iter().partition(|name| fired.get(name).is_some_and(|times| *times > 0));
+    let all = struck.len() + missed.len();
+    let mut told = format!("{} of {all} fired", struck.len());
+    for (word, names) in [("", struck), ("; not fired", missed)] {
+        if !names.is_empty() {
+            told = format!("{told}{word}: {}", names.join(", "));
+        }
+    }
+    (all > 0).then_some(told)
+}
+
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -337,10 +354,8 @@ fn with_faults(
         let result = steps();
         Ok((result, nemesis.fired()))
     })?;
-    let struck = fired.values().filter(|times| **times > 0).count();
-    if !fired.is_empty() {
-        let names = fired.keys().cloned().collect::<Vec<_>>().join(", ");
-        parts.summary.line("faults", format!("{struck} of {} fired: {names}", fired.len()));
+    if let Some(told) = tell_of_faults(&session.plan.scenario.faults, &fired) {
+        parts.summary.line("faults", told);
     }
     for (name, _) in fired.iter().filter(|(_, times)| **times == 0) {
         parts.ending.reasons.push(format!("the fault never fired: {name}"));

@@ -1,131 +1,172 @@
-//! Each service of the storefront and of the fanout is killed at each of its failpoints, alone, while orders come in; what it
-//! and others did has happened exactly once all the same, by every rule of conservation.
+//! Services of the storefront and of the fanout are killed at their failpoints while orders come in. What they and others did
+//! has happened exactly once all the same, by every rule of conservation.
 //!
-//! In the ordinary suite each service dies at one place. `SHAKEDOWN_SOAK=1` has it die at each of its places twenty times, at
-//! another visit and with another seed each time.
+//! In the ordinary suite each service dies once. `SHAKEDOWN_SOAK=1` has each of them die alone at each of its failpoints,
+//! twenty times, at another visit and with another seed each time.
 
 use crate::{equipment, trial};
 use libtest_mimic::Trial;
-use shakedown::Report;
 
-/// What the order service, payment, inventory and notification go through, the worst place of each first.
+/// What the order service, payment, inventory and notification go through.
 const ORDER: [&str; 8] = [
-    "after_accept",
-    "after_publish",
     "before_accept",
+    "after_accept",
     "before_publish",
+    "after_publish",
     "before_work",
     "after_effect",
     "after_record",
     "after_dead_letter",
 ];
 const PAYMENT: [&str; 6] =
-    ["after_effect", "after_record", "before_work", "before_publish", "after_publish", "after_dead_letter"];
+    ["before_work", "after_effect", "after_record", "before_publish", "after_publish", "after_dead_letter"];
 const INVENTORY: [&str; 7] = [
+    "before_work",
     "after_reserve",
     "after_effect",
     "after_record",
-    "before_work",
     "before_publish",
     "after_publish",
     "after_dead_letter",
 ];
-const NOTIFICATION: [&str; 6] =
-    ["after_effect", "after_record", "before_work", "before_publish", "after_publish", "after_dead_letter"];
-/// The fanout's notification tells of nothing.
-const FANOUT_NOTIFICATION: [&str; 4] = ["after_effect", "after_record", "before_work", "after_dead_letter"];
+/// The fanout's notification publishes nothing.
+const NOTIFICATION: [&str; 4] = ["before_work", "after_effect", "after_record", "after_dead_letter"];
 
-/// The failpoints are among the first so many visits: a batch is one event, and a hundred orders come.
+/// Each alone dies at one of its first so many visits: a batch is one event, and ninety orders come.
 const VISITS: u64 = 12;
 
-/// A service of one of the two systems.
-struct Victim {
-    system: System,
+/// The same where a batch has as many as there are: orders that are accepted, events that are published.
+const VISITS_OF_MANY: u64 = 3;
+
+/// So many runs at once: each waits as long as it works.
+const AT_ONCE: usize = 3;
+
+/// One of the two shops.
+struct Shop {
+    system: &'static str,
+    /// Where it takes orders, and the topic in which they are then.
+    takes: &'static str,
+    orders: &'static str,
+    /// Its services, each with its failpoints, and with a topic that it reads.
+    services: [(&'static str, &'static [&'static str], &'static str); 4],
+    /// How all of them die in one run. Whoever has nothing to do never gets to his failpoint: so those whom others wait for
+    /// die late, and have told what there was to tell.
+    deaths: [Death; 4],
+}
+
+const STOREFRONT: Shop = Shop {
+    system: "storefront",
+    takes: "POST order /orders",
+    orders: "order_created",
+    services: [
+        ("order", &ORDER, "payment_failed"),
+        ("payment", &PAYMENT, "inventory_updated"),
+        ("inventory", &INVENTORY, "payment_successful"),
+        // It publishes what it sent.
+        ("notification", &PAYMENT, "payment_failed"),
+    ],
+    deaths: [
+        Death { service: "inventory", place: "after_reserve", nth: 1 },
+        Death { service: "notification", place: "after_effect", nth: 2 },
+        Death { service: "payment", place: "after_publish", nth: 3 },
+        Death { service: "order", place: "after_accept", nth: 10 },
+    ],
+};
+
+const FANOUT: Shop = Shop {
+    system: "fanout",
+    takes: "POST order /api/orders",
+    orders: "order-created",
+    services: [
+        ("order", &ORDER, "order-created"),
+        ("payment", &PAYMENT, "order-created"),
+        ("inventory", &INVENTORY, "order-created"),
+        ("notification", &NOTIFICATION, "order-created"),
+    ],
+    deaths: [
+        Death { service: "inventory", place: "after_effect", nth: 2 },
+        Death { service: "notification", place: "after_record", nth: 2 },
+        Death { service: "payment", place: "before_publish", nth: 2 },
+        Death { service: "order", place: "before_accept", nth: 10 },
+    ],
+};
+
+/// A service that is killed, and where.
+#[derive(Debug, Clone, Copy)]
+struct Death {
     service: &'static str,
-    places: &'static [&'static str],
-    /// A topic that it reads, for a message that nobody can.
-    reads: &'static str,
+    place: &'static str,
+    /// At which visit.
+    nth: u64,
 }
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum System {
-    Storefront,
-    Fanout,
-}
-
-const VICTIMS: [Victim; 8] = [
-    Victim { system: System::Storefront, service: "order", places: &ORDER, reads: "payment_failed" },
-    Victim { system: System::Storefront, service: "payment", places: &PAYMENT, reads: "inventory_updated" },
-    Victim { system: System::Storefront, service: "inventory", places: &INVENTORY, reads: "payment_successful" },
-    Victim { system: System::Storefront, service: "notification", places: &NOTIFICATION, reads: "payment_failed" },
-    Victim { system: System::Fanout, service: "order", places: &ORDER, reads: "order-created" },
-    Victim { system: System::Fanout, service: "payment", places: &PAYMENT, reads: "order-created" },
-    Victim { system: System::Fanout, service: "inventory", places: &INVENTORY, reads: "order-created" },
-    Victim { system: System::Fanout, service: "notification", places: &FANOUT_NOTIFICATION, reads: "order-created" },
-];
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let trial_of = |victim: &'static Victim| {
-        let name =
-            format!("crashes::the_{}s_{}_dies_and_every_effect_is_there_once", victim.system.name(), victim.service);
-        trial(&name, move || {
-            if std::env::var_os("SHAKEDOWN_SOAK").is_some() {
-                (1..=20).for_each(|number| victim.places.iter().for_each(|place| victim.dies(place, number)));
-            } else {
-                victim.dies(victim.places[0], 5);
-            }
-        })
-    };
-    VICTIMS.iter().map(trial_of).collect()
+    vec![
+        trial("crashes::each_service_of_the_storefront_dies_and_every_effect_is_there_once", || STOREFRONT.crashes()),
+        trial("crashes::each_service_of_the_fanout_dies_and_every_effect_is_there_once", || FANOUT.crashes()),
+    ]
 }
 
-impl System {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Storefront => "storefront",
-            Self::Fanout => "fanout",
+impl Shop {
+    fn crashes(&self) {
+        self.run(&self.deaths, 1, "");
+        if std::env::var_os("SHAKEDOWN_SOAK").is_some() {
+            (1..=20).for_each(|number| self.all_alone(number));
         }
     }
 
-    /// Where it takes orders, and the topic in which they are then.
-    const fn entry(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Storefront => ("POST order /orders", "order_created"),
-            Self::Fanout => ("POST order /api/orders", "order-created"),
+    /// Each service dies at each of its failpoints, in a run of its own.
+    fn all_alone(&self, number: u64) {
+        let places = self
+            .services
+            .iter()
+            .flat_map(|(service, places, reads)| places.iter().map(move |place| (*service, *place, *reads)));
+        let runs: Vec<_> = places.collect();
+        for runs in runs.chunks(AT_ONCE) {
+            std::thread::scope(|scope| {
+                for (service, place, reads) in runs {
+                    scope.spawn(|| self.alone(service, place, reads, number));
+                }
+            });
         }
     }
-}
 
-impl Victim {
-    /// One run in which it dies there.
-    fn dies(&self, place: &str, number: u64) {
-        let report = equipment::run_text(&self.scenario(place, number), "");
-        let Self { system, service, .. } = self;
-        let context = || format!("{system:?}: {service} at {place}, run {number}:\n{}", report.text(false));
-        assert!(report.passed(), "{}", context());
-        assert_eq!(kills(&report, service), 1, "{}", context());
-        // What its next life begins with, it does not die of again.
-        let log =
-            std::fs::read_to_string(report.directory().join(format!("service-{service}-1.log"))).expect("its log");
-        assert_eq!(log.matches("waiting at a failpoint").count(), 1, "{}", context());
-    }
-
-    fn scenario(&self, place: &str, number: u64) -> String {
-        let Self { system, service, reads, .. } = self;
-        let (target, topic) = system.entry();
-        let visit = 1 + number * 5 % VISITS;
-        // There is one dead letter, so only one visit; what varies is when it comes.
-        let (nth, poison) = if place == "after_dead_letter" {
-            let when = format!("when = {{ produced = {{ topic = \"{topic}\", nth = {} }} }}", 3 * visit);
-            (1, format!("[[fault]]\n{when}\ndo = {{ poison = {{ topic = \"{reads}\" }} }}\n"))
+    fn alone(&self, service: &'static str, place: &'static str, reads: &str, number: u64) {
+        let of_many = place.ends_with("_accept") || place.ends_with("_publish");
+        let visit = 1 + number * 5 % if of_many { VISITS_OF_MANY } else { VISITS };
+        if place == "after_dead_letter" {
+            // There is one dead letter, so one visit; what varies is when it comes.
+            let when = format!("produced = {{ topic = \"{}\", nth = {} }}", self.orders, 3 * visit);
+            let poison = format!("[[fault]]\nwhen = {{ {when} }}\ndo = {{ poison = {{ topic = \"{reads}\" }} }}\n");
+            self.run(&[Death { service, place, nth: 1 }], number, &poison);
         } else {
-            (visit, String::new())
-        };
+            self.run(&[Death { service, place, nth: visit }], number, "");
+        }
+    }
+
+    /// One run with these deaths.
+    fn run(&self, deaths: &[Death], seed: u64, more: &str) {
+        let tables: Vec<String> = deaths.iter().map(Death::tables).collect();
+        let report = equipment::run_text(&self.scenario(seed), &format!("{}{more}", tables.concat()));
+        let context = format!("the {} with seed {seed}: {deaths:?}\n{}", self.system, report.text(false));
+        assert!(report.passed(), "{context}");
+        for Death { service, .. } in deaths {
+            // Its next life does not stop there.
+            let log = report.directory().join(format!("service-{service}-1.log"));
+            let log = std::fs::read_to_string(log).expect("its log");
+            assert_eq!(log.matches("waiting at a failpoint").count(), 1, "{context}");
+        }
+        let fired: u64 = report.summary().faults_fired.values().sum();
+        assert_eq!(fired, deaths.len() as u64 + u64::from(!more.is_empty()), "{context}");
+    }
+
+    fn scenario(&self, seed: u64) -> String {
+        let Self { system, takes, .. } = self;
         format!(
             r#"
-name = "{service} of the {name} dies {place}"
-system = "{name}"
-seed = {number}
+name = "services of the {system} die at their failpoints"
+system = "{system}"
+seed = {seed}
 
 # So that groups notice soon that a member is gone.
 [cluster]
@@ -134,21 +175,10 @@ config = {{ "group.min.session.timeout.ms" = 500 }}
 [stand-ins.payment-provider]
 decline_every = 10
 
-# A batch is one event, so that visits can be counted.
-[services.{service}]
-env = {{ BATCH_EVENTS_MAX = 1, KAFKA_SESSION_TIMEOUT_MS = 1000, KAFKA_HEARTBEAT_INTERVAL_MS = 200 }}
-failpoint = {{ at = "{place}", nth = {nth} }}
-
 [load]
-target = "{target}"
-arrivals = {{ shape = "constant", rate = "100/s", for = "1s" }}
+target = "{takes}"
+arrivals = {{ shape = "constant", rate = "30/s", for = "3s" }}
 keys = {{ users = 20 }}
-
-{poison}
-[[fault]]
-when = {{ failpoint = {{ service = "{service}" }} }}
-do = {{ kill = "service({service})" }}
-heal = {{ after = "200ms" }}
 
 [expect]
 lost = 0
@@ -157,15 +187,27 @@ order = "per-key"
 conserved = [
     "taken", "prices", "orders", "money", "stock", "releases", "shipments", "notifications", "log", "events", "steps", "sequence",
 ]
-"#,
-            name = system.name()
+"#
         )
     }
 }
 
-/// How often it was killed.
-fn kills(report: &Report, service: &str) -> u64 {
-    let fired = &report.summary().faults_fired;
-    let kill = format!("kill service({service})");
-    fired.iter().filter(|(fault, _)| fault.starts_with(&kill)).map(|(_, times)| times).sum()
+impl Death {
+    /// A batch is one event, so that visits can be counted.
+    fn tables(&self) -> String {
+        let Self { service, place, nth } = self;
+        format!(
+            r#"
+[services.{service}]
+env = {{ BATCH_EVENTS_MAX = 1, KAFKA_SESSION_TIMEOUT_MS = 1000, KAFKA_HEARTBEAT_INTERVAL_MS = 200 }}
+failpoint = {{ at = "{place}", nth = {nth} }}
+
+[[fault]]
+when = {{ failpoint = {{ service = "{service}" }} }}
+do = {{ kill = "service({service})" }}
+heal = {{ after = "200ms" }}
+
+"#
+        )
+    }
 }

@@ -253,7 +253,7 @@ impl Deref for Run {
     }
 }
 
-pub(crate) fn run(scenario: &str, more: &str) -> Run {
+fn run(scenario: &str, more: &str) -> Run {
     run_text(&committed(scenario), more)
 }
 

@@ -25,6 +25,7 @@ mod processes;
 mod reach;
 mod real_servers;
 mod stand_ins;
+mod systems_page;
 mod tool;
 mod watched;
 
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
     trials.extend(reach::trials());
     trials.extend(real_servers::trials());
     trials.extend(stand_ins::trials());
+    trials.extend(systems_page::trials());
     trials.extend(tool::trials());
     trials.extend(folder::trials());
     trials.extend(interrupts::trials());

@@ -18,6 +18,8 @@ pub struct RunLine {
     pub file: PathBuf,
     /// What became of it.
     pub end: RunEnd,
+    /// How many warnings its report has.
+    pub warnings: usize,
     /// How long it took, in milliseconds.
     pub elapsed_ms: u64,
 }
@@ -92,11 +94,20 @@ pub fn roundup(runs: &[RunLine], colour: bool) -> String {
         let seconds = if run.end == RunEnd::NotRun { String::new() } else { seconds(run.elapsed_ms) };
         let file = name(run);
         out.push_str(&format!("  {file:<width$}  {verdict}{seconds:>SECONDS_WIDTH$}  "));
-        wrap::append(&mut out, 6 + width.max(file.chars().count()) + VERDICT_WIDTH + SECONDS_WIDTH, &run.end.found());
+        wrap::append(&mut out, 6 + width.max(file.chars().count()) + VERDICT_WIDTH + SECONDS_WIDTH, &found(run));
     }
     out.push('\n');
     out.push_str(&sum(runs));
     out
+}
+
+/// What was found, and that there is more to read.
+fn found(run: &RunLine) -> String {
+    match (run.end.found(), run.warnings) {
+        (found, 0) => found,
+        (found, 1) => format!("{found}; 1 warning"),
+        (found, many) => format!("{found}; {many} warnings"),
+    }
 }
 
 /// `26 scenarios in 98.1 s: 25 pass, 1 FAIL`.
@@ -154,7 +165,7 @@ mod tests {
     }
 
     fn line(file: &str, end: RunEnd, elapsed_ms: u64) -> RunLine {
-        RunLine { file: file.into(), end, elapsed_ms }
+        RunLine { file: file.into(), end, warnings: 0, elapsed_ms }
     }
 
     #[test]
@@ -174,6 +185,9 @@ mod tests {
             line("scenarios/failures/w.toml", RunEnd::NotRun, 0),
         ];
         insta::assert_snapshot!(roundup(&runs, false));
+
+        let warned = RunLine { warnings: 2, ..runs[0].clone() };
+        assert!(roundup(&[warned], false).contains("  nothing; 2 warnings\n"));
     }
 
     #[test]

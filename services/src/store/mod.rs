@@ -21,12 +21,19 @@ use crate::error::RunError;
 use backon::{ExponentialBuilder, Retryable};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{Any, AnyPool, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Transaction};
+use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
-/// A transaction on either database.
-pub(crate) type StoreTransaction = Transaction<'static, Any>;
+/// A transaction on either database; rolled back when dropped.
+pub(crate) struct StoreTransaction {
+    transaction: Transaction<'static, Any>,
+    /// Given back behind the transaction: fields are dropped in their order.
+    _turn: OwnedMutexGuard<()>,
+}
 
 /// One connection writes; the others answer requests beside it, which WAL and PostgreSQL allow.
 const CONNECTIONS_MAX: u32 = 4;
@@ -72,6 +79,9 @@ pub(crate) struct StoreSettings {
 pub(crate) struct Store {
     database: Database,
     pool: AnyPool,
+    /// Whose turn it is to write, first come, first served. SQLite itself lets those who wait look again now and then, and
+    /// whoever looks at the right moment is next; and each would keep a connection from the readers.
+    writer: Arc<Mutex<()>>,
 }
 
 impl StoreSettings {
@@ -131,7 +141,7 @@ impl StoreSettings {
             .when(|failure| matches!(failure, MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)))
             .await;
         match migrated {
-            Ok(()) => Ok(Store { database, pool }),
+            Ok(()) => Ok(Store { database, pool, writer: Arc::default() }),
             Err(source) => Err(RunError::Migrate { url: without_password(&url), source }),
         }
     }
@@ -149,8 +159,9 @@ impl Store {
     /// # Cancel safety
     /// A transaction that is dropped is rolled back.
     pub(crate) async fn begin(&self) -> Result<StoreTransaction, sqlx::Error> {
-        match self.database {
-            Database::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await,
+        let turn = Arc::clone(&self.writer).lock_owned().await;
+        let transaction = match self.database {
+            Database::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await?,
             Database::Postgres => {
                 let mut transaction = self.pool.begin().await?;
                 // The function answers nothing, which the driver has no type for: hence the text.
@@ -158,9 +169,37 @@ impl Store {
                     .bind(WRITER_LOCK)
                     .execute(&mut *transaction)
                     .await?;
-                Ok(transaction)
+                transaction
             }
-        }
+        };
+        Ok(StoreTransaction { transaction, _turn: turn })
+    }
+}
+
+impl StoreTransaction {
+    /// Makes everything in it last.
+    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
+        self.transaction.commit().await
+    }
+
+    /// Undoes everything in it.
+    #[cfg(test)]
+    pub(crate) async fn rollback(self) -> Result<(), sqlx::Error> {
+        self.transaction.rollback().await
+    }
+}
+
+impl Deref for StoreTransaction {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for StoreTransaction {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.transaction
     }
 }
 

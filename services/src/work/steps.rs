@@ -89,6 +89,8 @@ struct Fates {
     done: BTreeSet<usize>,
     detours: Vec<(usize, String)>,
     dead: Vec<(usize, String)>,
+    /// Events that came from the retry topic and were handled before, by their ids: nobody waits for them any more.
+    returned: Vec<String>,
     /// Why the others have to wait.
     failure: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -157,6 +159,10 @@ impl<S: Step> Steps<S> {
         }
         let event_ids: Vec<&str> = items.iter().map(|item| item.event_id.as_str()).collect();
         let mut known = self.shared.inbox.known(&event_ids).await?;
+        if self.source == Source::RetryTopic {
+            // An instance that was thought dead may have sent one there behind the back of the one that handled it.
+            fates.returned.extend(known.iter().cloned());
+        }
         let before = items.len();
         items.retain(|item| {
             let is_new = known.insert(item.event_id.clone());
@@ -288,7 +294,7 @@ impl<S: Step> Steps<S> {
                 Some(Detour { event_id, topic, key, event: &batch[*index], reason: reason.clone() })
             })
             .collect();
-        if !settled.is_empty() || !detours.is_empty() {
+        if !settled.is_empty() || !detours.is_empty() || !fates.returned.is_empty() {
             let mut transaction = shared.store.begin().await.map_err(BatchError::whole)?;
             // Not the dead letters: one that somebody plays again is to be handled.
             let handled = settled.iter().filter(|item| fates.done.contains(&item.index));
@@ -307,7 +313,8 @@ impl<S: Step> Steps<S> {
             shared.counters.detoured.inc_by(held.len() as u64);
             events.extend(held);
             if self.source == Source::RetryTopic {
-                let released: Vec<&str> = settled.iter().map(|item| item.event_id.as_str()).collect();
+                let settled = settled.iter().map(|item| item.event_id.as_str());
+                let released: Vec<&str> = settled.chain(fates.returned.iter().map(String::as_str)).collect();
                 retry::release(&mut transaction, &released).await.map_err(BatchError::whole)?;
             }
             shared.outbox.commit(transaction, &events).await.map_err(BatchError::whole)?;

@@ -91,6 +91,18 @@ impl Cluster {
         producer.flush(TIMEOUT).unwrap();
     }
 
+    /// Produces one message with these headers and waits until it is stored.
+    pub(crate) fn produce_with(&self, topic: &str, key: &str, payload: &str, headers: &[(&str, &str)]) {
+        let producer: ThreadedProducer<DefaultProducerContext> =
+            self.client().set("partitioner", "murmur2_random").create().unwrap();
+        let all = headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| {
+            all.insert(rdkafka::message::Header { key, value: Some(*value) })
+        });
+        let record = BaseRecord::to(topic).key(key).payload(payload).headers(all);
+        producer.send(record).map_err(|(failure, _)| failure).unwrap();
+        producer.flush(TIMEOUT).unwrap();
+    }
+
     /// Everything in a topic, in the order of partition and offset.
     pub(crate) fn read(&self, topic: &str) -> Vec<Stored> {
         let consumer: BaseConsumer = self

@@ -5,6 +5,7 @@ use crate::postgres;
 use crate::process::{Answer, Folder, Service, wait_for};
 use crate::stand_in::StandIn;
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::TcpStream;
@@ -158,6 +159,16 @@ impl Shop {
             json!({"orderId": order_id, "userId": user, "status": "PENDING", "productId": product, "amount": amount});
         let answer = self.service("order").post("/api/orders", &[], &order.to_string());
         assert_eq!(answer.status, 201, "{}", answer.body);
+    }
+
+    /// Changes a service's store behind its back.
+    pub(crate) fn write(&self, service: &str, statement: String) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            sqlx::any::install_default_drivers();
+            let mut connection = sqlx::AnyConnection::connect(&self.stores[service]).await.unwrap();
+            sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+        });
     }
 
     pub(crate) fn status(&self, order_id: &str) -> String {

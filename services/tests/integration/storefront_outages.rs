@@ -14,6 +14,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("storefront::answers_that_fail_after_the_effect_repeat_nothing", answers_that_fail),
     ("storefront::a_silent_provider_taken_for_a_no_captures_a_declined_order", a_silent_provider),
     ("storefront::an_event_that_alone_fails_waits_and_only_its_key_with_it", an_event_that_alone_fails),
+    ("storefront::an_event_that_was_sent_to_wait_and_is_handled_already_holds_nobody", a_late_detour),
     ("storefront::without_key_order_a_later_event_overtakes", without_key_order),
     ("storefront::an_event_that_never_succeeds_becomes_a_dead_letter", an_event_that_never_succeeds),
     ("storefront::an_undecodable_event_becomes_a_dead_letter", an_undecodable_event),
@@ -134,6 +135,26 @@ fn an_event_that_alone_fails() {
     shop.order("ada", "tea", 1, 1004);
     shop.settled(8);
     assert_eq!(shop.cluster.read("payment.retry").len(), detoured);
+    shop.close();
+}
+
+/// As an instance leaves it that was thought dead, and came to its failure after another had handled the event.
+fn a_late_detour() {
+    let mut shop = Shop::new();
+    shop.open(&[]);
+    shop.order("ada", "tea", 1, 1000);
+    shop.settled(1);
+    let handled = shop.cluster.read("order_created").remove(0);
+    let event_id = handled.headers["event-id"].clone();
+    shop.write("payment", format!("INSERT INTO held_events (event_id, key) VALUES ('{event_id}', 'ada')"));
+    assert_eq!(shop.get("payment", "/backlog").json()["retry"], 1);
+    let headers = [("retry-topic", "order_created"), ("retry-since-us", "1")];
+    shop.cluster.produce_with("payment.retry", "ada", &handled.payload, &headers);
+    wait_for("the key to be free", || (shop.get("payment", "/backlog").json()["retry"] == 0).then_some(()));
+    shop.order("ada", "tea", 1, 1001);
+    shop.settled(2);
+    assert_eq!(captured(&shop)["ada"], [1000, 1001]);
+    assert_eq!(shop.cluster.read("payment.retry").len(), 1, "the next one takes the straight way");
     shop.close();
 }
 

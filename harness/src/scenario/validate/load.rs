@@ -1,5 +1,6 @@
 //! The load: its target, and that the load generator can carry it out.
 
+use super::client_properties;
 use super::http_load;
 use super::scenario::top_of;
 use super::scope::Scope;
@@ -35,6 +36,8 @@ pub(super) fn validate(merged: &Merged, scope: &Scope<'_>, problems: &mut Proble
     let keys = load.value.keys.as_ref().map(|keys| &keys.value);
     if matches!(target, Target::Service(_)) {
         refuse_for_service(load, problems);
+    } else {
+        client_properties::validate(&load.value, problems);
     }
     let arrivals = &load.value.arrivals.value;
     check_ramp(arrivals, problems);

@@ -7,6 +7,7 @@
 
 mod book_rules;
 mod books;
+mod client_properties;
 mod deeds;
 mod disturbances;
 mod equipment;

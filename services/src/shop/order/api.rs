@@ -16,7 +16,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -118,7 +118,7 @@ pub(super) struct Stats {
     total: i64,
     /// By status, in lower case.
     #[serde(flatten)]
-    by_status: HashMap<String, Sum>,
+    by_status: BTreeMap<String, Sum>,
     /// Orders that nothing can happen to any more.
     settled: i64,
 }
