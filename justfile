@@ -32,6 +32,7 @@ any-language:
     cd examples/any-language/python && python3 -m venv ../../../target/python && ../../../target/python/bin/pip install --quiet --requirement requirements.txt && SHAKEDOWN=../../../target/release/shakedown ../../../target/python/bin/python -m unittest
     cd examples/python-notification && ../../target/python/bin/pip install --quiet --requirement requirements.txt && SHAKEDOWN=../../target/release/shakedown ../../target/python/bin/python -m unittest
     cd examples/any-language/javascript && npm ci --silent && SHAKEDOWN=../../../target/release/shakedown npm test --silent
+    target/release/shakedown run examples/python-notification/scenario.toml
 
 # docker-compose.yml against the schema of the Compose specification, which this tool brings along. The tests say the rest.
 compose:

@@ -87,7 +87,7 @@ pub struct RunArguments {
     /// Listen on the ports that the system is known by: brokers from 9092, services as their system says; for one scenario
     #[arg(long)]
     pub fixed_ports: bool,
-    /// Keep everything up after the report until Ctrl-C, and then the stores of the services in the run directory; for one scenario
+    /// Keep everything up after the report until Ctrl-C, and the services' stores after that; for one scenario
     #[arg(long)]
     pub keep: bool,
     /// Where run directories go: each run has a folder of its own there, named after its scenario and its time

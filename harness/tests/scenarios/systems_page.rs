@@ -1,5 +1,5 @@
-//! `docs/systems.md` by the letter: each system runs and stays up as the page says, its commands are typed, and what they answer is
-//! what stands there, but for ids and times. Ports are free ones, put in the places of those of the page.
+//! `docs/systems.md` by the letter: each system runs and stays up as the page says, its commands are typed, and what they
+//! answer is what stands there, but for ids and times. Ports are free ones, put in the places of those of the page.
 //!
 //! Where a command of the page is not installed the trial shows as ignored; with `SHAKEDOWN_REQUIRE_PEERS` it fails instead.
 
@@ -115,7 +115,7 @@ impl Kept {
         processes::assert_none_of(self.folder.path());
         let run = tool::find_run(self.folder.path()).expect("a run directory");
         assert!(run.join("stores").is_dir(), "the stores are kept");
-        // What was done by hand is no part of the record, and the verdict is the same. Which it is, the scenario's own trial says.
+        // What was done by hand is no part of the record. What the verdict is, the scenario's own trial says.
         let checked = tool::shakedown(&["check", &run.display().to_string()]);
         assert_eq!(checked.status.code(), status, "{report}{}", String::from_utf8_lossy(&checked.stdout));
     }

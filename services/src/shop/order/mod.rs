@@ -1,8 +1,8 @@
 //! The order service: takes orders over HTTP, tells of them on `order_created`, and follows what becomes of them.
 //!
-//! It asks nobody before it takes an order: payments and warehouse may be down, Kafka may be away. Map: `api` (the paths; the fanout's in
-//! `fanout_api`), `validation` (what is refused; bodies are an `object`), `acceptance` (many requests, one transaction), `orders` (the store), `lifecycle` (which
-//! steps are legal), `following` (events of the other services).
+//! It asks nobody before it takes an order: payments and warehouse may be down, Kafka may be away. Map: `api` (the paths; the
+//! fanout's in `fanout_api`), `validation` (what is refused; bodies are an `object`), `acceptance` (many requests, one
+//! transaction), `orders` (the store), `lifecycle` (which steps are legal), `following` (events of the other services).
 
 mod acceptance;
 mod api;
