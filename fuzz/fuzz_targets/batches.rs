@@ -10,6 +10,7 @@ use shakedown_broker::batch::records::{self, MAX_DECOMPRESSED, Records};
 use shakedown_broker::batch::validate::{self, Limits};
 use shakedown_broker::types::Offset;
 use shakedown_fuzz::allowance::{self, Allowance};
+use std::hint::black_box;
 
 #[global_allocator]
 static ALLOCATOR: Allowance = Allowance;
@@ -48,7 +49,7 @@ fn examine(batch: &[u8], compacted: bool, log_append_time: bool) {
     }
     Records::new(&batch[HEADER_SIZE..]).take(1 << 16).for_each(drop);
     for timestamp in [i64::MIN, 0, header.base_timestamp, header.max_timestamp, i64::MAX] {
-        records::first_at_or_after(&header, batch, timestamp, Offset(header.base_offset.0));
+        black_box(records::first_at_or_after(&header, batch, timestamp, Offset(header.base_offset.0)));
     }
     // What compaction leaves of a sound batch, and logs have no others, is again a sound one, and claims no more than before.
     let was_sound = validate::is_sound(batch, &header);

@@ -14,7 +14,6 @@ mod topics;
 
 use bytes::BytesMut;
 use kafka_protocol::messages::ApiKey;
-use kafka_protocol::protocol::Encodable;
 use shakedown_broker::api;
 use shakedown_fuzz::broker::place_of;
 use std::fs;
