@@ -42,8 +42,9 @@ impl Answer {
     pub(crate) fn of(status: u16, after: Option<Duration>) -> Self {
         match status {
             200..=299 => Self::Taken,
+            // A redirection may stand behind something done (303 See Other), and is not followed: nobody knows.
             408 | 425 | 429 => Self::NotNow(status, after),
-            300..=499 => Self::Refused(status),
+            400..=499 => Self::Refused(status),
             _ => Self::Broken(status, after),
         }
     }
@@ -134,7 +135,7 @@ mod tests {
         for (status, answer) in [
             (200, Answer::Taken),
             (201, Answer::Taken),
-            (302, Answer::Refused(302)),
+            (302, Answer::Broken(302, after)),
             (400, Answer::Refused(400)),
             (422, Answer::Refused(422)),
             (408, Answer::NotNow(408, after)),

@@ -77,6 +77,7 @@ fn counted(expectations: &Expectations, check: &str) -> Option<Bounds> {
         "committed-too-far" => expectations.committed_too_far,
         "offset-regressed" => expectations.offset_regressed,
         "inconsistent-offset" => expectations.inconsistent_offset,
+        "stalled" => expectations.stalled.map(|limit| limit.partitions),
         _ => None,
     }
 }

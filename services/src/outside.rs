@@ -16,6 +16,7 @@ use prometheus_client::metrics::counter::Counter;
 use reqwest::{Client, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
@@ -32,35 +33,40 @@ const OPEN_MAX: Duration = Duration::from_secs(2);
 /// The attempts at one call while the breaker is closed.
 const ATTEMPTS: usize = 4;
 
-/// The key of the last call that failed, until another succeeds or the breaker wants to know anew.
+/// The keys of calls that failed, until one succeeds or the breaker wants to know anew. However often a few calls that nobody
+/// can serve take turns, they are no more than they are.
 #[derive(Debug, Clone, Default)]
-struct LastFailure {
-    key: Arc<Mutex<Option<String>>>,
+struct Failing {
+    keys: Arc<Mutex<HashSet<String>>>,
 }
 
-impl LastFailure {
-    /// Remembers this key. Whether it is another than the one before.
+impl Failing {
+    /// Remembers this key. Whether it is another than those before.
     fn is_another(&self, key: &str) -> bool {
-        self.key().replace(key.to_owned()).is_none_or(|last| last != key)
+        self.keys().insert(key.to_owned())
     }
 
-    fn key(&self) -> MutexGuard<'_, Option<String>> {
-        self.key.lock().unwrap_or_else(PoisonError::into_inner)
+    fn forget(&self) {
+        self.keys().clear();
+    }
+
+    fn keys(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Instrument for LastFailure {
+impl Instrument for Failing {
     fn on_call_rejected(&self) {}
 
     fn on_open(&self) {}
 
     fn on_half_open(&self) {
         // Whoever fails now says that it is still down, be it the one that said so before.
-        self.key().take();
+        self.forget();
     }
 
     fn on_closed(&self) {
-        self.key().take();
+        self.forget();
     }
 }
 
@@ -95,8 +101,8 @@ pub(crate) struct Outside {
     /// Without a place it is played by the log.
     url: Option<String>,
     keyed: bool,
-    breaker: Breaker<LastFailure>,
-    last_failure: LastFailure,
+    breaker: Breaker<Failing>,
+    failing: Failing,
     counters: Counters,
 }
 
@@ -159,9 +165,9 @@ impl OutsideSettings {
             rejected: counter("calls_rejected", "Calls that the circuit breaker did not let through"),
         };
         let url = url.map(|url| url.as_str().trim_end_matches('/').to_owned());
-        let last_failure = LastFailure::default();
-        let breaker = breaker(FAILURES_IN_A_ROW, OPEN_MIN, OPEN_MAX, last_failure.clone());
-        Ok(Outside { name, client, url, keyed, breaker, last_failure, counters })
+        let failing = Failing::default();
+        let breaker = breaker(FAILURES_IN_A_ROW, OPEN_MIN, OPEN_MAX, failing.clone());
+        Ok(Outside { name, client, url, keyed, breaker, failing, counters })
     }
 }
 
@@ -222,12 +228,15 @@ impl Outside {
         match &outcome {
             Err(Attempt::Again { is_failure: true, .. }) => {
                 self.counters.failed.inc();
-                if self.last_failure.is_another(key) {
+                if self.failing.is_another(key) {
                     self.breaker.on_error();
                 }
             }
             // It is up, whatever it says.
-            Ok(_) | Err(_) => self.breaker.on_success(),
+            Ok(_) | Err(_) => {
+                self.failing.forget();
+                self.breaker.on_success();
+            }
         }
         outcome
     }
@@ -341,6 +350,14 @@ mod tests {
         }
         assert!(matches!(call(&outside, "d").await, Err(CallError::Down { .. })));
         assert_eq!(keys.lock().unwrap().len(), 5 * ATTEMPTS + 2);
+    }
+
+    #[tokio::test]
+    async fn two_calls_that_nobody_can_serve_take_turns_and_close_nobody_out() {
+        let (outside, _) = dependency(&[503], true).await;
+        for key in ["a", "b", "a", "b", "a", "b", "a", "b"] {
+            assert!(matches!(call(&outside, key).await, Err(CallError::Failed { .. })), "it might be these calls");
+        }
     }
 
     #[tokio::test]

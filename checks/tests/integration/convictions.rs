@@ -364,6 +364,11 @@ fn a_budget_for_each_partition_counts_those_where_it_breaks() {
         assert_eq!((found.outcome, found.found, found.detail.as_str()), (Judgement::Fail, 1, told));
         assert_eq!(found.evidence[0].title, "message 4 (key user-0)");
     }
+    let mut unmeasured = clean();
+    unmeasured.operations.iter_mut().for_each(|operation| operation.intended_ns = 0);
+    unmeasured.deliveries[usize::from(TOPIC)].iter_mut().for_each(|delivery| delivery.intended_ns = 0);
+    let nothing = verdict_for(&unmeasured, Bounds { at_least: 1, at_most: 2 });
+    assert_eq!((nothing.outcome, nothing.compared), (Judgement::Inconclusive, 0));
     let clean = verdict_for(&clean(), Bounds::exactly(0));
     assert_eq!((clean.outcome, clean.detail.as_str()), (Judgement::Pass, "breaks at 0 of 2 partitions"));
 }

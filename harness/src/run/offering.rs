@@ -90,10 +90,11 @@ fn rate(load: &LoadRule) -> String {
 }
 
 /// Where the instances of a service listen now, as far as anybody knows. One that is down keeps its turn until it comes
-/// back at another place: those who ask it find nobody there, as customers do.
+/// back at another place: those who ask it find nobody there, as customers do. One that was scaled in has none.
 fn addresses(parts: &Parts, service: &str) -> Vec<String> {
     let fleet = parts.fleet.as_deref();
-    fleet.into_iter().flat_map(|fleet| fleet.of(service)).filter_map(super::fleet::Instance::address).collect()
+    let instances = fleet.into_iter().flat_map(|fleet| fleet.of(service));
+    instances.filter(|instance| instance.is_wanted()).filter_map(super::fleet::Instance::address).collect()
 }
 
 /// Has the load generator offer: over HTTP to this service, else to a topic.

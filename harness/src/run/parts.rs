@@ -91,6 +91,13 @@ impl Parts {
         keep(self.finish_load(session));
         if let Some(fleet) = self.fleet.take_if(|_| !is_kept) {
             self.ending.reasons.extend(fleet.stop(session.plan.scenario.limits.stop));
+        } else if let Some(fleet) = &self.fleet {
+            // Those that stay up are not stopped, and who has died by now is a reason all the same.
+            let deaths = fleet.deaths().into_iter().chain(fleet.servers.deaths());
+            for death in deaths {
+                session.journal.warning(&death);
+                self.ending.reasons.push(death);
+            }
         }
         for (_, poller) in self.pollers.drain(..) {
             keep(poller.close(&session.runtime).map(drop));
@@ -164,7 +171,8 @@ impl Parts {
             services.filter_map(|instance| Some((instance.label.clone(), format!("http://{}", instance.address()?))));
         let stand_ins = self.stand_ins.places().map(|(name, url)| (name.to_owned(), url));
         let kafka = std::iter::once(("Kafka".to_owned(), self.bootstrap()));
-        kafka.chain(services).chain(stand_ins).map(|(who, place)| format!("{who:<20} {place}")).collect()
+        let servers = self.fleet.iter().flat_map(|fleet| fleet.servers.places());
+        kafka.chain(servers).chain(services).chain(stand_ins).map(|(who, place)| format!("{who:<20} {place}")).collect()
     }
 
     /// Ends a load that is still under way, and notes what became of it until then.
@@ -206,6 +214,8 @@ impl Parts {
         if self.gauge.is_some() {
             let reasons = topic_books::write(session, &self.bootstrap())?;
             reasons.iter().for_each(|reason| session.journal.warning(reason));
+            // What a book does not have may be in what was not read: nobody is convicted of what is missing.
+            self.ending.drained &= reasons.is_empty();
             self.ending.reasons.extend(reasons);
         }
         Ok(())

@@ -9,7 +9,7 @@ use super::session::Session;
 use crate::scenario::books::TopicBook;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value as Json;
@@ -99,6 +99,9 @@ fn consumer(bootstrap: &str, topic: &str) -> Result<(BaseConsumer, usize), Kafka
     let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
     let partitions =
         metadata.topics().iter().find(|found| found.name() == topic).map_or(0, |found| found.partitions().len());
+    if partitions == 0 {
+        return Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition));
+    }
     let mut all = TopicPartitionList::new();
     for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
         all.add_partition_offset(topic, partition, Offset::Beginning)?;

@@ -49,16 +49,16 @@ pub(crate) fn trials() -> Vec<Trial> {
             run.report.assert_passed();
             run.assert_told_once_of_each();
             let (hits, repeated) = (run.hits("fail_after_effect"), run.repeated());
-            assert!(hits >= 20 && repeated >= hits, "{hits} answers were lost, and {repeated} requests repeated");
+            assert!(hits >= 1 && repeated >= hits, "{hits} answers were lost, and {repeated} requests repeated");
         }),
         trial("stand_ins::and_again_and_again_without", || {
             let run = Run::of(&[
                 ("MAILBOX_IDEMPOTENCY = \"on\"", "MAILBOX_IDEMPOTENCY = \"off\""),
-                ("duplicated = 0\norder = \"per-key\"", "duplicated = { at_least = 20 }"),
+                ("duplicated = 0\norder = \"per-key\"", "duplicated = { at_least = 1 }"),
             ]);
             run.report.assert_passed();
             let surplus = run.facts.len() - run.emails_of_each().len();
-            assert!(surplus >= 20, "{surplus} e-mails too many");
+            assert!(surplus >= 1, "every e-mail was sent once");
             assert_eq!(run.repeated(), 0, "the mailbox cannot know them");
         }),
         trial("stand_ins::emails_wait_while_the_mailbox_is_down_and_none_is_lost", || {

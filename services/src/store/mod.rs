@@ -48,6 +48,10 @@ const WRITER_LOCK: i64 = 7_425;
 /// run stay in memory. The busy time-out is for the lock of another process, such as a second instance on the same file.
 const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA cache_size = -65536";
 
+/// What every connection to PostgreSQL rests on: an instance that stands still between a lock and its commit holds nobody up for
+/// longer than SQLite's busy time-out would.
+const POSTGRES_SETTINGS: &str = "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'";
+
 const ALLOWED: &str =
     "sqlite://FILE, sqlite:///ABSOLUTE/FILE or postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE[?host=SOCKET_FOLDER]";
 
@@ -116,7 +120,9 @@ impl StoreSettings {
         sqlx::any::install_default_drivers();
         let pool = AnyPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(ACQUIRE_TIMEOUT);
         let pool = match database {
-            Database::Postgres => pool,
+            Database::Postgres => pool.after_connect(|connection, _| {
+                Box::pin(async move { sqlx::raw_sql(POSTGRES_SETTINGS).execute(&mut *connection).await.map(drop) })
+            }),
             Database::Sqlite => pool.after_connect(move |connection, _| {
                 Box::pin(async move {
                     sqlx::raw_sql(SQLITE_SETTINGS).execute(&mut *connection).await?;

@@ -333,7 +333,10 @@ fn storable_key(event: &Event) -> Result<&str, Malformed> {
     const ZERO: &[u8] = br"\u0000";
     let key = std::str::from_utf8(event.key.as_deref().unwrap_or_default()).map_err(|_| Malformed::KeyNotText)?;
     let payload = event.payload.as_deref().unwrap_or_default();
-    if key.contains('\0') || payload.windows(ZERO.len()).any(|bytes| bytes == ZERO) {
+    // Behind a backslash that is itself escaped the same letters are text.
+    let is_escaped = |at: usize| payload[..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1;
+    let has_zero = payload.windows(ZERO.len()).enumerate().any(|(at, bytes)| bytes == ZERO && !is_escaped(at));
+    if key.contains('\0') || has_zero {
         return Err(Malformed::Zero);
     }
     Ok(key)
@@ -353,6 +356,10 @@ mod tests {
         assert_eq!(storable_key(&event("t", 0, 0, "ada", r#"{"user_id":"ada"}"#)).unwrap(), "ada");
         let zero = event("t", 0, 0, "ada", r#"{"user_id":"a\u0000da"}"#);
         assert!(matches!(storable_key(&zero), Err(Malformed::Zero)));
+        let behind_a_backslash = event("t", 0, 0, "ada", r#"{"user_id":"a\\\u0000da"}"#);
+        assert!(matches!(storable_key(&behind_a_backslash), Err(Malformed::Zero)));
+        let letters = event("t", 0, 0, "ada", r#"{"user_id":"a\\u0000da"}"#);
+        assert_eq!(storable_key(&letters).unwrap(), "ada");
         assert!(matches!(storable_key(&event("t", 0, 0, "a\0da", "{}")), Err(Malformed::Zero)));
         let mut binary = event("t", 0, 0, "", "{}");
         binary.key = Some(vec![0xff]);

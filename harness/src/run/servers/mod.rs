@@ -103,6 +103,11 @@ impl Servers {
         self.places.get(role).map(|(_, url)| url.as_str())
     }
 
+    /// Whose server is where, for people.
+    pub fn places(&self) -> impl Iterator<Item = (String, String)> {
+        self.places.iter().map(|(role, (_, url))| (role.to_string(), url.clone()))
+    }
+
     /// Servers that ended though nobody asked them to, in words.
     #[must_use]
     pub fn deaths(&self) -> Vec<String> {

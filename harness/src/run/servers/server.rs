@@ -118,7 +118,8 @@ impl Server {
 
     fn end_by(&self, signal: Signal) -> bool {
         let mut life = self.life();
-        let Some(mut process) = life.take() else { return false };
+        // One that has ended by itself stays what it is, and is told of.
+        let Some(mut process) = life.take_if(|process| process.ended().is_none()) else { return false };
         // What stands still takes no signal but this one.
         signal_all(&mut process, Signal::CONT);
         process.signal(signal);

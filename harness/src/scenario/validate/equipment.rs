@@ -26,6 +26,7 @@ pub(super) fn validate(
             ("ledger", raw.ledger.as_ref().map(|ledger| ledger.place)),
             ("figures", raw.figures.as_ref().map(|figures| figures.place)),
             ("backlog", raw.backlog.as_ref().map(|backlog| backlog.place)),
+            ("books", raw.books.as_ref().map(|books| books.place)),
         ];
         for (what, place) in told.into_iter().filter_map(|(what, place)| place.map(|place| (what, place))) {
             let message = format!("service `{}` is scaled, and its `{what}` would go with its instances", name.value);

@@ -102,7 +102,7 @@ impl NewFanoutOrder {
     /// The order, if it can be accepted.
     pub(crate) fn check(self, catalogue: &Catalogue) -> Result<SoundOrder, ApiError> {
         const AMOUNT_DEFAULT: i64 = 1000;
-        text("orderId", &self.order_id)?;
+        id("orderId", &self.order_id)?;
         text("userId", &self.user_id)?;
         if self.status != "PENDING" {
             return Err(refused("status", format!("\"{}\"", self.status), "PENDING"));
@@ -138,6 +138,15 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Api
 pub(crate) fn order_id_of(key: &str) -> Option<String> {
     let id = uuid::Uuid::try_parse(key).ok()?.hyphenated().to_string();
     (id == key).then_some(id)
+}
+
+/// An id that a client gives: it comes to stand in headers and in paths.
+fn id(field: &str, value: &str) -> Result<(), ApiError> {
+    if (1..=TEXT_CHARACTERS_MAX).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    let allowed = format!("1 to {TEXT_CHARACTERS_MAX} visible ASCII characters, no spaces");
+    Err(refused(field, format!("{value:?}"), &allowed))
 }
 
 fn text(field: &str, value: &str) -> Result<(), ApiError> {
@@ -223,6 +232,9 @@ mod tests {
         );
         for wrong in [
             json!({"orderId": "", "userId": "ada", "status": "PENDING"}),
+            json!({"orderId": "o\n1", "userId": "ada", "status": "PENDING"}),
+            json!({"orderId": "gr\u{f6}\u{df}e-1", "userId": "ada", "status": "PENDING"}),
+            json!({"orderId": "o".repeat(TEXT_CHARACTERS_MAX + 1), "userId": "ada", "status": "PENDING"}),
             json!({"orderId": "o", "userId": "ada", "status": "PAID"}),
             json!({"orderId": "o", "userId": "ada", "status": "PENDING", "productId": "coffee"}),
             json!({"orderId": "o", "userId": "ada", "status": "PENDING", "amount": -1}),
