@@ -240,9 +240,16 @@ fn write(folder: &Path, scenario: &str, more: &str) -> PathBuf {
 }
 
 /// A report, and the folder that it is about.
+/// Its folder goes with it, unless the test fails: then somebody wants to look into it.
 pub(crate) struct Run {
     report: Report,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.folder.disable_cleanup(std::thread::panicking());
+    }
 }
 
 impl Deref for Run {
@@ -261,7 +268,7 @@ pub(crate) fn run_text(scenario: &str, more: &str) -> Run {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = write(folder.path(), scenario, more);
     let runner = Runner::new(&file).executable(env!("CARGO_BIN_EXE_shakedown")).output(folder.path().join("runs"));
-    Run { report: runner.run().unwrap_or_else(|error| panic!("{error}")), _folder: folder }
+    Run { report: runner.run().unwrap_or_else(|error| panic!("{error}")), folder }
 }
 
 /// Everything that happened.

@@ -5,12 +5,16 @@ use super::super::parts::short;
 use super::super::pending::Pending;
 use super::{Hit, Nemesis, OpenFault, SERVICES_TURN, broken, brokers};
 use crate::scenario::deed::Deed;
-use crate::scenario::model::{FaultRule, FaultTarget};
+use crate::scenario::model::{Condition, FaultRule, FaultTarget};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Between two looks at whether the cluster is whole again, and whether services are back.
 const SETTLE_POLL: Duration = Duration::from_millis(5);
+
+/// How long a fault waits behind the load for a service to come to its failpoint. Services lag behind the load, and one that
+/// came there when nobody waits any more would stand there until the end of the run: no drain would ever finish.
+const LAGGARD_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Nemesis<'_> {
     /// Heals what is still open: a run ends by healing everything, and by looking whether all brokers and services are there
@@ -22,6 +26,7 @@ impl Nemesis<'_> {
         // What had become due by the last message strikes still.
         self.pending.iter_mut().for_each(Pending::last_look);
         self.advance()?;
+        self.wait_for_failpoints()?;
         self.call_off()?;
         while let Some(open) = self.take_open(|_, open| open.hit.turn() < SERVICES_TURN) {
             self.tell_if_early(&open);
@@ -49,6 +54,19 @@ impl Nemesis<'_> {
             self.session.journal.waiting("heal: waiting for services to be ready again");
             std::thread::sleep(SETTLE_POLL);
             self.recoveries.follow(self.session, true)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on while a service may still come to the failpoint at which a fault waits for it, [`LAGGARD_PATIENCE`] at most.
+    fn wait_for_failpoints(&mut self) -> Result<(), RunError> {
+        let is_awaited = |pending: &Pending| matches!(pending.fault.trigger.when, Some(Condition::Failpoint { .. }));
+        let deadline = Instant::now() + LAGGARD_PATIENCE;
+        while self.pending.iter().any(is_awaited) && Instant::now() < deadline {
+            self.session.go_on()?;
+            self.session.journal.waiting("heal: waiting for a service to come to its failpoint");
+            std::thread::sleep(SETTLE_POLL);
+            self.advance()?;
         }
         Ok(())
     }

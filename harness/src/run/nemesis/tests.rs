@@ -20,6 +20,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rustix::process::Signal;
 use shakedown_reports::{Event, EventKind, RunRecord};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long anything may take on a busy machine before a test gives up.
@@ -58,6 +59,9 @@ lost = 0
 /// It is ready as soon as it runs.
 const SOUND: &str = "echo up and running; exec sleep 600";
 
+/// The file that is `$0` to scripts.
+const MARK: &str = "was-here";
+
 fn one_broker() -> ClusterPlan {
     ClusterPlan { brokers: 1, controllers: 0, memory: None, config: BTreeMap::new(), base_port: None, seed: 1 }
 }
@@ -67,7 +71,7 @@ struct Stage {
     session: Session,
     fleet: Fleet,
     cluster: Box<dyn RunningCluster>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Stage {
@@ -76,7 +80,7 @@ impl Stage {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("mine.toml");
         std::fs::write(&file, SCENARIO.replace("FAULTS", faults)).expect("a scenario file");
-        let mark = folder.path().join("was-here").display().to_string();
+        let mark = folder.path().join(MARK).display().to_string();
         let runner = Runner::new(&file).command("mine", ["sh", "-c", script, &mark]);
         let mut plan = runner.plan().unwrap_or_else(|error| panic!("{error}"));
         change(&mut plan);
@@ -93,7 +97,7 @@ impl Stage {
             extra: BTreeMap::new(),
         };
         let fleet = Fleet::new(&session.plan.scenario.services, &site, session.journal.clone()).expect("a fleet");
-        let stage = Self { session, fleet, cluster, _folder: folder };
+        let stage = Self { session, fleet, cluster, folder };
         stage.fleet.instances()[0].start(&stage.fleet.reaper).expect("it starts");
         wait_for("the service does not begin", || stage.fleet.instances()[0].log.awaited_seen());
         stage
@@ -116,6 +120,11 @@ impl Stage {
             nemesis.begin();
             act(nemesis)
         })
+    }
+
+    /// What is `$0` to its script.
+    fn mark(&self) -> PathBuf {
+        self.folder.path().join(MARK)
     }
 
     fn is_running(&self) -> bool {
@@ -382,6 +391,25 @@ fn a_fault_waits_for_a_failpoint_at_which_only_the_first_life_stops() {
     let said = stage.fleet.instances()[0].log.last_lines();
     assert_eq!(said.matches("somewhere:3: waiting at a failpoint").count(), 1, "{said}");
     assert_eq!(said.matches("up and running").count(), 2, "{said}");
+}
+
+#[test]
+fn a_service_may_come_to_its_failpoint_behind_the_load() {
+    // It gets there a while after the load is over, which is when the file appears.
+    let script = "echo up and running; [ -n \"$FAILPOINT\" ] && { until [ -e $0 ]; do sleep 0.01; done; sleep 0.3; \
+                  echo waiting at a failpoint; }; exec sleep 600";
+    let faults = "[services.mine.failpoint]\nat = \"somewhere\"\n\n\
+                  [[fault]]\nwhen = { failpoint = { service = \"mine\" } }\ndo = { kill = \"service(mine)\" }\n\
+                  heal = { after = \"0s\" }";
+    let stage = Stage::new(script, faults, |plan| plan.scenario.limits.start = PATIENCE);
+    let fired = stage.play(|mut nemesis| {
+        std::fs::write(stage.mark(), "").expect("a file");
+        nemesis.heal_all().unwrap_or_else(|error| panic!("{error}"));
+        nemesis.fired()
+    });
+    assert_eq!(fired.values().copied().collect::<Vec<_>>(), [1], "{fired:?}");
+    assert!(stage.is_running(), "its next life does not stop there");
+    assert_eq!(stage.told()[0], "kill: mine");
 }
 
 #[test]
