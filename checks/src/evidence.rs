@@ -3,6 +3,7 @@
 //! Checks find *who* in their streaming passes; only then these functions read the record again for the few that a
 //! reader gets to see.
 
+use shakedown_reports::error_names::error_name;
 use shakedown_reports::identity::{Identity, Key};
 use shakedown_reports::record::{Delivery, Flow, Operation, Outcome, Record, RecordError, StreamId, StreamKind};
 use shakedown_reports::verdict::{Story, StoryEvent};
@@ -86,10 +87,15 @@ pub(crate) fn title(record: &dyn Record, identity: Identity, key: Key, key_seque
 pub(crate) fn operation_event(operation: &Operation) -> StoryEvent {
     let text = match operation.outcome {
         Outcome::Ok => acknowledged(operation.partition, operation.offset),
-        Outcome::Fail => format!("failed with error {}: certainly not written", operation.error),
-        Outcome::Unknown => format!("outcome unknown (error {})", operation.error),
+        Outcome::Fail => format!("failed with {}: certainly not written", error(operation.error)),
+        Outcome::Unknown => format!("outcome unknown ({})", error(operation.error)),
     };
     StoryEvent { at_ns: Some(operation.completed_ns), text }
+}
+
+/// An error as it is told.
+fn error(code: i16) -> String {
+    if code == 0 { "an error without a code".to_owned() } else { error_name(code) }
 }
 
 /// `acknowledged at partition 3 offset 912`; a service that acknowledged has neither.

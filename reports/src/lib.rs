@@ -12,6 +12,7 @@ pub mod course;
 mod dictionary;
 pub mod directory;
 pub mod ending;
+pub mod error_names;
 pub mod event;
 pub mod expectation;
 pub mod identity;

@@ -27,8 +27,8 @@ const ALONE_MAX: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Cache {
     redis: Option<Redis>,
-    /// So that services can share a server.
-    service: &'static str,
+    /// So that services can share a server, and systems that know nothing of each other, too.
+    prefix: String,
 }
 
 #[derive(Clone)]
@@ -41,13 +41,18 @@ struct Redis {
 }
 
 impl Cache {
-    /// Reads `REDIS_URL`; without it nothing is cached. The server need not be there. Called within a runtime.
+    /// Reads `REDIS_URL`; without it nothing is cached. The server need not be there. Reads `CACHE_NAMESPACE`, which whoever has
+    /// other data under the same ids must have another of. Called within a runtime.
     pub(crate) fn open(
         service: &'static str,
         environment: &Environment,
         metrics: &Metrics,
     ) -> Result<Self, ConfigError> {
-        let Some(url) = environment.optional("REDIS_URL") else { return Ok(Self { redis: None, service }) };
+        let prefix = match environment.optional("CACHE_NAMESPACE") {
+            Some(namespace) => format!("{namespace}/{service}"),
+            None => service.to_owned(),
+        };
+        let Some(url) = environment.optional("REDIS_URL") else { return Ok(Self { redis: None, prefix }) };
         let refused = |_: RedisError| ConfigError {
             variable: "REDIS_URL".to_owned(),
             value: url.to_owned(),
@@ -66,7 +71,7 @@ impl Cache {
             misses: metrics.counter("cache_misses", "Reads that the cache had no answer for"),
             failures: metrics.counter("cache_failures", "Times that the cache did not answer"),
         };
-        Ok(Self { redis: Some(redis), service })
+        Ok(Self { redis: Some(redis), prefix })
     }
 
     /// The value under this name: from the cache, else from `read`, which is then cached for as long as it says.
@@ -76,7 +81,7 @@ impl Cache {
         F: Future<Output = Result<(T, Option<Duration>), E>>,
     {
         let Some(redis) = &self.redis else { return read.await.map(|(value, _)| value) };
-        let name = format!("{}/{name}", self.service);
+        let name = format!("{}/{name}", self.prefix);
         let mut connection = redis.connection.clone();
         let cached: Option<String> = redis.ask(connection.get(&name)).await.flatten();
         // What another version of this service cached is no answer.

@@ -1,5 +1,6 @@
 //! The events on the topics, as every team that reads or writes them agreed. Money is integer minor units (cents).
 
+use crate::ids;
 use crate::kafka::Event;
 use crate::malformed::Malformed;
 use serde::{Deserialize, Serialize};
@@ -60,8 +61,7 @@ pub(crate) struct OrderPlaced<'a> {
 impl<'a> OrderDetails<'a> {
     pub(crate) fn read(event: &'a Event) -> Result<Self, Malformed> {
         let order: Self = serde_json::from_slice(payload(event)?)?;
-        not_empty("order_id", &order.order_id)?;
-        not_empty("user_id", &order.user_id)?;
+        ids::require(&[("order_id", &order.order_id), ("user_id", &order.user_id)])?;
         if order.items.is_empty() {
             return Err(Malformed::value("items", &"[]", "at least one item"));
         }
@@ -90,7 +90,7 @@ impl<'a> OrderDetails<'a> {
 impl<'a> OrderProcessed<'a> {
     pub(crate) fn read(event: &'a Event) -> Result<Self, Malformed> {
         let order: Self = serde_json::from_slice(payload(event)?)?;
-        not_empty("order_id", &order.order_id)?;
+        ids::require(&[("order_id", &order.order_id)])?;
         if order.total_cost < 0 {
             return Err(Malformed::value("total_cost", &order.total_cost, "0 or more"));
         }
@@ -101,8 +101,7 @@ impl<'a> OrderProcessed<'a> {
 impl<'a> OrderPlaced<'a> {
     pub(crate) fn read(event: &'a Event) -> Result<Self, Malformed> {
         let order: Self = serde_json::from_slice(payload(event)?)?;
-        not_empty("order_id", &order.order_id)?;
-        not_empty("user", &order.user)?;
+        ids::require(&[("order_id", &order.order_id), ("user", &order.user), ("item", &order.item)])?;
         if order.quantity == 0 {
             return Err(Malformed::value("quantity", &order.quantity, "at least 1"));
         }
@@ -112,10 +111,6 @@ impl<'a> OrderPlaced<'a> {
 
 fn payload(event: &Event) -> Result<&[u8], Malformed> {
     event.payload.as_deref().ok_or(Malformed::NoPayload)
-}
-
-fn not_empty(field: &'static str, value: &str) -> Result<(), Malformed> {
-    if value.is_empty() { Err(Malformed::value(field, &"\"\"", "text")) } else { Ok(()) }
 }
 
 #[cfg(test)]

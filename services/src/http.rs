@@ -1,6 +1,7 @@
 //! The HTTP side that every service has: `/health`, `/ready`, `/metrics`, `/openapi.json`, and errors as JSON.
 
 use crate::error::RunError;
+use crate::readiness::Conditions;
 use crate::service::Context;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, State};
@@ -83,18 +84,30 @@ async fn health() -> Response {
 }
 
 /// Whether it can do its work, and what it waits for if not.
-#[utoipa::path(get, path = "/ready", responses((status = OK, description = "It does"),
-    (status = SERVICE_UNAVAILABLE, description = "`waiting_for` says for what it waits")))]
+#[utoipa::path(get, path = "/ready", responses(
+    (status = OK, description = "It can; `degraded` says for what not, if there is such"),
+    (status = SERVICE_UNAVAILABLE, description = "`waiting_for` says for what it waits"),
+))]
 async fn ready(State(context): State<Context>) -> Response {
-    let waiting_for = context.readiness.waiting_for();
     if context.stop.is_requested() {
-        (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "ready": false, "waiting_for": { "stop": "stopping" } })))
-            .into_response()
-    } else if waiting_for.is_empty() {
-        Json(json!({ "ready": true })).into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "ready": false, "waiting_for": waiting_for }))).into_response()
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Json(json!({ "ready": false, "waiting_for": { "stop": "stopping" } })),
+        )
+            .into_response();
     }
+    let conditions = context.readiness.conditions();
+    let ready = conditions.waiting_for.is_empty();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(ReadyAnswer { ready, conditions })).into_response()
+}
+
+/// What `/ready` says.
+#[derive(Debug, Serialize)]
+struct ReadyAnswer {
+    ready: bool,
+    #[serde(flatten)]
+    conditions: Conditions,
 }
 
 /// The figures of this process, in the OpenMetrics text format.

@@ -18,6 +18,7 @@ mod domain;
 mod error;
 mod failpoint;
 mod http;
+mod ids;
 mod inbox;
 mod kafka;
 mod malformed;

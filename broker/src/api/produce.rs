@@ -81,7 +81,11 @@ fn without_acknowledgement(response: &ProduceResponse) -> Effect {
     let partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
     let failed = partitions.filter(|partition| partition.error_code != 0).map(|partition| partition.error_code).next();
     match failed {
-        Some(code) => Effect::HangUp(format!("a produce with acks=0 failed with error {code}")),
+        Some(code) => {
+            let error =
+                ResponseError::try_from_code(code).map_or_else(|| code.to_string(), |error| format!("{error:?}"));
+            Effect::HangUp(format!("a produce with acks=0 failed with {error}"))
+        }
         None => Effect::NoReply,
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! Events are compared one by one, by their ids: the outboxes' entries for a topic, the topic as it can be read committed,
 //! and the inboxes behind it. A repetition has the id of its event. What has no id (what is no event) is left out.
+//!
+//! An inbox owes what its `heeds` names, else all of each topic of which it has anything. A name that is misspelt would excuse
+//! it from everything: so an inbox with an event that its `heeds` does not name leaves the rule undecided, and who owes
+//! nothing, and what was named and never came, is said.
 
 use super::folded::names;
 use super::reading::{Books, Trouble};
@@ -39,6 +43,10 @@ struct Comparison<'a> {
     keys: HashMap<String, u32>,
     events: BTreeMap<String, Event>,
     nameless: u64,
+    /// The kinds of events that were on each topic.
+    kinds: BTreeSet<(usize, String)>,
+    /// Inboxes with an event whose topic and kind their `heeds` does not name.
+    unheeded: BTreeSet<(usize, usize, String)>,
 }
 
 pub(super) fn rule(books: &Books<'_>) -> Result<Ruling, Trouble> {
@@ -47,8 +55,16 @@ pub(super) fn rule(books: &Books<'_>) -> Result<Ruling, Trouble> {
         return Err(Trouble::Unusable(format!("more than {INBOXES_MAX} inboxes are more than can be compared")));
     }
     let topics = books.of(Part::Topics).iter().map(|book| topic_of_book(book).unwrap_or(book)).collect();
-    let (keys, events) = (HashMap::new(), BTreeMap::new());
-    let mut comparison = Comparison { books, topics, inboxes, keys, events, nameless: 0 };
+    let mut comparison = Comparison {
+        books,
+        topics,
+        inboxes,
+        keys: HashMap::new(),
+        events: BTreeMap::new(),
+        nameless: 0,
+        kinds: BTreeSet::new(),
+        unheeded: BTreeSet::new(),
+    };
     comparison.read_outboxes()?;
     let heeded = comparison.read_inboxes()?;
     comparison.read_topics(&heeded)?;
@@ -109,6 +125,10 @@ impl Comparison<'_> {
                 event.published = true;
                 event.key_changed |= event.key.is_some_and(|written| written != key);
                 event.to_handle |= to_handle;
+                let strange = event.handled & !to_handle;
+                self.kinds.insert((topic, fact.kind.clone()));
+                let inboxes = (0..self.inboxes.len()).filter(|number| strange & (1 << number) != 0);
+                self.unheeded.extend(inboxes.map(|number| (number, topic, fact.kind.clone())));
             })?;
         }
         Ok(())
@@ -143,7 +163,36 @@ impl Comparison<'_> {
         if self.nameless > 0 {
             ruling.summary.push_str(&format!("; {} without an id", counted(self.nameless, "message")));
         }
+        ruling.summary.extend(self.exempt().map(|inbox| format!("; {inbox} owes nothing")));
+        ruling.summary.extend(self.never_came().map(|(inbox, entry)| format!("; no {entry}, which {inbox} heeds")));
+        ruling.unclear = self.unheeded.first().map(|(number, topic, kind)| {
+            let (inbox, topic) = (&self.inboxes[*number], self.topics[*topic]);
+            let mut reason = format!("{inbox} has events {topic}/{kind}, which its `heeds` does not name");
+            let unused: Vec<&str> = self.never_came().filter(|(of, _)| of == inbox).map(|(_, entry)| entry).collect();
+            if !unused.is_empty() {
+                reason.push_str(&format!("; it names {}, of which there was none", unused.join(", ")));
+            }
+            reason
+        });
         ruling
+    }
+
+    /// Inboxes that have to have nothing.
+    fn exempt(&self) -> impl Iterator<Item = &str> {
+        let owing = self.events.values().fold(0, |all, event| all | event.to_handle);
+        let inboxes = self.inboxes.iter().enumerate();
+        inboxes.filter(move |(number, _)| owing & (1 << number) == 0).map(|(_, inbox)| inbox.as_str())
+    }
+
+    /// What inboxes heed and no event was: each with its inbox.
+    fn never_came(&self) -> impl Iterator<Item = (&str, &str)> {
+        let heeds = &self.books.rule.options.heeds;
+        let entries = heeds.iter().flat_map(|(inbox, list)| list.iter().map(move |entry| (inbox.as_str(), entry)));
+        let came = |entry: &String| {
+            let entry = std::slice::from_ref(entry);
+            self.kinds.iter().any(|(topic, kind)| names(entry, self.topics[*topic], kind))
+        };
+        entries.filter(move |(_, entry)| !came(entry)).map(|(inbox, entry)| (inbox, entry.as_str()))
     }
 
     fn wrong(&self, event: &Event) -> Option<Fault> {

@@ -257,7 +257,11 @@ fn outbox_topic_and_inboxes_have_the_same_events() {
     shop.say("order-outbox", event("e01", "payment.retry", "ada"));
     let finding = found(&shop.record, RuleKind::Digests);
     assert_eq!(finding.outcome, Outcome::Pass, "{finding:#?}");
-    assert_eq!(finding.detail, "3 written, 3 published, 3 handled by all who have to; 1 message without an id");
+    assert_eq!(
+        finding.detail,
+        "3 written, 3 published, 3 handled by all who have to; 1 message without an id; \
+         no inventory_updated/out_of_stock, which payment-inbox heeds"
+    );
 
     shop.say("order-outbox", event("f1", "order_created", "ada"));
     shop.say("topic-order_created", event("f2", "order_created", "ada"));
@@ -277,6 +281,30 @@ fn outbox_topic_and_inboxes_have_the_same_events() {
             "event f5: is on order_created, but not in notification-inbox",
         ]
     );
+}
+
+#[test]
+fn a_kind_that_is_misspelt_excuses_no_inbox() {
+    let mut shop = shop();
+    shop.storefront("o2", "bob", 1_002, End::OutOfStock);
+    let mut rule = shop::rule(&shop.record, RuleKind::Digests);
+    assert_eq!(one(&shop.record, &rule).outcome, Outcome::Pass);
+    let misspelt = ["order_created", "inventory_updated/out-of-stock"].map(str::to_owned).to_vec();
+    rule.options.heeds.insert("payment-inbox".to_owned(), misspelt);
+    let finding = one(&shop.record, &rule);
+    assert_eq!((finding.outcome, finding.found), (Outcome::Inconclusive, 0));
+    let said = "payment-inbox has events inventory_updated/out_of_stock, which its `heeds` does not name; \
+                it names inventory_updated/out-of-stock, of which there was none; ";
+    assert!(finding.detail.starts_with(said), "{}", finding.detail);
+}
+
+#[test]
+fn an_inbox_that_owes_nothing_is_named() {
+    let mut shop = shop();
+    shop.record.books.insert("inventory-inbox".to_owned(), Vec::new());
+    let finding = found(&shop.record, RuleKind::Digests);
+    assert_eq!(finding.outcome, Outcome::Pass);
+    assert!(finding.detail.contains("; inventory-inbox owes nothing"), "{}", finding.detail);
 }
 
 #[test]

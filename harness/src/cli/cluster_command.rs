@@ -3,8 +3,9 @@
 use super::arguments::ClusterArguments;
 use super::signals;
 use crate::exit::Exit;
-use shakedown_cluster::Cluster;
+use crate::language::names;
 use shakedown_cluster::control::ControlServer;
+use shakedown_cluster::{Cluster, ConfigError, StartError};
 use shakedown_loadgen::StopFlag;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::FileTypeExt as _;
@@ -36,10 +37,7 @@ pub(super) fn run(arguments: &ClusterArguments) -> Exit {
     }
     let cluster = match builder.start() {
         Ok(cluster) => Arc::new(cluster),
-        Err(error) => {
-            eprintln!("error: cannot start the cluster: {error}");
-            return Exit::Broken;
-        }
+        Err(error) => return not_started(&error),
     };
     let control = arguments.control.map(|address| (address, ControlServer::start(Arc::clone(&cluster), address)));
     let control = match control {
@@ -79,6 +77,31 @@ pub(super) fn run(arguments: &ClusterArguments) -> Exit {
     drop(control);
     drop(cluster);
     Exit::Pass
+}
+
+/// Why there is no cluster, and whether whoever typed the command can put that right by typing another.
+fn not_started(error: &StartError) -> Exit {
+    eprintln!("error: cannot start the cluster: {}", in_words(error));
+    match error {
+        StartError::Config(_)
+        | StartError::Brokers { .. }
+        | StartError::Controllers { .. }
+        | StartError::PortRange { .. } => Exit::Usage,
+        _ => Exit::Broken,
+    }
+}
+
+fn in_words(error: &StartError) -> String {
+    match error {
+        StartError::Config(ConfigError::Unknown { name, known }) => {
+            let advice = names::advice(name, known.split(", "));
+            format!("a broker has no setting `{name}`\n  {advice}")
+        }
+        StartError::Config(ConfigError::Invalid { name, value, allowed }) => {
+            format!("`{name}` cannot be \"{value}\"\n  allowed: {allowed}")
+        }
+        other => other.to_string(),
+    }
 }
 
 /// What the brokers refuse is told on standard error, so that nobody wonders why a connection was closed.

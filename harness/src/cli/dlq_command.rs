@@ -85,6 +85,7 @@ fn replay(arguments: &ReplayArguments) -> Result<Exit, DlqError> {
             Fate::WouldBe => format!("-> {target}"),
             Fate::SameEvent => "another letter of an event above".to_owned(),
             Fate::Remembered => "was replayed before".to_owned(),
+            Fate::Shortened => "passed over: it has not all of its event".to_owned(),
         };
         let text = format!("{}/{} offset {}  {fate}\n", letter.topic, letter.partition, letter.offset);
         exit = exit.worst(output::print(&text));
@@ -94,6 +95,7 @@ fn replay(arguments: &ReplayArguments) -> Result<Exit, DlqError> {
     for (count, what) in [
         (replayed.same_event, "further letters of the same events"),
         (replayed.before, "letters that were replayed before"),
+        (replayed.shortened, "shortened letters passed over, whose events only their producer has"),
     ] {
         if count > 0 {
             text.push_str(&format!("; {} {what}", grouped(count)));

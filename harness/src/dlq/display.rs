@@ -28,6 +28,9 @@ pub fn letter(letter: &Letter, is_remembered: bool, payload_bytes_max: usize) ->
     if let Some(ms) = letter.laid_at_ms {
         row("laid", &shakedown_reports::utc::readable(ms));
     }
+    if let Some(what) = letter.shortened() {
+        row("shortened", &line(&what));
+    }
     row("key", &letter.key.as_deref().map_or_else(|| "none".to_owned(), value));
     for (name, bytes) in letter.original_headers() {
         row("header", &format!("{} = {}", line(&name), bytes.as_deref().map_or_else(|| "none".to_owned(), value)));
@@ -36,7 +39,10 @@ pub fn letter(letter: &Letter, is_remembered: bool, payload_bytes_max: usize) ->
         None => row("payload", "none"),
         Some(bytes) => {
             let kind = if as_text(bytes).is_some() { "text" } else { "binary" };
-            row("payload", &format!("{} bytes, {kind}", grouped(bytes.len() as u64)));
+            let whole = letter
+                .whole_payload()
+                .map(|(length, digest)| format!(", of {} with SHA-256 {}", grouped(length), line(&digest)));
+            row("payload", &format!("{} bytes, {kind}{}", grouped(bytes.len() as u64), whole.unwrap_or_default()));
             text.push_str(&payload(bytes, payload_bytes_max));
         }
     }
@@ -137,6 +143,15 @@ mod tests {
     #[test]
     fn a_letter_of_text() {
         insta::assert_snapshot!(letter(&sample("orders.dlq", &HEADERS), true, 4096));
+    }
+
+    #[test]
+    fn a_letter_that_has_not_all_of_its_event() {
+        let shortened = [("dlq-shortened", "payload"), ("dlq-payload-bytes", "999900"), ("dlq-payload-sha256", "e3b0")];
+        let headers = [&HEADERS[1..], &shortened].concat();
+        let text = letter(&sample("orders.dlq", &headers), false, 4096);
+        assert!(text.contains("\n  shortened payload\n"), "{text}");
+        assert!(text.contains("\n  payload   8 bytes, text, of 999,900 with SHA-256 e3b0\n"), "{text}");
     }
 
     #[test]

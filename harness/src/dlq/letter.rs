@@ -87,6 +87,18 @@ impl Letter {
         })
     }
 
+    /// What of its event is cut off or left out, where it was too long for a letter.
+    #[must_use]
+    pub fn shortened(&self) -> Option<String> {
+        self.about("shortened")
+    }
+
+    /// How long the event's payload was, and its SHA-256, where the letter has not all of it.
+    #[must_use]
+    pub fn whole_payload(&self) -> Option<(u64, String)> {
+        Some((self.about("payload-bytes")?.parse().ok()?, self.about("payload-sha256")?))
+    }
+
     /// The event's own headers, as whoever produced it gave them.
     #[must_use]
     pub fn original_headers(&self) -> Vec<Header> {

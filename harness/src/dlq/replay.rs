@@ -58,6 +58,8 @@ pub enum Fate {
     SameEvent,
     /// The group remembers it.
     Remembered,
+    /// It has not all of its event: what could be sent is something else.
+    Shortened,
 }
 
 /// How a replay went.
@@ -69,6 +71,8 @@ pub struct Replayed {
     pub same_event: u64,
     /// Letters that were asked for, or lie among those asked for, and were replayed before.
     pub before: u64,
+    /// Letters that have not all of their events, and were passed over.
+    pub shortened: u64,
 }
 
 /// A replay that can begin: its letters' topic and its target are there.
@@ -265,11 +269,10 @@ impl Round<'_> {
         if batch.is_empty() {
             return Ok(());
         }
-        let is_first: Vec<bool> =
-            batch.iter().map(|letter| letter.origin().is_none_or(|origin| self.events.insert(origin))).collect();
+        let known: Vec<Option<Fate>> = batch.iter().map(|letter| self.without_sending(letter)).collect();
         let Some(sender) = &self.sender else {
-            for (letter, is_first) in batch.iter().zip(is_first) {
-                self.settle(letter, if is_first { Fate::WouldBe } else { Fate::SameEvent });
+            for (letter, known) in batch.iter().zip(known) {
+                self.settle(letter, known.unwrap_or(Fate::WouldBe));
             }
             return Ok(());
         };
@@ -279,12 +282,12 @@ impl Round<'_> {
             let (topic, group) = (self.topic.to_owned(), self.post.group().to_owned());
             return Err(DlqError::TooManyPicked { topic, partition, group });
         }
-        let to_send = batch.iter().zip(&is_first).filter(|(_, is_first)| **is_first);
+        let to_send = batch.iter().zip(&known).filter(|(_, known)| known.is_none());
         let (landings, failure) = sender.send(to_send.map(|(letter, _)| self.outgoing(letter)).collect());
         let mut landings = landings.into_iter();
         let mut settled = Vec::with_capacity(batch.len());
-        for (letter, is_first) in batch.iter().zip(is_first) {
-            let fate = if is_first { landings.next().map(Fate::Replayed) } else { Some(Fate::SameEvent) };
+        for (letter, known) in batch.iter().zip(known) {
+            let fate = known.or_else(|| landings.next().map(Fate::Replayed));
             // The first that was not taken, and whatever is behind it: its turn comes when it is run again.
             let Some(fate) = fate else { break };
             memory.insert(letter.offset);
@@ -310,6 +313,15 @@ impl Round<'_> {
         }
     }
 
+    /// What becomes of a letter for which nothing is sent.
+    fn without_sending(&mut self, letter: &Letter) -> Option<Fate> {
+        if letter.shortened().is_some() {
+            return Some(Fate::Shortened);
+        }
+        let is_first = letter.origin().is_none_or(|origin| self.events.insert(origin));
+        (!is_first).then_some(Fate::SameEvent)
+    }
+
     fn outgoing<'l>(&self, letter: &'l Letter) -> Outgoing<'l> {
         Outgoing {
             partition: letter.first_partition().filter(|partition| self.known_partitions.contains(partition)),
@@ -324,6 +336,7 @@ impl Round<'_> {
             Fate::Replayed(_) | Fate::WouldBe => self.replayed.sent += 1,
             Fate::SameEvent => self.replayed.same_event += 1,
             Fate::Remembered => self.replayed.before += 1,
+            Fate::Shortened => self.replayed.shortened += 1,
         }
         (self.tell)(letter, fate);
     }

@@ -263,7 +263,7 @@ fn launch(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
     let program = built_in.then(|| executable::find(session.options.executable.as_deref())).transpose()?;
     let bootstrap = parts.bootstrap();
     let stores = make_stores(&session.stores())?;
-    equipping::variables(&plan.scenario, &stores, &servers, &mut extra);
+    equipping::variables(&plan.scenario, session.directory.path(), &stores, &servers, &mut extra);
     let site = LaunchSite {
         directory: session.directory.path(),
         stores: &stores,

@@ -9,6 +9,7 @@ use std::path::Path;
 /// The variables of each service. All its instances have the same, and so the same store.
 pub(super) fn variables(
     scenario: &Scenario,
+    directory: &Path,
     stores: &Path,
     servers: &Servers,
     extra: &mut BTreeMap<String, BTreeMap<String, String>>,
@@ -17,10 +18,18 @@ pub(super) fn variables(
         let system = scenario.system.clone().map(|system| ("SYSTEM", system));
         let store = database(service, stores, servers).map(|url| ("DATABASE_URL", url));
         let cache = cache(service, servers).map(|url| ("REDIS_URL", url));
-        let told = system.into_iter().chain(store).chain(cache);
+        let namespace = cache.is_some().then(|| ("CACHE_NAMESPACE", namespace(directory)));
+        let told = system.into_iter().chain(store).chain(cache).chain(namespace);
         let told = told.map(|(variable, value)| (variable.to_owned(), value));
         extra.entry(service.name.clone()).or_default().extend(told);
     }
+}
+
+/// What no other run calls its entries, on a server that outlives it: the same seed gives the same ids.
+fn namespace(directory: &Path) -> String {
+    let names: Vec<_> = directory.iter().rev().take(2).map(|name| name.to_string_lossy()).collect();
+    let names: Vec<&str> = names.iter().rev().map(AsRef::as_ref).collect();
+    format!("{}/{}", names.join("/"), std::process::id())
 }
 
 fn database(service: &Service, stores: &Path, servers: &Servers) -> Option<String> {
@@ -85,14 +94,16 @@ lost = 0
         std::fs::write(&file, SCENARIO).expect("a scenario");
         let plan = Runner::new(&file).plan().unwrap_or_else(|error| panic!("{error}"));
         let mut told = BTreeMap::new();
-        variables(&plan.scenario, Path::new("/stores"), &Servers::default(), &mut told);
+        variables(&plan.scenario, Path::new("runs/equipment/1"), Path::new("/stores"), &Servers::default(), &mut told);
         let of = |service: &str| -> Vec<String> {
             told[service].iter().map(|(variable, value)| format!("{variable}={value}")).collect()
         };
         let cache = "REDIS_URL=redis://cache:6379";
+        let namespace = format!("CACHE_NAMESPACE=equipment/1/{}", std::process::id());
+        let namespace = namespace.as_str();
         let sqlite = "DATABASE_URL=sqlite:///stores/orders-service.db";
-        assert_eq!(of("orders-service"), [sqlite, cache, "SYSTEM=platform"]);
-        assert_eq!(of("mine"), [cache, "SYSTEM=platform"], "it has a file for each instance");
-        assert_eq!(of("theirs"), ["DATABASE_URL=postgres://db/theirs", cache, "SYSTEM=platform"]);
+        assert_eq!(of("orders-service"), [namespace, sqlite, cache, "SYSTEM=platform"]);
+        assert_eq!(of("mine"), [namespace, cache, "SYSTEM=platform"], "it has a file for each instance");
+        assert_eq!(of("theirs"), [namespace, "DATABASE_URL=postgres://db/theirs", cache, "SYSTEM=platform"]);
     }
 }

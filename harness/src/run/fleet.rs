@@ -68,6 +68,8 @@ struct Life {
     has_begun: bool,
     /// Whether its end is part of the plan.
     down_on_purpose: bool,
+    /// How earlier lives ended that ended on their own, in words: another began when its service was scaled out again.
+    obituaries: Vec<String>,
 }
 
 /// What a fault met at an instance.
@@ -153,8 +155,13 @@ impl Instance {
     /// When the system cannot start the command.
     pub fn start(&self, reaper: &Arc<Reaper>) -> Result<(), RunError> {
         let mut life = self.life();
-        if life.target() == Strike::Hit {
-            return Ok(());
+        match life.target() {
+            Strike::Hit => return Ok(()),
+            Strike::Died(status) => {
+                life.process = None;
+                life.obituaries.push(self.obituary(&status));
+            }
+            Strike::Down => {}
         }
         self.log.begin(self.address.clone());
         let mut command = Command::new(&self.command[0]);
@@ -238,12 +245,18 @@ impl Instance {
         }
     }
 
-    /// Stops it for good; what is wrong with its end, in words.
-    fn end(&self, limit: Duration) -> Option<String> {
-        match self.stop(limit) {
+    /// Stops it for good; what is wrong with this end and with earlier ones, in words.
+    fn end(&self, limit: Duration) -> Vec<String> {
+        let complaint = match self.stop(limit) {
             (Strike::Died(status), _) => Some(self.obituary(&status)),
             (_, complaint) => complaint,
-        }
+        };
+        self.obituaries().into_iter().chain(complaint).collect()
+    }
+
+    /// How earlier lives ended on their own, in words.
+    fn obituaries(&self) -> Vec<String> {
+        self.life().obituaries.clone()
     }
 
     fn obituary(&self, status: &str) -> String {
@@ -350,13 +363,19 @@ impl Fleet {
         self.instances.iter().filter_map(|instance| Some(instance.obituary(&instance.died()?))).collect()
     }
 
+    /// Services that ended on their own at any time, in words: also those that have been started again since.
+    #[must_use]
+    pub fn obituaries(&self) -> Vec<String> {
+        self.instances.iter().flat_map(Instance::obituaries).chain(self.deaths()).collect()
+    }
+
     /// Asks every service to stop, all at once; what is wrong with how they did, and which had died before.
     #[must_use]
     pub fn stop(&self, limit: Duration) -> Vec<String> {
         let complaints: Vec<String> = std::thread::scope(|scope| {
             let stopping: Vec<_> =
                 self.instances.iter().map(|instance| scope.spawn(move || instance.end(limit))).collect();
-            stopping.into_iter().filter_map(|thread| thread.join().ok().flatten()).collect()
+            stopping.into_iter().filter_map(|thread| thread.join().ok()).flatten().collect()
         });
         let complaints: Vec<String> = complaints.into_iter().chain(self.servers.deaths()).collect();
         for complaint in &complaints {
@@ -467,7 +486,24 @@ mod tests {
         let died = Strike::Died("exited with code 7".to_owned());
         assert_eq!((instance.signal(Signal::STOP), instance.kill()), (died.clone(), died.clone()));
         assert_eq!(instance.stop(Duration::from_secs(10)), (died, None));
-        let end = instance.end(Duration::from_secs(10)).expect("something is wrong with its end");
-        assert_eq!(end, "mine exited with code 7; its last lines:\n    oops");
+        let end = instance.end(Duration::from_secs(10));
+        assert_eq!(end, ["mine exited with code 7; its last lines:\n    oops"]);
+    }
+
+    #[test]
+    fn an_end_of_its_own_is_not_forgotten_in_the_next_life() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let reaper = Arc::new(Reaper::start().expect("sh exists"));
+        // Ends at once, but for the second time.
+        let script = format!("cd {} && mkdir first && exit 7; echo again; sleep 600", folder.path().display());
+        let instance = instance(&script, folder.path());
+        instance.start(&reaper).expect("it starts");
+        wait_for("it does not end", || instance.died().is_some());
+        instance.start(&reaper).expect("it starts again");
+        wait_for("it does not go on", || instance.log.last_lines().contains("again"));
+        assert_eq!(instance.died(), None);
+        let end = instance.end(Duration::from_secs(10));
+        assert_eq!(end.len(), 1, "{end:?}");
+        assert!(end[0].starts_with("mine exited with code 7; its last lines:"), "{end:?}");
     }
 }

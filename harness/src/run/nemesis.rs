@@ -326,7 +326,7 @@ impl<'a> Nemesis<'a> {
     fn done_for_good(&mut self, place: usize, fault: &FaultRule, text: String) {
         let name = fault.to_string();
         self.session.journal.fault(&name, text);
-        self.session.journal.healed(&name, "healed: it stays so");
+        self.session.journal.healed(&name, format!("healed: {}; it stays so", fault.deed));
         *self.fired.entry(name).or_insert(0) += 1;
         self.struck[place] = Some(Instant::now());
     }
@@ -390,7 +390,7 @@ impl<'a> Nemesis<'a> {
         if let Hit::Intervening(intervening) = &mut open.hit {
             intervening.end();
             self.hear_of(&open)?;
-            self.session.journal.healed(&name, "over");
+            self.session.journal.healed(&name, format!("over: {}", open.fault.deed));
             return Ok(());
         }
         match open.hit {
@@ -405,10 +405,10 @@ impl<'a> Nemesis<'a> {
                 self.count_first_hit(open.place, &open.fault, &guard);
                 let hits = guard.end();
                 let bounded = matches!(&open.fault.deed, Deed::Requests(rule) if rule.times.is_some());
-                self.healed_after(&name, hits, bounded);
+                self.healed_after(&open.fault, hits, bounded);
             }
             Hit::Failing(failing) => self.heal_failing(&open.fault, failing)?,
-            Hit::Disturbed(guard) => self.healed_after(&name, guard.undo(), false),
+            Hit::Disturbed(guard) => self.healed_after(&open.fault, guard.undo(), false),
             Hit::Nodes(action, nodes) => {
                 // Before what comes of it, which the cluster tells by itself.
                 self.session.journal.healed(&name, format!("healed: {}", brokers(&nodes)));
@@ -436,9 +436,10 @@ impl<'a> Nemesis<'a> {
     }
 
     /// Counts a fault that stood for a while. How often it hits without a bound differs from run to run: it fired, or not.
-    fn healed_after(&mut self, name: &str, hits: u64, bounded: bool) {
-        *self.fired.entry(name.to_owned()).or_insert(0) += if bounded { hits } else { hits.min(1) };
-        self.session.journal.healed(name, format!("healed: {hits} hit"));
+    fn healed_after(&mut self, fault: &FaultRule, hits: u64, bounded: bool) {
+        let name = fault.to_string();
+        self.session.journal.healed(&name, format!("healed: {}; {hits} hit", fault.deed));
+        *self.fired.entry(name).or_insert(0) += if bounded { hits } else { hits.min(1) };
     }
 }
 

@@ -93,7 +93,7 @@ impl Parts {
             self.ending.reasons.extend(fleet.stop(session.plan.scenario.limits.stop));
         } else if let Some(fleet) = &self.fleet {
             // Those that stay up are not stopped, and who has died by now is a reason all the same.
-            let deaths = fleet.deaths().into_iter().chain(fleet.servers.deaths());
+            let deaths = fleet.obituaries().into_iter().chain(fleet.servers.deaths());
             for death in deaths {
                 session.journal.warning(&death);
                 self.ending.reasons.push(death);
@@ -163,7 +163,7 @@ impl Parts {
         ended
     }
 
-    /// Where everything that is alive listens, a line each.
+    /// Where everything that is alive listens, a line each; and where servers leave their data.
     #[must_use]
     pub fn places(&self) -> Vec<String> {
         let services = self.fleet.iter().flat_map(|fleet| fleet.instances());
@@ -172,7 +172,15 @@ impl Parts {
         let stand_ins = self.stand_ins.places().map(|(name, url)| (name.to_owned(), url));
         let kafka = std::iter::once(("Kafka".to_owned(), self.bootstrap()));
         let servers = self.fleet.iter().flat_map(|fleet| fleet.servers.places());
-        kafka.chain(servers).chain(services).chain(stand_ins).map(|(who, place)| format!("{who:<20} {place}")).collect()
+        let folder = self.fleet.iter().filter_map(|fleet| fleet.servers.kept_folder());
+        let data = folder.map(|folder| ("data of servers".to_owned(), folder.display().to_string()));
+        kafka
+            .chain(servers)
+            .chain(services)
+            .chain(stand_ins)
+            .chain(data)
+            .map(|(who, place)| format!("{who:<20} {place}"))
+            .collect()
     }
 
     /// Ends a load that is still under way, and notes what became of it until then.

@@ -72,14 +72,28 @@ pub fn assemble(
             }
             SystemFile::Missing { known } => {
                 let message = format!("there is no system `{}`", name.value);
-                let known: Vec<&str> = known.iter().map(String::as_str).collect();
                 let problem = Problem::new(&sources, name.place, message, "no such system")
-                    .with_help(names::advice(&name.value, known));
+                    .with_help(advice(&name.value, &known));
                 return Err(ScenarioError::Invalid(vec![problem]));
             }
         },
     };
     Ok(ScenarioFiles { merged: Merged::new(scenario, system), sources, text, path: path.to_owned() })
+}
+
+/// Which systems there are; where there is none, where they would have to be.
+fn advice(name: &str, known: &[String]) -> String {
+    if !known.is_empty() {
+        return names::advice(name, known.iter().map(String::as_str));
+    }
+    let ours: Vec<&str> = shakedown_services::systems().collect();
+    let near = names::nearest(name, ours.iter().copied()).map(|near| format!("did you mean `{near}`? "));
+    format!(
+        "{}there is no folder `systems` beside the scenario, nor beside a folder that it is in; ours has {}: copy it there, or \
+         name a file, `system = \"../systems/mine.toml\"`",
+        near.unwrap_or_default(),
+        names::list(&ours)
+    )
 }
 
 fn read_text(path: &Path) -> Result<String, ScenarioError> {
@@ -131,4 +145,37 @@ fn names_in(folder: &Path) -> Vec<String> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
         .filter_map(|path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+    use std::path::Path;
+
+    const SCENARIO: &str = "name = \"n\"\nsystem = \"trackr\"\n";
+
+    fn told(scenario: &Path) -> String {
+        std::fs::write(scenario, SCENARIO).expect("a scenario");
+        let error = read(scenario).expect_err("there is no such system").render(false);
+        error.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_system_that_there_is_not_is_answered_with_those_that_there_are() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::create_dir_all(folder.path().join("a/b")).expect("folders");
+        let scenario = folder.path().join("a/b/s.toml");
+        let nowhere = told(&scenario);
+        assert!(
+            nowhere.contains("did you mean `tracker`? there is no folder `systems` beside the scenario"),
+            "{nowhere}"
+        );
+        assert!(nowhere.contains("ours has `billing`, `fanout`, `platform`, `storefront`, `tracker`"), "{nowhere}");
+        std::fs::create_dir(folder.path().join("systems")).expect("a folder");
+        for system in ["mine", "tracker"] {
+            std::fs::write(folder.path().join(format!("systems/{system}.toml")), "").expect("a system");
+        }
+        let somewhere = told(&scenario);
+        assert!(somewhere.contains("did you mean `tracker`? allowed: `mine`, `tracker`"), "{somewhere}");
+    }
 }

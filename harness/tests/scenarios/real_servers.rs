@@ -3,9 +3,10 @@
 //!
 //! Where a server is not installed this is skipped aloud; with `SHAKEDOWN_REQUIRE_PEERS` it fails.
 
+use crate::systems_page::Kept;
 use crate::{equipment, trial};
 use libtest_mimic::Trial;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 const SERVERS: &str = "store = \"postgres\"\ncache = \"redis\"\n";
@@ -52,7 +53,47 @@ pub(crate) fn trials() -> Vec<Trial> {
             }
         })
     });
-    healthy.into_iter().chain(failing).collect()
+    let kept = trial("real_servers::whoever_keeps_the_servers_is_told_where_their_data_is", || {
+        if equipment::has_servers() {
+            keeps();
+        }
+    });
+    healthy.into_iter().chain(failing).chain([kept]).collect()
+}
+
+/// A tracker that keeps what it tracks in PostgreSQL.
+const TRACKED: &str = r#"name = "kept"
+store = "postgres"
+
+[topics.orders]
+
+[services.tracker]
+group = "order-tracker"
+consumes = ["orders"]
+ledger = { get = "/tracked", identity = "/order_id", key = "/user" }
+
+[flows.end-to-end]
+from = "topic orders"
+to = "ledger tracker"
+
+[load]
+target = "topic orders"
+arrivals = { shape = "constant", rate = "100/s", for = "1s" }
+
+[expect]
+lost = 0
+"#;
+
+fn keeps() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let scenario = folder.path().join("kept.toml");
+    std::fs::write(&scenario, TRACKED).expect("a scenario");
+    let kept = Kept::start(&scenario.display().to_string());
+    let data = PathBuf::from(kept.places.get("data of servers").expect("a line that says where the data is"));
+    assert!(data.join("store(tracker)").is_dir(), "{}", data.display());
+    kept.end();
+    assert!(data.join("store(tracker)").is_dir(), "it was to be kept");
+    std::fs::remove_dir_all(data).expect("nobody has it any more");
 }
 
 fn stands(scenario: &str, topic: &str) {

@@ -147,7 +147,7 @@ impl Run {
         let mode = format!("{word} ");
         let is_it = |event: &&Event| matches!(&event.kind, EventKind::Fault { fault, healed: true } if fault.starts_with(&mode));
         let text = &self.events.iter().find(is_it).expect("it heals").text;
-        let number = text.strip_prefix("healed: ").and_then(|text| text.strip_suffix(" hit"));
+        let number = text.rsplit("; ").next().and_then(|text| text.strip_suffix(" hit"));
         number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no number: {text}"))
     }
 

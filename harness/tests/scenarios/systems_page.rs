@@ -68,15 +68,15 @@ fn system_file(system: &str) -> toml_edit::DocumentMut {
 }
 
 /// A system that stays up after its verdict; killed when dropped.
-struct Kept {
+pub(crate) struct Kept {
     run: Child,
     /// Where each listens: services, stand-ins, and Kafka.
-    places: BTreeMap<String, String>,
+    pub(crate) places: BTreeMap<String, String>,
     folder: tempfile::TempDir,
 }
 
 impl Kept {
-    fn start(scenario: &str) -> Self {
+    pub(crate) fn start(scenario: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut run = Command::new(env!("CARGO_BIN_EXE_shakedown"))
             .args(["run", "--keep", "--out", &folder.path().join("runs").display().to_string(), scenario])
@@ -107,7 +107,7 @@ impl Kept {
     }
 
     /// Interrupts it.
-    fn end(mut self) {
+    pub(crate) fn end(mut self) {
         tool::signal(&self.run, Signal::INT);
         let status = tool::wait(&mut self.run);
         let mut report = String::new();

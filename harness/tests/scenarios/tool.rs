@@ -36,6 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             assert_eq!(wait(&mut child), Some(0));
             assert!(run_of(folder.path()).join("verdict.json").is_file());
         }),
+        trial("tool::a_setting_that_no_broker_has_is_wrong_usage", wrong_settings),
         trial("tool::check_wants_a_run_directory", || {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let output = shakedown(&["check", &folder.path().display().to_string()]);
@@ -77,6 +78,18 @@ pub(crate) fn trials() -> Vec<Trial> {
         }),
         trial("tool::a_data_folder_outlives_its_cluster_and_is_no_other_clusters", two_lives_on_one_folder),
     ]
+}
+
+fn wrong_settings() {
+    for (setting, complaint) in [
+        ("num.partition=1", "a broker has no setting `num.partition`\n  did you mean `num.partitions`? allowed: "),
+        ("num.partitions=many", "`num.partitions` cannot be \"many\"\n  allowed: a whole number from 1"),
+    ] {
+        let output = shakedown(&["cluster", "--brokers", "1", "--config", setting]);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(complaint), "{text}");
+    }
 }
 
 fn two_lives_on_one_folder() {

@@ -116,12 +116,19 @@ impl Offsets {
 pub(crate) struct BatchError {
     pub(crate) finished: Offsets,
     pub(crate) source: Box<dyn Error + Send + Sync>,
+    /// Whether it speaks of this service, not of some events or of somebody whom they need.
+    pub(crate) is_whole: bool,
 }
 
 impl BatchError {
-    /// Nothing of the batch was finished.
+    /// Nothing of the batch was finished: the service cannot work.
     pub(crate) fn whole(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { finished: Offsets::default(), source: source.into() }
+        Self { finished: Offsets::default(), source: source.into(), is_whole: true }
+    }
+
+    /// The service works, and some of these events have to wait.
+    pub(crate) fn part(finished: Offsets, source: Box<dyn Error + Send + Sync>) -> Self {
+        Self { finished, source, is_whole: false }
     }
 }
 

@@ -90,7 +90,7 @@ impl ConsumerSettings {
 pub(crate) struct Conditions {
     /// That it has joined its group.
     pub(crate) group: &'static str,
-    /// That batches go through.
+    /// That batches go through. Where only some of their events have to wait the service is ready, and degraded.
     pub(crate) work: &'static str,
 }
 
@@ -342,7 +342,12 @@ impl<H: BatchHandler> ConsumerLoop<H> {
         let events = self.batch.len();
         warn!(error = %failure, events, ?pause, "failed to handle a batch, it is read again");
         self.context.metrics.batches_retried.inc();
-        self.context.readiness.wait_for(self.conditions.work, failure.to_string());
+        let readiness = &self.context.readiness;
+        if failure.is_whole {
+            readiness.wait_for(self.conditions.work, failure.to_string());
+        } else {
+            readiness.degraded(self.conditions.work, failure.to_string());
+        }
         self.finished(&failure.finished);
         self.rewind(&failure.finished)?;
         self.context.stop.sleep(pause);

@@ -20,5 +20,5 @@ pub(crate) use batch::{BatchError, Event, Offsets, finished_offsets};
 pub(crate) use consumer::{BatchHandler, CommitTime, Conditions, ConsumerSettings, spawn_consumer, spawn_consumer_as};
 pub(crate) use group::PositionSource;
 pub(crate) use ordered::{ORDERED, OrderedProducer, Publication};
-pub(crate) use producer::{EventProducer, Outgoing, acknowledged, is_queue_full};
+pub(crate) use producer::{EventProducer, Outgoing, acknowledged, is_queue_full, is_too_large};
 pub(crate) use settings::KafkaSettings;

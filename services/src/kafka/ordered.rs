@@ -62,13 +62,18 @@ impl OrderedProducer {
             match delivery {
                 Ok(delivery) => in_flight.push((event.topic, delivery)),
                 Err(failure) => {
-                    // Those before it are on their way: whoever publishes them again must not meet them there.
-                    let _ = self.settle(in_flight).await;
-                    return Err(failure);
+                    // Those before it are on their way: whoever publishes them again must not meet them there. Where one of
+                    // them failed for good, that is why the client takes no more.
+                    return self.settle(in_flight).await.and(Err(failure));
                 }
             }
         }
         self.settle(in_flight).await
+    }
+
+    /// The longest record that the client sends; brokers may take less.
+    pub(crate) fn message_bytes_max(&self) -> usize {
+        self.producer.message_bytes_max()
     }
 
     /// The number of the topic's partitions; `None` while it does not exist.

@@ -92,6 +92,12 @@ impl EventProducer {
         Ok((partitions > 0).then_some(partitions))
     }
 
+    /// The longest record that the client sends; brokers may take less.
+    pub(crate) fn message_bytes_max(&self) -> usize {
+        const DEFAULT: usize = 1_000_000;
+        self.config.get("message.max.bytes").and_then(|bytes| bytes.parse().ok()).unwrap_or(DEFAULT)
+    }
+
     /// Waits until everything is acknowledged or has failed.
     pub(crate) fn flush(&self, timeout: Duration) -> KafkaResult<()> {
         self.client.flush(timeout)
@@ -101,6 +107,12 @@ impl EventProducer {
 /// Whether the client only asks to wait.
 pub(crate) fn is_queue_full(failure: &KafkaError) -> bool {
     matches!(failure, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull))
+}
+
+/// Whether the client or a broker refuses an event, or the batch that it came in, for its length.
+pub(crate) fn is_too_large(failure: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{MessageBatchTooLarge, MessageSizeTooLarge};
+    matches!(failure, KafkaError::MessageProduction(MessageSizeTooLarge | MessageBatchTooLarge))
 }
 
 /// Waits for an event to be acknowledged.

@@ -99,7 +99,7 @@ impl BatchHandler for Dispatch {
         }
         match first_failure {
             None => Ok(()),
-            Some(source) => Err(BatchError { finished: finished_offsets(batch, &finished), source }),
+            Some(source) => Err(BatchError::part(finished_offsets(batch, &finished), source)),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! its shelves from it once.
 
 use crate::config::{ConfigError, Environment};
+use crate::ids;
 use std::collections::BTreeMap;
 
 const VARIABLE: &str = "CATALOGUE";
@@ -28,12 +29,16 @@ impl Catalogue {
             let Some((product_id, first)) = entry.split_once('=') else { return false };
             let first = first.trim().parse::<i64>().ok().filter(|first| (0..=STOCK_MAX).contains(first));
             let product_id = product_id.trim();
-            !product_id.is_empty() && first.is_some_and(|first| stock.insert(product_id.to_owned(), first).is_none())
+            ids::refusal(VARIABLE, product_id).is_none()
+                && first.is_some_and(|first| stock.insert(product_id.to_owned(), first).is_none())
         });
         if is_sound {
             return Ok(Self { stock });
         }
-        let allowed = format!("PRODUCT_ID=STOCK,... with each id once and a stock from 0 to {STOCK_MAX}");
+        let allowed = format!(
+            "PRODUCT_ID=STOCK,... with each id once, of 1 to {} characters, and a stock from 0 to {STOCK_MAX}",
+            ids::CHARACTERS_MAX
+        );
         Err(ConfigError { variable: VARIABLE.to_owned(), value: text, allowed })
     }
 

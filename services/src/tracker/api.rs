@@ -2,9 +2,10 @@
 
 use super::audit_trail::{AuditTrail, Entry, Totals};
 use crate::http::{ApiError, Problem};
+use crate::ids::PathId;
 use crate::store::page_routes;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -31,8 +32,12 @@ struct TrackedOrder {
 
 /// What became of an order.
 #[utoipa::path(get, path = "/orders/{order_id}", params(("order_id" = String, Path)),
-    responses((status = OK, body = TrackedOrder), (status = NOT_FOUND, body = Problem)))]
-async fn order(State(trail): State<AuditTrail>, Path(order_id): Path<String>) -> Result<Json<TrackedOrder>, ApiError> {
+    responses(
+        (status = OK, body = TrackedOrder),
+        (status = BAD_REQUEST, body = Problem, description = "No order can have this id"),
+        (status = NOT_FOUND, body = Problem),
+    ))]
+async fn order(State(trail): State<AuditTrail>, PathId(order_id): PathId) -> Result<Json<TrackedOrder>, ApiError> {
     let events = trail.of_order(&order_id).await?;
     let Some(first) = events.first() else {
         return Err(ApiError::NotFound(format!("no order {order_id} was tracked")));

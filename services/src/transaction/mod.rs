@@ -95,10 +95,9 @@ impl BatchHandler for Pricing {
         let settled = self.settle(in_flight, &mut finished).await;
         match failure.or(settled.err()) {
             None => Ok(()),
-            Some(source) => Err(BatchError {
-                finished: finished_offsets(batch, &finished),
-                source: Box::new(self.publish_error(source)),
-            }),
+            Some(source) => {
+                Err(BatchError::part(finished_offsets(batch, &finished), Box::new(self.publish_error(source))))
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::worker::Worker;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -86,6 +87,7 @@ pub(crate) fn start<S: Step>(
         store: store.clone(),
         inbox: inbox.clone(),
         outbox: outbox.clone(),
+        topics: consumes,
         retry_topic,
         patience: settings.patience,
         concurrency: settings.concurrency,
@@ -105,7 +107,8 @@ pub(crate) fn start<S: Step>(
         (Source::RetryTopic, Conditions::RETRY, &settings.retry),
     ] {
         let dead_letters = OrderedProducer::create(&context.kafka, &context.metrics)?;
-        let steps = Steps { shared: Arc::clone(&shared), source, dead_letters, traces: TraceIds::new() };
+        let shared = Arc::clone(&shared);
+        let steps = Steps { shared, source, dead_letters, traces: TraceIds::new(), first_tries: HashMap::new() };
         workers.push(spawn_consumer_as(conditions, consumer, steps, None, context)?);
     }
     Ok(Started { workers, routes: routes(&outbox, &inbox, store), outbox })

@@ -4,6 +4,7 @@ use super::Step;
 use super::dead_letter::{self, DeadLetter};
 use super::effects::{AfterFailure, Outcomes, Planned, ask_for};
 use super::retry::{self, Detour};
+use crate::clock::unix_us;
 use crate::failpoint::{Failpoint, Place};
 use crate::inbox::Inbox;
 use crate::kafka::{BatchError, BatchHandler, Event, OrderedProducer, finished_offsets};
@@ -15,7 +16,7 @@ use crate::outside::CallError;
 use crate::store::Store;
 use crate::trace::{TraceContext, TraceIds};
 use prometheus_client::metrics::counter::Counter;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{info, warn};
@@ -36,6 +37,16 @@ pub(super) enum Source {
     RetryTopic,
 }
 
+impl Source {
+    /// The topic that an event was produced to.
+    fn first_topic<'e>(self, event: &'e Event, topics: &[String]) -> Result<&'e str, Malformed> {
+        match self {
+            Self::Topics => Ok(&*event.topic),
+            Self::RetryTopic => retry::first_topic(event, topics),
+        }
+    }
+}
+
 /// What the two handlers of a service share.
 pub(super) struct Shared<S> {
     pub(super) step: Arc<S>,
@@ -43,8 +54,10 @@ pub(super) struct Shared<S> {
     pub(super) store: Store,
     pub(super) inbox: Inbox,
     pub(super) outbox: Outbox,
+    /// The topics that the service reads; at least one.
+    pub(super) topics: Vec<String>,
     pub(super) retry_topic: Arc<str>,
-    /// How long an event is tried on the retry topic before it becomes a dead letter.
+    /// How long an event that alone fails is tried before it becomes a dead letter.
     pub(super) patience: Duration,
     pub(super) concurrency: usize,
     pub(super) modes: Modes,
@@ -68,6 +81,8 @@ pub(super) struct Steps<S> {
     pub(super) source: Source,
     pub(super) dead_letters: OrderedProducer,
     pub(super) traces: TraceIds,
+    /// When the events of the last batch were first tried that are still to be done.
+    pub(super) first_tries: HashMap<String, u64>,
 }
 
 /// An event that was read.
@@ -87,7 +102,10 @@ struct Fates {
     finished: BTreeSet<usize>,
     /// To be recorded.
     done: BTreeSet<usize>,
+    /// With the reason; the first try, if there was one, is among `first_tries`.
     detours: Vec<(usize, String)>,
+    /// When events were tried for the first time that were tried and are not done, by their ids.
+    first_tries: HashMap<String, u64>,
     dead: Vec<(usize, String)>,
     /// Events that came from the retry topic and were handled before, by their ids: nobody waits for them any more.
     returned: Vec<String>,
@@ -106,11 +124,12 @@ impl<S: Step> BatchHandler for Steps<S> {
         self.bury(batch, &mut fates).await;
         self.record(batch, &items, &outcomes, &mut fates).await?;
         self.shared.failpoint.visit(Place::AfterRecord).await;
+        self.first_tries = fates.first_tries;
         match fates.failure {
             None => Ok(()),
             Some(source) => {
                 let finished: Vec<bool> = (0..batch.len()).map(|index| fates.finished.contains(&index)).collect();
-                Err(BatchError { finished: finished_offsets(batch, &finished), source })
+                Err(BatchError::part(finished_offsets(batch, &finished), source))
             }
         }
     }
@@ -125,12 +144,15 @@ impl<S: Step> Steps<S> {
             if stuck.contains(&(&event.topic, event.partition)) {
                 continue;
             }
-            let topic = retry::first_topic(event);
-            match storable_key(event).and_then(|key| Ok((key, self.shared.step.read(topic, event)?))) {
-                Ok((_, None)) => {
+            let read = self.source.first_topic(event, &self.shared.topics).and_then(|topic| {
+                let key = storable_key(event)?;
+                Ok((topic, key, self.shared.step.read(topic, event)?))
+            });
+            match read {
+                Ok((_, _, None)) => {
                     fates.finished.insert(index);
                 }
-                Ok((key, Some((event_id, task)))) => items.push(Item {
+                Ok((topic, key, Some((event_id, task)))) => items.push(Item {
                     index,
                     event_id,
                     topic: topic.to_owned(),
@@ -208,14 +230,38 @@ impl<S: Step> Steps<S> {
             RetryOrder::Keyed => AfterFailure::Wait,
             RetryOrder::Plain => AfterFailure::GoOn,
         };
+        let asked_at_us = unix_us();
         let outcomes = ask_for(&self.shared.step, planned.collect(), self.shared.concurrency, after_failure)
             .await
             .map_err(BatchError::whole)?;
-        self.judge(batch, &asked, &outcomes, fates);
+        fates.first_tries = self.first_tries(&asked, &outcomes, asked_at_us).await.map_err(BatchError::whole)?;
+        self.judge(&asked, &outcomes, fates);
+        self.judge_length(batch, fates);
         Ok(outcomes)
     }
 
-    fn judge(&self, batch: &[Event], asked: &[&Item<S>], outcomes: &Outcomes<S>, fates: &mut Fates) {
+    /// When the events that failed were first tried: now, unless somebody knows better.
+    async fn first_tries(
+        &self,
+        asked: &[&Item<S>],
+        outcomes: &Outcomes<S>,
+        now_us: u64,
+    ) -> Result<HashMap<String, u64>, sqlx::Error> {
+        let failed = |item: &&&Item<S>| matches!(outcomes.get(&item.index), Some(Err(_)));
+        let failed: Vec<&str> = asked.iter().filter(failed).map(|item| item.event_id.as_str()).collect();
+        let held = match self.source {
+            Source::RetryTopic if !failed.is_empty() => retry::first_tries(&self.shared.store, &failed).await?,
+            _ => HashMap::new(),
+        };
+        let known = |id: &str| [&held, &self.first_tries].iter().filter_map(|tries| tries.get(id)).min().copied();
+        Ok(failed.into_iter().map(|id| (id.to_owned(), known(id).unwrap_or(now_us))).collect())
+    }
+
+    fn judge(&self, asked: &[&Item<S>], outcomes: &Outcomes<S>, fates: &mut Fates) {
+        let is_over = |item: &Item<S>, fates: &Fates| {
+            let first_try = fates.first_tries.get(&item.event_id);
+            first_try.is_some_and(|first_us| retry::is_over(*first_us, self.shared.patience))
+        };
         // Keys with an event that failed alone: those behind it go its way.
         let mut failed_keys: HashSet<&str> = HashSet::new();
         for item in asked {
@@ -231,7 +277,7 @@ impl<S: Step> Steps<S> {
                     fates.detours.push((item.index, failed.to_string()));
                 }
                 Some(Err(failed @ CallError::Failed { .. }))
-                    if self.shared.modes.dead_letter && retry::is_over(&batch[item.index], self.shared.patience) =>
+                    if self.shared.modes.dead_letter && is_over(item, fates) =>
                 {
                     fates.dead.push((item.index, failed.to_string()));
                 }
@@ -246,17 +292,36 @@ impl<S: Step> Steps<S> {
         }
     }
 
+    /// Events that are too long for the retry topic, where they have more headers, cannot wait there.
+    fn judge_length(&self, batch: &[Event], fates: &mut Fates) {
+        let room = self.dead_letters.message_bytes_max();
+        let fits = |(index, _): &(usize, String)| retry::bytes(&batch[*index]) <= room;
+        let (detours, too_long): (Vec<_>, Vec<_>) = std::mem::take(&mut fates.detours).into_iter().partition(fits);
+        fates.detours = detours;
+        for (index, reason) in too_long {
+            let reason = format!("{reason}, and it is too long for {}", self.shared.retry_topic);
+            if self.shared.modes.dead_letter {
+                fates.dead.push((index, reason));
+            } else {
+                fates.failure = Some(reason.into());
+            }
+        }
+    }
+
     /// Publishes the dead letters. Those that Kafka did not take are no dead letters yet.
     async fn bury(&mut self, batch: &[Event], fates: &mut Fates) {
         if fates.dead.is_empty() {
             return;
         }
+        let (source, shared) = (self.source, Arc::clone(&self.shared));
         let letters: Vec<DeadLetter<'_>> = fates
             .dead
             .iter()
             .map(|(index, reason)| {
                 let event = &batch[*index];
-                DeadLetter { event, topic: retry::first_topic(event), reason: reason.clone() }
+                // Whoever put it on the retry topic did not say for which topic it is.
+                let topic = source.first_topic(event, &shared.topics).unwrap_or(&shared.topics[0]);
+                DeadLetter { event, topic, reason: reason.clone() }
             })
             .collect();
         let buried = dead_letter::publish(&letters, self.shared.service, &mut self.dead_letters).await;
@@ -291,10 +356,12 @@ impl<S: Step> Steps<S> {
             .filter_map(|(index, reason)| {
                 let item = items.iter().find(|item| item.index == *index)?;
                 let (event_id, topic, key) = (item.event_id.as_str(), item.topic.as_str(), item.key.as_str());
-                Some(Detour { event_id, topic, key, event: &batch[*index], reason: reason.clone() })
+                let first_try_us = fates.first_tries.get(event_id).copied();
+                Some(Detour { event_id, topic, key, event: &batch[*index], reason: reason.clone(), first_try_us })
             })
             .collect();
-        if !settled.is_empty() || !detours.is_empty() || !fates.returned.is_empty() {
+        let tried = self.newly_tried(fates);
+        if !settled.is_empty() || !detours.is_empty() || !fates.returned.is_empty() || !tried.is_empty() {
             let mut transaction = shared.store.begin().await.map_err(BatchError::whole)?;
             // Not the dead letters: one that somebody plays again is to be handled.
             let handled = settled.iter().filter(|item| fates.done.contains(&item.index));
@@ -316,6 +383,7 @@ impl<S: Step> Steps<S> {
                 let settled = settled.iter().map(|item| item.event_id.as_str());
                 let released: Vec<&str> = settled.chain(fates.returned.iter().map(String::as_str)).collect();
                 retry::release(&mut transaction, &released).await.map_err(BatchError::whole)?;
+                retry::note_first_tries(&mut transaction, &tried).await.map_err(BatchError::whole)?;
             }
             shared.outbox.commit(transaction, &events).await.map_err(BatchError::whole)?;
             shared.counters.recorded.inc_by(done.len() as u64);
@@ -324,6 +392,17 @@ impl<S: Step> Steps<S> {
         fates.finished.extend(dead);
         fates.finished.extend(fates.detours.iter().map(|(index, _)| *index));
         Ok(())
+    }
+
+    /// Events of the retry topic whose first try the store has still to be told of.
+    fn newly_tried<'f>(&self, fates: &'f Fates) -> Vec<(&'f str, u64)> {
+        let is_new = |(event_id, _): &(&String, &u64)| !self.first_tries.contains_key(*event_id);
+        match self.source {
+            Source::Topics => Vec::new(),
+            Source::RetryTopic => {
+                fates.first_tries.iter().filter(is_new).map(|(event_id, first)| (event_id.as_str(), *first)).collect()
+            }
+        }
     }
 }
 

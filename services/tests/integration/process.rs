@@ -24,6 +24,8 @@ pub(crate) struct Service {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) content_type: String,
+    /// Of the header; empty where there is none.
+    pub(crate) location: String,
     pub(crate) body: String,
 }
 
@@ -129,7 +131,9 @@ impl Service {
                 .get("content-type")
                 .map(|value| value.to_str().unwrap().to_owned())
                 .unwrap_or_default();
-            Answer { status, content_type, body: response.text().await.unwrap() }
+            let location = response.headers().get("location");
+            let location = location.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+            Answer { status, content_type, location, body: response.text().await.unwrap() }
         })
     }
 

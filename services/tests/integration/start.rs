@@ -34,7 +34,12 @@ fn a_wrong_variable_is_refused() {
             postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE[?host=SOCKET_FOLDER]",
         ),
         ("payment", "PAYMENT_PROVIDER_URL", "bank", "http://HOST[:PORT][/PATH], or unset to let the log play it"),
-        ("inventory", "CATALOGUE", "tea", "PRODUCT_ID=STOCK,... with each id once and a stock from 0 to 1000000000000"),
+        (
+            "inventory",
+            "CATALOGUE",
+            "tea",
+            "PRODUCT_ID=STOCK,... with each id once, of 1 to 200 characters, and a stock from 0 to 1000000000000",
+        ),
         ("payment", "SYSTEM", "billing", "fanout, storefront, where there is a service payment"),
         ("transaction", "HTTP_ADDR", "8080", "an address and a port, such as 127.0.0.1:8080; port 0 takes a free one"),
         ("notification", "KAFKA_GROUP_ID", "mine", "unset; GROUP_ID names the group"),

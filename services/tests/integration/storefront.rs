@@ -17,6 +17,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("storefront::an_idempotency_key_is_one_order", an_idempotency_key_is_one_order),
     ("storefront::a_key_that_is_a_uuid_is_the_orders_id", a_key_that_is_a_uuid_is_the_orders_id),
     ("storefront::a_dead_cache_costs_no_answer", a_dead_cache_costs_no_answer),
+    ("storefront::two_shops_on_one_cache_know_nothing_of_each_other", two_shops_share_a_cache),
     ("storefront::two_instances_share_the_work_and_the_store", two_instances_share_the_work),
     ("storefront::every_path_is_in_the_openapi_document", every_path_is_documented),
 ];
@@ -189,7 +190,7 @@ fn what_is_refused_leaves_nothing_behind() {
         assert_eq!(answer.status, status, "{path}");
         assert!(answer.json()["error"].is_string(), "{path}");
     }
-    for query in ["", "?user_id=ada&limit=0", "?user_id=ada&page=2"] {
+    for query in ["", "?user_id=ada&limit=0", "?user_id=ada&page=2", "?user_id=", "?user_id=a%00da"] {
         assert_eq!(shop.get("notification", &format!("/notifications{query}")).status, 400, "{query}");
     }
     assert_eq!(order.get("/stats").json()["orders"], 0);
@@ -273,6 +274,25 @@ fn a_dead_cache_costs_no_answer() {
     shop.settled(2);
     assert_eq!(shop.status(&next), "COMPLETED");
     shop.close();
+}
+
+fn two_shops_share_a_cache() {
+    const KEY: &str = "8827d5e2-b24f-4de4-8a1a-931b41232c0d";
+    let Some(redis) = Redis::start() else { return };
+    let url: &'static str = redis.url().leak();
+    let path = format!("/orders/{KEY}");
+    for (namespace, price) in [("monday", 100), ("tuesday", 200)] {
+        let mut shop = Shop::new();
+        shop.open(&[("order", "REDIS_URL", url), ("order", "CACHE_NAMESPACE", namespace)]);
+        let body = body("ada", "tea", 1, price).to_string();
+        assert_eq!(shop.service("order").post("/orders", &[("idempotency-key", KEY)], &body).status, 201);
+        shop.settled(1);
+        for _ in 0..2 {
+            assert_eq!(shop.get("order", &path).json()["total"], price, "of {namespace}");
+        }
+        assert_eq!(shop.service("order").metric("cache_hits_total"), 1);
+        shop.close();
+    }
 }
 
 fn two_instances_share_the_work() {

@@ -5,6 +5,7 @@ use crate::cluster::Stored;
 use crate::process::wait_for;
 use crate::shop::Shop;
 use crate::stand_in::Mood;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,6 +19,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("storefront::without_key_order_a_later_event_overtakes", without_key_order),
     ("storefront::an_event_that_never_succeeds_becomes_a_dead_letter", an_event_that_never_succeeds),
     ("storefront::an_undecodable_event_becomes_a_dead_letter", an_undecodable_event),
+    ("storefront::an_event_that_waited_behind_another_is_tried_as_long", a_follower_has_the_whole_patience),
+    ("storefront::headers_of_retries_are_believed_on_the_retry_topic_alone", headers_of_retries),
+    ("storefront::an_event_too_long_to_wait_becomes_a_shortened_dead_letter", an_event_as_long_as_can_be),
     ("storefront::without_dead_letters_one_event_holds_its_partition", without_dead_letters),
 ];
 
@@ -51,7 +55,8 @@ fn payments_are_down() {
     wait_for("the breaker", || {
         (shop.service("payment").metric("payment_provider_calls_rejected_total") > 0).then_some(())
     });
-    wait_for("the service to say so", || (shop.get("payment", "/ready").status == 503).then_some(()));
+    wait_for("the service to say so", || is_degraded(&shop, "work").then_some(()));
+    assert_eq!(shop.get("payment", "/ready").status, 200, "no other instance could do more");
     assert_eq!(shop.get("order", "/stats").json()["pending"]["orders"], 40, "taken all the same");
     switch.store(false, Ordering::SeqCst);
     assert_eq!(shop.settled(40)["completed"]["orders"], 40);
@@ -101,6 +106,11 @@ fn a_silent_provider() {
     shop.close();
 }
 
+/// Whether the payment service says that it can do its work but for some of it.
+fn is_degraded(shop: &Shop, condition: &str) -> bool {
+    shop.get("payment", "/ready").json()["degraded"][condition].is_string()
+}
+
 /// One order of ada's cannot be paid while the switch is on; everybody else's can.
 fn one_alone_fails(shop: &Shop) -> Arc<AtomicBool> {
     let (fails, switch) = switch();
@@ -126,8 +136,11 @@ fn an_event_that_alone_fails() {
     wait_for("ada's other orders to follow", || (shop.get("payment", "/backlog").json()["retry"] == 4).then_some(()));
     assert_eq!(captured(&shop), BTreeMap::from([("bob".to_owned(), vec![2001, 2002, 2003])]));
     assert_eq!(shop.status(&first), "PENDING");
+    wait_for("the service to say so", || is_degraded(&shop, "retry_work").then_some(()));
+    assert_eq!(shop.get("payment", "/ready").status, 200, "for everybody else it works");
     switch.store(false, Ordering::SeqCst);
     assert_eq!(shop.settled(7)["completed"]["orders"], 7);
+    wait_for("the service to be well", || (!is_degraded(&shop, "retry_work")).then_some(()));
     assert_eq!(captured(&shop)["ada"], [1000, 1001, 1002, 1003]);
     assert_eq!(shop.get("payment", "/backlog").json()["retry"], 0);
     // The key is free again: the next one takes the straight way.
@@ -190,6 +203,72 @@ fn an_event_that_never_succeeds() {
     shop.cluster.produce("order_created", [(letter.key.as_str(), letter.payload.clone())]);
     shop.settled(2);
     assert_eq!(shop.status(&lost), "COMPLETED");
+    shop.close();
+}
+
+/// An order of ada's that no order service knows, as somebody else may publish it.
+fn strange_order(order_id: &str, price: i64, product_name: &str) -> String {
+    let item = json!({"product_id": "tea", "product_name": product_name, "quantity": 1, "price": price});
+    let event = json!({
+        "event_id": format!("{order_id}/created"), "order_id": order_id, "user_id": "ada", "items": [item], "total": price,
+        "created_at_us": 1, "at_us": 2,
+    });
+    event.to_string()
+}
+
+fn a_follower_has_the_whole_patience() {
+    let mut shop = Shop::new();
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    shop.world.set(move |kind, body| {
+        if kind != "captures" {
+            return Mood::Well;
+        }
+        counted.fetch_add(usize::from(body["amount"] == 1001), Ordering::SeqCst);
+        Mood::Fails(500)
+    });
+    shop.open(&[("payment", "RETRY_SECONDS", "1")]);
+    shop.order("ada", "tea", 1, 1000);
+    shop.order("ada", "tea", 1, 1001);
+    wait_for("both to be given up", || (shop.cluster.read("order_created.dlq").len() == 2).then_some(()));
+    // A try is three requests; more than one it had: what it waited behind the other was not its own time.
+    assert!(tries.load(Ordering::SeqCst) > 3, "{tries:?}");
+    shop.close();
+}
+
+fn headers_of_retries() {
+    let mut shop = Shop::new();
+    shop.open(&[]);
+    let named = |topic| [("retry-topic", topic), ("retry-since-us", "1")];
+    let sound = strange_order("o-1", 100, "Tea");
+    shop.cluster.produce_with("order_created", "ada", &sound, &named("inventory_updated"));
+    wait_for("the capture", || (shop.world.by_order("captures").get("o-1") == Some(&1)).then_some(()));
+    shop.cluster.produce_with("inventory_updated", "ada", "not json", &named("order_created"));
+    let letter = dead_letter(&shop, "inventory_updated");
+    assert_eq!(letter.headers["dlq-topic"], "inventory_updated");
+    assert!(shop.cluster.read("order_created.dlq").is_empty());
+    // On the retry topic they are believed, as far as they make sense.
+    shop.cluster.produce_with("payment.retry", "ada", &strange_order("o-2", 101, "Tea"), &named("somewhere"));
+    let letter = dead_letter(&shop, "order_created");
+    assert!(letter.headers["dlq-reason"].starts_with("its header retry-topic is somewhere"), "{letter:?}");
+    assert_eq!(letter.headers["dlq-topic"], "payment.retry");
+    shop.close();
+}
+
+fn an_event_as_long_as_can_be() {
+    let mut shop = Shop::new();
+    let fails = one_alone_fails(&shop);
+    shop.open(&[]);
+    let long = strange_order("o-1", 1000, &"x".repeat(999_500));
+    assert!(long.len() > 999_600, "too long for any header: {}", long.len());
+    shop.cluster.produce("order_created", [("ada", long.clone())]);
+    let letter = dead_letter(&shop, "order_created");
+    assert!(letter.headers["dlq-reason"].ends_with("and it is too long for payment.retry"), "{:?}", letter.headers);
+    assert_eq!(letter.headers["dlq-payload-bytes"], long.len().to_string());
+    assert!(long.starts_with(&letter.payload) && letter.payload.len() > 990_000);
+    shop.order("ada", "tea", 1, 1001);
+    assert_eq!(shop.settled(1)["completed"]["orders"], 1, "the partition flows on");
+    fails.store(false, Ordering::SeqCst);
     shop.close();
 }
 

@@ -29,8 +29,8 @@ impl<'a> Nemesis<'a> {
     pub(super) fn heal_failing(&mut self, fault: &FaultRule, failing: InForce<'a>) -> Result<(), RunError> {
         let name = fault.to_string();
         match failing.end().map_err(|source| broken(fault, StrikeError::Failed(Box::new(source))))? {
-            Some(hits) => self.healed_after(&name, hits, false),
-            None => self.session.journal.healed(&name, "healed: it may listen again"),
+            Some(hits) => self.healed_after(fault, hits, false),
+            None => self.session.journal.healed(&name, format!("healed: {}; it may listen again", fault.deed)),
         }
         Ok(())
     }

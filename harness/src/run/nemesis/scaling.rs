@@ -2,7 +2,7 @@
 
 use super::{Hit, Nemesis, OpenFault};
 use crate::run::error::RunError;
-use crate::run::fleet::{Fleet, Instance};
+use crate::run::fleet::{Fleet, Instance, Strike};
 use crate::scenario::model::FaultRule;
 use std::time::{Duration, Instant};
 
@@ -65,16 +65,26 @@ impl<'a> Nemesis<'a> {
                 self.session.journal.healed(&earlier, format!("healed: {}, until it was scaled in", instance.label));
             }
         }
-        let complaints: Vec<String> = std::thread::scope(|scope| {
-            let stop = |instance: &'a Instance| scope.spawn(move || instance.stop(limits.stop).1);
+        let ends: Vec<(&'a Instance, Strike, Option<String>)> = std::thread::scope(|scope| {
+            let stop = |instance: &'a Instance| {
+                scope.spawn(move || {
+                    let (strike, complaint) = instance.stop(limits.stop);
+                    (instance, strike, complaint)
+                })
+            };
             let stopping: Vec<_> = leaving.iter().copied().map(stop).collect();
-            stopping.into_iter().filter_map(|thread| thread.join().ok().flatten()).collect()
+            stopping.into_iter().filter_map(|thread| thread.join().ok()).collect()
         });
-        for complaint in complaints {
-            self.session.journal.warning(complaint);
-        }
-        for instance in &leaving {
-            self.session.journal.healed(name, format!("healed: {} has left", instance.label));
+        for (instance, strike, complaint) in ends {
+            if let Some(complaint) = complaint {
+                self.session.journal.warning(complaint);
+            }
+            let how = match strike {
+                // It stays on the record, and is a reason when the run ends.
+                Strike::Died(status) => format!("{} had ended before: it {status}", instance.label),
+                Strike::Hit | Strike::Down => format!("{} has left", instance.label),
+            };
+            self.session.journal.healed(name, format!("healed: {how}"));
         }
         true
     }

@@ -244,7 +244,7 @@ fn what_a_service_needs_heals_before_it_at_the_end_of_the_load() {
         nemesis.heal_all().unwrap_or_else(|error| panic!("{error}"));
     });
     assert!(stage.is_running());
-    let healed = ["healed: 0 hit", "healed: broker 1", "mine is ready", "healed: mine"];
+    let healed = ["healed: clients: cut; 0 hit", "healed: broker 1", "mine is ready", "healed: mine"];
     assert_eq!(stage.told()[3..], healed);
 }
 
@@ -376,6 +376,26 @@ fn a_service_has_more_instances_until_the_fault_heals() {
     assert_eq!(fired.values().copied().collect::<Vec<_>>(), [1, 0], "there were as many already: {fired:?}");
     let told = ["scale: mine 2 starts", "mine 2 is ready", "healed: mine 2", "scale: mine 2 leaves"];
     assert_eq!(stage.told(), [&told[..], &["healed: mine 2 has left"]].concat());
+}
+
+#[test]
+fn an_instance_that_crashed_before_it_was_scaled_in_is_told_of_in_its_next_life() {
+    // The first life of the second instance ends on its own.
+    let script = "echo up and running\n\
+                  [ -e \"$0\" ] || { touch \"$0\"; exec sleep 600; }\n\
+                  [ -e \"$0.2\" ] || { touch \"$0.2\"; sleep 1; echo oops; exit 7; }\n\
+                  exec sleep 600";
+    let faults = "[[fault]]\nat = \"0s\"\ndo = { scale = \"service(mine)\", to = 2 }\nheal = { after = \"2s\" }\n\n\
+                  [[fault]]\nat = \"2500ms\"\ndo = { scale = \"service(mine)\", to = 2 }";
+    let stage = Stage::new(script, faults, |plan| plan.scenario.limits.start = PATIENCE);
+    stage.play(|mut nemesis| advance_until(&mut nemesis, "it does not come back", is_at_rest));
+    let ended = "healed: mine 2 had ended before: it exited with code 7";
+    assert!(stage.told().iter().any(|told| told == ended), "{:?}", stage.told());
+    assert!(stage.fleet.deaths().is_empty(), "its second life goes on");
+    let obituaries = stage.fleet.obituaries();
+    assert!(obituaries.len() == 1 && obituaries[0].starts_with("mine 2 exited with code 7"), "{obituaries:?}");
+    let complaints = stage.fleet.stop(PATIENCE);
+    assert_eq!(complaints, obituaries, "a reason when the run ends");
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub struct Servers {
     servers: Vec<Arc<Server>>,
     /// Who is served by which, and under what URL.
     places: BTreeMap<ServerRole, (usize, String)>,
+    /// Where they have their data, each in a folder of its own.
+    folder: PathBuf,
     sweeper: Option<Sweeper>,
 }
 
@@ -63,7 +65,8 @@ impl Servers {
         let folder = folder.map_err(RunError::io("make a folder for servers"))?.keep();
         let sweeper = Sweeper::start(&folder, session.options.keep)?;
         let reaper = Reaper::start().map_err(RunError::io("start the watcher of the servers (sh)"))?;
-        let mut servers = Self { servers: Vec::new(), places: BTreeMap::new(), sweeper: Some(sweeper) };
+        let mut servers =
+            Self { servers: Vec::new(), places: BTreeMap::new(), folder: folder.clone(), sweeper: Some(sweeper) };
         let site = Site { session, folder, reaper: Arc::new(reaper), apart: stores.len().max(caches.len()) };
         for group in stores {
             let program = Arc::new(Postgres::prepare(&site.folder_for(&group))?);
@@ -106,6 +109,12 @@ impl Servers {
     /// Whose server is where, for people.
     pub fn places(&self) -> impl Iterator<Item = (String, String)> {
         self.places.iter().map(|(role, (_, url))| (role.to_string(), url.clone()))
+    }
+
+    /// Where they have their data, if that outlives them.
+    #[must_use]
+    pub fn kept_folder(&self) -> Option<&Path> {
+        self.sweeper.as_ref().is_some_and(Sweeper::keeps).then_some(self.folder.as_path())
     }
 
     /// Servers that ended though nobody asked them to, in words.

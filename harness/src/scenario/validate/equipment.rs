@@ -34,6 +34,7 @@ pub(super) fn validate(
             problems.add(place, message, "told by whom?", help);
         }
     }
+    check_books(name, raw, store.is_none() && scaled_to == 0, problems);
     let cache = scope.cache(raw).map(|cache| match &cache.value {
         RawCache::Redis => CacheRule::Redis,
         RawCache::Url(url) => CacheRule::Url(url.clone()),
@@ -45,6 +46,15 @@ pub(super) fn validate(
         failpoint: raw.failpoint.as_ref().map(|failpoint| place_to_stop(name, raw, &failpoint.value, problems)),
         scaled_to,
     }
+}
+
+/// A book is one list of one store: instances that have a store each would tell of one of them, whoever answers.
+fn check_books(name: &Spanned<String>, raw: &RawService, is_apart: bool, problems: &mut Problems<'_>) {
+    let Some(instances) = raw.instances.as_ref().map(|instances| instances.value.0) else { return };
+    let Some(books) = raw.books.as_ref().filter(|_| is_apart && instances > 1) else { return };
+    let message = format!("service `{}` has {instances} instances, and each would have `books` of its own", name.value);
+    let help = "give it a `store`, which all its instances share, so that any of them can tell";
+    problems.add(books.place, message, "told by whom?", help);
 }
 
 /// What is said of all services at once: one database is no store of several.

@@ -2,6 +2,7 @@
 
 use crate::cache::Cache;
 use crate::http::{ApiError, Problem};
+use crate::ids;
 use crate::store::{BulkInsert, Page, Positions, Store, StoreTransaction, page_routes};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -163,6 +164,9 @@ async fn of_user(
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<OfUser>, ApiError> {
     let Query(Wanted { user_id, limit }) = wanted?;
+    if let Some(message) = ids::refusal("user_id", &user_id) {
+        return Err(ApiError::BadRequest(message));
+    }
     if limit == 0 || limit > LIMIT_MAX {
         return Err(ApiError::BadRequest(format!("limit={limit} is not allowed\n  allowed: 1 to {LIMIT_MAX}")));
     }

@@ -7,12 +7,13 @@ use super::orders::{Entry, Order, Orders, Sum};
 use super::validation::{NewOrder, SoundOrder, idempotency_key, order_id_of};
 use crate::cache::Cache;
 use crate::http::{ApiError, Problem};
+use crate::ids::{PathId, in_path};
 use crate::shop::catalogue::Catalogue;
 use crate::store::page_routes;
 use crate::trace::{TRACEPARENT, TraceContext};
 use axum::Json;
+use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -71,13 +72,17 @@ async fn accept(
         Accepted::New(order) => (StatusCode::CREATED, order),
         Accepted::Known(order) => (StatusCode::OK, order),
     };
-    Ok((status, [(header::LOCATION, format!("/orders/{}", order.order_id))], Json(order)).into_response())
+    Ok((status, [(header::LOCATION, format!("/orders/{}", in_path(&order.order_id)))], Json(order)).into_response())
 }
 
 /// An order and where it is.
 #[utoipa::path(get, path = "/orders/{order_id}", params(("order_id" = String, Path)),
-    responses((status = OK, body = Order), (status = NOT_FOUND, body = Problem)))]
-async fn order(State(api): State<Api>, Path(order_id): Path<String>) -> Result<Json<Order>, ApiError> {
+    responses(
+        (status = OK, body = Order),
+        (status = BAD_REQUEST, body = Problem, description = "No order can have this id"),
+        (status = NOT_FOUND, body = Problem),
+    ))]
+async fn order(State(api): State<Api>, PathId(order_id): PathId) -> Result<Json<Order>, ApiError> {
     cached(&api, &order_id).await.map(Json)
 }
 
@@ -101,8 +106,12 @@ struct Trail {
 
 /// How an order got where it is.
 #[utoipa::path(get, path = "/orders/{order_id}/events", params(("order_id" = String, Path)),
-    responses((status = OK, body = Trail), (status = NOT_FOUND, body = Problem)))]
-async fn events(State(api): State<Api>, Path(order_id): Path<String>) -> Result<Json<Trail>, ApiError> {
+    responses(
+        (status = OK, body = Trail),
+        (status = BAD_REQUEST, body = Problem, description = "No order can have this id"),
+        (status = NOT_FOUND, body = Problem),
+    ))]
+async fn events(State(api): State<Api>, PathId(order_id): PathId) -> Result<Json<Trail>, ApiError> {
     let events = api.orders.trail(&order_id).await?;
     if events.is_empty() {
         return Err(unknown(&order_id));

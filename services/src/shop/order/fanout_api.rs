@@ -8,11 +8,12 @@ use super::object::Object;
 use super::orders::{Entry, Order};
 use super::validation::NewFanoutOrder;
 use crate::http::{ApiError, Problem};
+use crate::ids::{PathId, in_path};
 use crate::store::page_routes;
 use crate::trace::{TRACEPARENT, TraceContext};
 use axum::Json;
+use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -80,14 +81,18 @@ async fn accept(
         Accepted::New(order) => (StatusCode::CREATED, order),
         Accepted::Known(order) => (StatusCode::OK, order),
     };
-    let place = [(header::LOCATION, format!("/api/orders/{}", order.order_id))];
+    let place = [(header::LOCATION, format!("/api/orders/{}", in_path(&order.order_id)))];
     Ok((status, place, Json(FanoutOrder::from(order))).into_response())
 }
 
 /// An order and where it is.
 #[utoipa::path(get, path = "/api/orders/{order_id}", params(("order_id" = String, Path)),
-    responses((status = OK, body = FanoutOrder), (status = NOT_FOUND, body = Problem)))]
-async fn order(State(api): State<Api>, Path(order_id): Path<String>) -> Result<Json<FanoutOrder>, ApiError> {
+    responses(
+        (status = OK, body = FanoutOrder),
+        (status = BAD_REQUEST, body = Problem, description = "No order can have this id"),
+        (status = NOT_FOUND, body = Problem),
+    ))]
+async fn order(State(api): State<Api>, PathId(order_id): PathId) -> Result<Json<FanoutOrder>, ApiError> {
     api::cached(&api, &order_id).await.map(|order| Json(order.into()))
 }
 
@@ -102,8 +107,12 @@ struct FanoutTrail {
 
 /// How an order got where it is.
 #[utoipa::path(get, path = "/api/orders/{order_id}/events", params(("order_id" = String, Path)),
-    responses((status = OK, body = FanoutTrail), (status = NOT_FOUND, body = Problem)))]
-async fn events(State(api): State<Api>, Path(order_id): Path<String>) -> Result<Json<FanoutTrail>, ApiError> {
+    responses(
+        (status = OK, body = FanoutTrail),
+        (status = BAD_REQUEST, body = Problem, description = "No order can have this id"),
+        (status = NOT_FOUND, body = Problem),
+    ))]
+async fn events(State(api): State<Api>, PathId(order_id): PathId) -> Result<Json<FanoutTrail>, ApiError> {
     let events = api.orders.trail(&order_id).await?;
     if events.is_empty() {
         return Err(unknown(&order_id));

@@ -2,6 +2,7 @@
 
 use super::object::Object;
 use crate::http::ApiError;
+use crate::ids;
 use crate::shop::catalogue::Catalogue;
 use crate::shop::facts::{Item, total};
 use axum::http::HeaderMap;
@@ -11,7 +12,7 @@ use utoipa::ToSchema;
 /// Enough for any shop, and little enough to answer in no time.
 const ITEMS_MAX: usize = 100;
 const QUANTITY_MAX: u32 = 1_000_000;
-const TEXT_CHARACTERS_MAX: usize = 200;
+const TEXT_CHARACTERS_MAX: usize = ids::CHARACTERS_MAX;
 /// In minor units. A store adds up millions of such orders before its sums no longer fit.
 const TOTAL_MAX: i64 = 1_000_000_000_000;
 
@@ -53,7 +54,7 @@ pub(crate) struct SoundOrder {
 impl NewOrder {
     /// The order, if it can be accepted.
     pub(crate) fn check(self, catalogue: &Catalogue) -> Result<SoundOrder, ApiError> {
-        text("user_id", &self.user_id)?;
+        user("user_id", &self.user_id)?;
         if self.items.is_empty() || self.items.len() > ITEMS_MAX {
             return Err(refused("items", self.items.len(), &format!("1 to {ITEMS_MAX} of them")));
         }
@@ -103,7 +104,7 @@ impl NewFanoutOrder {
     pub(crate) fn check(self, catalogue: &Catalogue) -> Result<SoundOrder, ApiError> {
         const AMOUNT_DEFAULT: i64 = 1000;
         id("orderId", &self.order_id)?;
-        text("userId", &self.user_id)?;
+        user("userId", &self.user_id)?;
         if self.status != "PENDING" {
             return Err(refused("status", format!("\"{}\"", self.status), "PENDING"));
         }
@@ -125,12 +126,13 @@ impl NewFanoutOrder {
 /// The `Idempotency-Key` of a request, if it has one.
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    match value.to_str() {
-        Ok(key) if (1..=TEXT_CHARACTERS_MAX).contains(&key.len()) => Ok(Some(key.to_owned())),
-        _ => Err(ApiError::BadRequest(format!(
-            "Idempotency-Key is not allowed\n  allowed: 1 to {TEXT_CHARACTERS_MAX} visible ASCII characters"
-        ))),
-    }
+    let found = match value.to_str() {
+        Ok(key) if (1..=TEXT_CHARACTERS_MAX).contains(&key.len()) => return Ok(Some(key.to_owned())),
+        Ok(key) => format!("{} characters long", key.len()),
+        Err(_) => "not visible ASCII".to_owned(),
+    };
+    let allowed = format!("1 to {TEXT_CHARACTERS_MAX} visible ASCII characters");
+    Err(ApiError::BadRequest(format!("Idempotency-Key is {found}, which is not allowed\n  allowed: {allowed}")))
 }
 
 /// The order's id that a client gives it by its key: any UUID in its usual form, hyphenated and in lower case, so that two keys
@@ -146,7 +148,15 @@ fn id(field: &str, value: &str) -> Result<(), ApiError> {
         return Ok(());
     }
     let allowed = format!("1 to {TEXT_CHARACTERS_MAX} visible ASCII characters, no spaces");
-    Err(refused(field, format!("{value:?}"), &allowed))
+    let characters = value.chars().count();
+    let found =
+        if characters > TEXT_CHARACTERS_MAX { format!("{characters} characters long") } else { format!("{value:?}") };
+    Err(refused(field, found, &allowed))
+}
+
+/// Whose order it is: an id that its client gives, in any script.
+fn user(field: &str, value: &str) -> Result<(), ApiError> {
+    ids::refusal(field, value).map_or(Ok(()), |message| Err(ApiError::Invalid(message)))
 }
 
 fn text(field: &str, value: &str) -> Result<(), ApiError> {
@@ -195,7 +205,7 @@ mod tests {
     #[test]
     fn what_is_refused_is_named_with_what_is_allowed() {
         for (order, complaint) in [
-            (json!({"user_id": "", "items": []}), "user_id is text of 0 characters, which is not allowed"),
+            (json!({"user_id": "", "items": []}), "user_id is \"\", which is not allowed"),
             (of_items(&json!([])), "items is 0, which is not allowed\n  allowed: 1 to 100 of them"),
             (
                 of_items(&json!([line("tea", 0, 1)])),
@@ -212,7 +222,8 @@ mod tests {
             (of_items(&json!([line("tea", 2, i64::MAX)])), "items is more than can be paid, which is not allowed"),
             (of_items(&json!([line("tea", 1, i64::MAX), line("mug", 1, 1)])), "items is more than can be paid"),
             (of_items(&json!([line("tea", 1, TOTAL_MAX), line("mug", 1, 1)])), "items is more than can be paid"),
-            (json!({"user_id": "a\0b", "items": []}), "user_id is text of 3 characters"),
+            (json!({"user_id": "a\0b", "items": []}), "user_id is a text with the control character U+0000 in it"),
+            (json!({"user_id": "u".repeat(201), "items": []}), "user_id is 201 characters long, which is not allowed"),
         ] {
             let said = check(order).unwrap_err();
             assert!(said.starts_with(complaint), "{said}");

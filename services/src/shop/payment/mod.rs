@@ -29,7 +29,7 @@ pub(crate) async fn start(flow: Flow, environment: &Environment, context: &Conte
         consumes: wire.consumes(Role::Payment),
         produces: wire.produces(Role::Payment),
     };
-    let started = work::start(Settling::new(wire, provider), parts, environment, context)?;
+    let started = work::start(Settling::new(wire, provider, &store, context.modes.retry), parts, environment, context)?;
     let routes = payments::routes(Payments::new(&store)).merge(started.routes);
     Ok(Running { routes, workers: started.workers })
 }

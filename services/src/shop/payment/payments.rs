@@ -1,13 +1,14 @@
 //! Payments in the store, and the paths that show them: `/payments/{order_id}`, `/payments` (NDJSON), `/stats`.
 
-use crate::http::ApiError;
-use crate::store::{BulkInsert, Page, Positions, Store, StoreTransaction, page_routes};
+use crate::http::{ApiError, Problem};
+use crate::ids::PathId;
+use crate::store::{BulkInsert, Page, Positions, Store, StoreTransaction, page_routes, select_in, texts};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -16,6 +17,12 @@ const INSERT: BulkInsert = BulkInsert {
     into: "INSERT INTO payments (position, order_id, user_id, amount, outcome, provider_id, event_id, at_us)",
     columns: 8,
     then: "",
+};
+
+const GIVE_UP: BulkInsert = BulkInsert {
+    into: "INSERT INTO given_up_orders (order_id)",
+    columns: 1,
+    then: "ON CONFLICT (order_id) DO NOTHING",
 };
 
 /// What became of an order's money at one time.
@@ -72,6 +79,27 @@ pub(super) async fn insert(transaction: &mut StoreTransaction, payments: &[Payme
         })
         .await?;
     Ok(())
+}
+
+/// From now on nothing is captured for these orders.
+pub(super) async fn give_up(transaction: &mut StoreTransaction, order_ids: &[String]) -> Result<(), sqlx::Error> {
+    GIVE_UP.execute(transaction, order_ids, |query, order_id| query.bind(order_id.clone())).await.map(drop)
+}
+
+/// Those of these orders for which nothing is captured any more.
+pub(super) async fn given_up(store: &Store, order_ids: &[&str]) -> Result<HashSet<String>, sqlx::Error> {
+    let mut connection = store.pool().acquire().await?;
+    let select = "SELECT order_id FROM given_up_orders WHERE order_id IN";
+    Ok(texts(&select_in(&mut connection, select, order_ids).await?)?.into_iter().collect())
+}
+
+/// Those of these orders that got their money back.
+pub(super) async fn refunded(
+    transaction: &mut StoreTransaction,
+    order_ids: &[String],
+) -> Result<HashSet<String>, sqlx::Error> {
+    let select = "SELECT order_id FROM payments WHERE outcome = 'refunded' AND order_id IN";
+    Ok(texts(&select_in(transaction, select, order_ids).await?)?.into_iter().collect())
 }
 
 impl Payments {
@@ -139,11 +167,11 @@ pub(super) fn routes(payments: Payments) -> OpenApiRouter {
 
 /// What became of an order's money, in order; nothing yet where the list is empty.
 #[utoipa::path(get, path = "/payments/{order_id}", params(("order_id" = String, Path)),
-    responses((status = OK, body = Vec<Payment>)))]
-async fn of_order(
-    State(payments): State<Payments>,
-    Path(order_id): Path<String>,
-) -> Result<Json<Vec<Payment>>, ApiError> {
+    responses(
+        (status = OK, body = Vec<Payment>),
+        (status = BAD_REQUEST, body = Problem, description = "No order can have this id"),
+    ))]
+async fn of_order(State(payments): State<Payments>, PathId(order_id): PathId) -> Result<Json<Vec<Payment>>, ApiError> {
     Ok(Json(payments.of_order(&order_id).await?))
 }
 

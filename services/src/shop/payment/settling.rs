@@ -1,16 +1,19 @@
-//! What the payment service does about an event: a created order is captured, one that is out of stock is refunded.
+//! What the payment service does about an event: a created order is captured, one that is out of stock is refunded, and not
+//! captured any more if that comes later: its event may have been a dead letter that somebody plays again.
 
 use super::payments::{self, Payment};
 use super::provider::{Captured, Provider};
 use crate::kafka::Event;
 use crate::malformed::Malformed;
+use crate::modes::RetryOrder;
 use crate::outbox::NewEvent;
 use crate::outside::CallError;
 use crate::shop::facts::{Fact, FailureReason, News, OrderFacts};
 use crate::shop::wire::Wire;
-use crate::store::StoreTransaction;
+use crate::store::{Store, StoreTransaction};
 use crate::trace::TraceContext;
 use crate::work::{Done, Step};
+use std::collections::HashSet;
 use std::sync::Arc;
 use tracing::{debug, info};
 
@@ -18,6 +21,9 @@ use tracing::{debug, info};
 pub(super) struct Settling {
     wire: Wire,
     provider: Provider,
+    store: Store,
+    /// Whether orders that were given up are remembered. With `RETRY=plain` nobody minds the order of an order's events.
+    remembers: bool,
 }
 
 /// What is to be done with an order's money.
@@ -27,10 +33,20 @@ pub(super) enum Task {
     Refund(OrderFacts),
 }
 
+/// What the store says first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Plan {
+    Ask,
+    /// The order was given up before it was paid.
+    TooLate,
+}
+
 /// What became of it.
 #[derive(Debug)]
 pub(super) enum Settled {
     Capture(Captured),
+    /// Nobody was asked to capture anything: the order was given up.
+    TooLate,
     /// Without an id there was nothing to give back.
     Refund {
         refund_id: Option<String>,
@@ -46,12 +62,13 @@ impl Task {
 }
 
 impl Settling {
-    pub(super) fn new(wire: Wire, provider: Provider) -> Self {
-        Self { wire, provider }
+    pub(super) fn new(wire: Wire, provider: Provider, store: &Store, retry: RetryOrder) -> Self {
+        Self { wire, provider, store: store.clone(), remembers: retry == RetryOrder::Keyed }
     }
 
-    /// The row and the event that tell of it, if there is anything to tell.
-    fn tell(&self, done: &Done<'_, Self>) -> Option<(Payment, NewEvent)> {
+    /// The row and the event that tell of it, if there is anything to tell. `refunded` are orders whose end was told with
+    /// their refund.
+    fn tell(&self, done: &Done<'_, Self>, refunded: &HashSet<String>) -> Option<(Payment, NewEvent)> {
         let (outcome, provider_id, fact) = match done.outcome {
             Settled::Capture(Captured::Yes { capture_id }) => {
                 ("captured", capture_id.clone(), Fact::Paid { capture_id: capture_id.clone() })
@@ -63,6 +80,11 @@ impl Settling {
             Settled::Capture(Captured::Forgotten) => {
                 let fact = Fact::NotPaid { reason: FailureReason::TimedOut, message: "no answer in time".to_owned() };
                 ("timed_out", String::new(), fact)
+            }
+            Settled::TooLate if refunded.contains(&done.task.order().order_id) => return None,
+            Settled::TooLate => {
+                let message = "the order was given up before it was paid".to_owned();
+                ("declined", String::new(), Fact::NotPaid { reason: FailureReason::Declined, message })
             }
             Settled::Refund { refund_id } => ("refunded", refund_id.clone()?, Fact::Refunded),
         };
@@ -89,7 +111,7 @@ impl Settling {
 
 impl Step for Settling {
     type Task = Task;
-    type Plan = ();
+    type Plan = Plan;
     type Outcome = Settled;
 
     fn read(&self, topic: &str, event: &Event) -> Result<Option<(String, Task)>, Malformed> {
@@ -101,12 +123,27 @@ impl Step for Settling {
         })
     }
 
-    async fn plan(&self, tasks: &[Arc<Task>]) -> Result<Vec<()>, sqlx::Error> {
-        Ok(vec![(); tasks.len()])
+    async fn plan(&self, tasks: &[Arc<Task>]) -> Result<Vec<Plan>, sqlx::Error> {
+        if !self.remembers || tasks.is_empty() {
+            return Ok(vec![Plan::Ask; tasks.len()]);
+        }
+        let order_ids: Vec<&str> = tasks.iter().map(|task| task.order().order_id.as_str()).collect();
+        let mut given_up = payments::given_up(&self.store, &order_ids).await?;
+        let plan = |task: &Arc<Task>| match &**task {
+            Task::Capture(order) if given_up.contains(&order.order_id) => Plan::TooLate,
+            Task::Capture(_) => Plan::Ask,
+            Task::Refund(order) => {
+                // Those behind it in this very batch.
+                given_up.insert(order.order_id.clone());
+                Plan::Ask
+            }
+        };
+        Ok(tasks.iter().map(plan).collect())
     }
 
-    async fn act(&self, task: &Task, (): &(), trace: TraceContext) -> Result<Settled, CallError> {
+    async fn act(&self, task: &Task, plan: &Plan, trace: TraceContext) -> Result<Settled, CallError> {
         match task {
+            Task::Capture(_) if *plan == Plan::TooLate => Ok(Settled::TooLate),
             Task::Capture(order) => Ok(Settled::Capture(self.provider.capture(order, trace).await?)),
             Task::Refund(order) => Ok(Settled::Refund { refund_id: self.provider.refund(order, trace).await? }),
         }
@@ -118,8 +155,20 @@ impl Step for Settling {
         done: &[Done<'_, Self>],
         events: &mut Vec<NewEvent>,
     ) -> Result<(), sqlx::Error> {
-        let (payments, told): (Vec<Payment>, Vec<NewEvent>) = done.iter().filter_map(|done| self.tell(done)).unzip();
+        let id = |done: &Done<'_, Self>| done.task.order().order_id.clone();
+        let late: Vec<String> = done.iter().filter(|done| matches!(done.outcome, Settled::TooLate)).map(id).collect();
+        let mut refunded = payments::refunded(transaction, &late).await?;
+        let back = |done: &&Done<'_, Self>| matches!(done.outcome, Settled::Refund { refund_id: Some(_) });
+        refunded.extend(done.iter().filter(back).map(id));
+        let told = done.iter().filter_map(|done| self.tell(done, &refunded));
+        let (payments, told): (Vec<Payment>, Vec<NewEvent>) = told.unzip();
         events.extend(told);
-        payments::insert(transaction, &payments).await
+        payments::insert(transaction, &payments).await?;
+        if !self.remembers {
+            return Ok(());
+        }
+        let ended: Vec<String> =
+            done.iter().filter(|done| matches!(done.outcome, Settled::Refund { .. })).map(id).collect();
+        payments::give_up(transaction, &ended).await
     }
 }

@@ -1,8 +1,8 @@
 //! The fanout's one topic, `order-created`, on which every change of an order's status lies. An order is one piece of one
 //! product.
 
-use super::texts;
 use crate::config::Environment;
+use crate::ids;
 use crate::kafka::Event;
 use crate::malformed::Malformed;
 use crate::outbox::NewEvent;
@@ -80,7 +80,10 @@ impl Fanout {
 
 pub(super) fn hear(event: &Event) -> Result<News, Malformed> {
     let payload: Payload = serde_json::from_slice(event.payload.as_deref().ok_or(Malformed::NoPayload)?)?;
-    texts(&[("orderId", &payload.order_id), ("userId", &payload.user_id), ("productId", &payload.product_id)])?;
+    ids::require(&[("orderId", &payload.order_id), ("userId", &payload.user_id), ("productId", &payload.product_id)])?;
+    if !payload.event_id.is_empty() {
+        ids::require(&[("eventId", &payload.event_id)])?;
+    }
     if payload.amount < 0 {
         return Err(Malformed::value("amount", &payload.amount, "0 or more"));
     }

@@ -102,11 +102,3 @@ impl Wire {
         }
     }
 }
-
-/// Requires text in these fields.
-fn texts(fields: &[(&'static str, &str)]) -> Result<(), Malformed> {
-    match fields.iter().find(|(_, text)| text.is_empty()) {
-        Some((field, _)) => Err(Malformed::value(field, &"\"\"", "text")),
-        None => Ok(()),
-    }
-}

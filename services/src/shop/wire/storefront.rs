@@ -1,8 +1,9 @@
 //! The storefront's topics, one for each kind of event, and the payloads on them, as everybody who reads or writes them
 //! agreed.
 
-use super::{Role, texts};
+use super::Role;
 use crate::config::Environment;
+use crate::ids;
 use crate::kafka::Event;
 use crate::malformed::Malformed;
 use crate::outbox::NewEvent;
@@ -175,7 +176,10 @@ fn event(topic: &Arc<str>, news: &News, more: impl Serialize, trace: TraceContex
 fn read<M: DeserializeOwned>(event: &Event) -> Result<Payload<M>, Malformed> {
     let payload: Payload<M> = serde_json::from_slice(event.payload.as_deref().ok_or(Malformed::NoPayload)?)?;
     let order = &payload.order;
-    texts(&[("event_id", &payload.event_id), ("order_id", &order.order_id), ("user_id", &order.user_id)])?;
+    ids::require(&[("event_id", &payload.event_id), ("order_id", &order.order_id), ("user_id", &order.user_id)])?;
+    for item in &order.items {
+        ids::require(&[("product_id", &item.product_id)])?;
+    }
     match total(&order.items) {
         Some(total) if total == order.total && total >= 0 => Ok(payload),
         Some(_) => Err(Malformed::value("total", &order.total, "the sum of its items")),

@@ -53,7 +53,7 @@ fn a_stand_in_that_is_down_is_there_for_nobody_until_the_last_of_its_faults_heal
     });
     let names = ["down mailbox at 0ns", "down mailbox at 0ns #2"].map(|name| (name.to_owned(), 1));
     assert_eq!(fired, BTreeMap::from(names));
-    let healed = "healed: it may listen again";
+    let healed = "healed: down mailbox; it may listen again";
     assert_eq!(stage.told(), ["down mailbox", "down mailbox", healed, healed]);
 }
 
@@ -72,5 +72,13 @@ fn a_failure_fires_when_it_hits_a_request() {
     });
     assert_eq!(fired.into_values().collect::<Vec<_>>(), [1, 0], "how often differs from run to run");
     let told = stage.told();
-    assert_eq!(told, ["fail mailbox", "fail_after_effect mailbox", "healed: 2 hit", "healed: 0 hit"]);
+    assert_eq!(
+        told,
+        [
+            "fail mailbox",
+            "fail_after_effect mailbox",
+            "healed: fail mailbox; 2 hit",
+            "healed: fail_after_effect mailbox; 0 hit"
+        ]
+    );
 }

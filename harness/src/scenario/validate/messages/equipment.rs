@@ -94,6 +94,20 @@ fn wrong_equipment_is_explained() {
 }
 
 #[test]
+fn books_of_instances_that_share_nothing_are_refused() {
+    let books = "command = [\"x\"]\nready = { log = \"up\" }\ninstances = 2\nbooks = { trail = { get = \"/tracked\", \
+                 entity = \"/order_id\", kind = \"/item\" } }\n";
+    // The ledger has a position for each instance.
+    let text = GOOD.replace(TRACKER, &format!("{TRACKER}{books}"));
+    let message = read(&text).expect_err("whose book?").render(false);
+    insta::assert_snapshot!(message);
+    let shared = text.replace("instances = 2", "instances = 2\nstore = \"sqlite\"");
+    assert!(read(&shared).is_ok(), "all of them tell of one store");
+    let alone = text.replace("instances = 2", "instances = 1");
+    assert!(read(&alone).is_ok(), "there is one to tell");
+}
+
+#[test]
 fn faults_without_anything_to_hit_are_explained() {
     let messages = [
         ("", "at = \"600ms\"\ndo = { kill = \"store(tracker)\" }"),
