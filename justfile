@@ -76,6 +76,10 @@ crashes:
 thousand:
     cargo run --release --locked -- run scenarios/load/storefront-1k.toml
 
+# Ceilings against arithmetic, and a search that is killed and resumed; some minutes on a quiet machine.
+ceilings:
+    SHAKEDOWN_SOAK=1 cargo test --release --locked --package shakedown --test scenarios -- ceiling
+
 # Every failure case and its fixed twin, on the embedded brokers or, those that can be done there, on `apache`.
 failures BACKEND="embedded":
     cargo build --release --locked
@@ -130,6 +134,16 @@ bench:
 # Ours beside its peers, as ratios; fails where a target of ours is missed.
 peers *ARGS:
     cargo bench --package shakedown-cluster --features apache --bench peers -- {{ARGS}}
+
+# Kafka's tools are there after `shakedown doctor --fetch`; librdkafka's is built from the crate's sources, with `cc`.
+# `just load-peers --rounds 5 --seconds 10 stall` says how often, for how long, and picks parts by their names.
+# The load generator beside its peers, at the same rates on the same broker; fails where a target of ours is missed.
+load-peers *ARGS:
+    cargo bench --package shakedown-loadgen --bench peers -- {{ARGS}}
+
+# Rates to a thousandth, a broker that stands still, and the memory of 100 million messages (6.4 GB of record for a while).
+load-soak:
+    SHAKEDOWN_SOAK=1 cargo test --release --locked --package shakedown-loadgen --test integration -- soak:: --nocapture
 
 # Everything that CI runs.
 ci: fmt-check lint deny test simulate conformance examples any-language compose demo

@@ -52,6 +52,7 @@ pub mod duplicated;
 mod evidence;
 mod gaps;
 mod groups;
+pub mod hops;
 pub mod inconsistent_offset;
 mod judge;
 pub mod lag;

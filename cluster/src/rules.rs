@@ -253,6 +253,10 @@ impl Shell {
         match admission {
             Admission::Serve(input) => self.deliver(node, input),
             Admission::ServeTwice(first, second) => self.deliver_all(node, [first, second]),
+            Admission::ServeAfter(lasts, input) => {
+                work(lasts);
+                self.deliver(node, input);
+            }
             Admission::Reply(response) => self.mailboxes.post(connection, Delivery::Reply(response)),
             Admission::NoReply => self.mailboxes.post(connection, Delivery::NoReply),
             Admission::Nothing => {}
@@ -346,6 +350,15 @@ impl Shell {
         self.rules.tell();
         self.go_on(released);
         hits
+    }
+}
+
+/// Keeps this thread, and with it every node, busy for so long. Sleeping would take up to a scheduler's tick more, and would
+/// leave the processor to others.
+fn work(lasts: Duration) {
+    let began = Instant::now();
+    while began.elapsed() < lasts {
+        std::hint::spin_loop();
     }
 }
 

@@ -5,10 +5,13 @@
 //!
 //! Reading order, which is that of the data: [`language`] (what a file may say), [`scenario`] (what it means), [`plan`]
 //! (what its seed decides), [`backend`] (what plays the cluster), [`run`](mod@run) (the phases), [`report`]. Beside it,
-//! [`doctor`] says what a machine lacks, and [`dlq`] looks after dead letters on any Kafka.
+//! [`compare`] runs scenarios against each other, [`ceiling`] searches for the highest rate that holds, [`doctor`] says what a
+//! machine lacks, and [`dlq`] looks after dead letters on any Kafka.
 
 pub mod backend;
+pub mod ceiling;
 pub mod cli;
+pub mod compare;
 pub mod dlq;
 pub mod doctor;
 pub mod exit;

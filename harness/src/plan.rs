@@ -10,7 +10,7 @@ use crate::scenario::model::{
 };
 use crate::shares;
 use crate::watched;
-use shakedown_loadgen::{Arrivals, Digest, IdentityRule, JsonRule, KeySpace, LoadPlan, Rate, Shape};
+use shakedown_loadgen::{Arrivals, Digest, IdentityRule, JsonRule, LoadPlan, Rate};
 use shakedown_reports::expectation::{ConservationRule, Expectations, LagBudget, LatencyBudget, StandstillLimit, Term};
 use shakedown_reports::record::{Flow, Share, StreamId, StreamInfo, StreamKind};
 use shakedown_reports::watch::Watch;
@@ -58,7 +58,8 @@ impl Plan {
     /// # Errors
     /// When the load generator cannot offer such a load.
     pub fn new(scenario: Scenario) -> Result<Self, PlanError> {
-        let load = load_plan(scenario.seed, &scenario.load)?;
+        let mut load = load_plan(scenario.seed, &scenario.load)?;
+        load.measures_partitions = scenario.expect.latency.iter().any(|(_, rule)| rule.partitions.is_some());
         let total = load.total()?;
         let streams = streams(&scenario);
         let find = |reference: &StreamReference| position(&streams, reference);
@@ -110,17 +111,12 @@ impl Plan {
 /// The arrivals of this shape, at so many messages in so long.
 ///
 /// # Errors
-/// When one of its rates does not exist.
+/// When that rate does not exist.
 pub fn arrivals(
     shape: ArrivalShape,
     (messages, per): (u64, Duration),
     duration: Duration,
 ) -> Result<Arrivals, PlanError> {
-    let shape = match shape {
-        ArrivalShape::Constant => Shape::Constant,
-        ArrivalShape::Poisson => Shape::Poisson,
-        ArrivalShape::Ramp { messages, per } => Shape::Ramp { from: Rate::new(messages, per)? },
-    };
     Ok(Arrivals { shape, rate: Rate::new(messages, per)?, duration })
 }
 
@@ -129,17 +125,19 @@ pub fn arrivals(
 /// # Errors
 /// When it cannot.
 pub fn load_plan(seed: u64, load: &LoadRule) -> Result<LoadPlan, PlanError> {
-    let LoadRule { target, shape, messages, per, duration, users, zipf, client, http } = load;
-    let arrivals = arrivals(*shape, (*messages, *per), *duration)?;
+    let LoadRule { target, shape, messages, per, duration, keys, payload, client, producers, max_rate, http } = load;
+    let arrivals = arrivals(shape.clone(), (*messages, *per), *duration)?;
     let (name, others) = match target {
         Target::Topic(name) | Target::Service(name) | Target::Post { service: name, .. } => (name.as_str(), &[][..]),
         Target::Topics(names) => names.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest)),
     };
-    let keys = KeySpace { users: *users, zipf: *zipf };
     // A run number tells the messages of two runs on one cluster apart; the embedded cluster has only this run's.
-    let mut plan = LoadPlan::new(seed, 1, name, arrivals, keys);
+    let mut plan = LoadPlan::new(seed, 1, name, arrivals, *keys);
     plan.more_topics = others.to_vec();
+    plan.payload.clone_from(payload);
     plan.client.clone_from(client);
+    plan.producers = *producers;
+    plan.max_rate = max_rate.map(|(messages, per)| Rate::new(messages, per)).transpose()?;
     if let (Target::Post { path, .. }, Some(http)) = (target, http) {
         plan.http = Some(http.plan(path));
     }
@@ -419,6 +417,8 @@ lost = 0
             ("{ A = \"b c\", D = \"e\" }", "{ A = \"b\", \"c D\" = \"e\" }"),
             ("rate = \"100/s\"", "rate = \"101/s\""),
             ("\"constant\", rate", "\"ramp\", from = \"100/s\", rate"),
+            ("for = \"1s\" }", "for = \"1s\" }\npayload = { bytes = 200 }"),
+            ("for = \"1s\" }", "for = \"1s\" }\nkeys = { sequential = true }"),
             ("at = \"200ms\"", "at = \"201ms\""),
             ("service(tracker)", "instance(tracker, 1)"),
             ("kill = \"service(tracker)\" }", "kill = \"service(tracker)\" }\nheal = { after = \"1ms\" }"),

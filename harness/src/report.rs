@@ -6,6 +6,9 @@ use shakedown_reports::verdict::{Outcome, Verdict};
 use shakedown_reports::{Event, RunInfo, Summary, snapshot, text};
 use std::path::{Path, PathBuf};
 
+/// The page of the run, in its directory.
+pub(crate) const PAGE_FILE: &str = "report.html";
+
 /// A judged run.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -74,7 +77,9 @@ impl Report {
     /// The report for people; `colour` for terminals.
     #[must_use]
     pub fn text(&self, colour: bool) -> String {
-        let artifact = self.directory.display().to_string();
+        // Runs of older versions have no page.
+        let page = self.directory.join(PAGE_FILE);
+        let artifact = if page.is_file() { page } else { self.directory.clone() }.display().to_string();
         text::render(&text::Report {
             info: &self.info,
             summary: &self.summary,

@@ -12,8 +12,9 @@ use crate::run::error::RunError;
 use crate::run::journal::Observer;
 use crate::run::options::RunOptions;
 use crate::scenario::files::{self, ScenarioFiles};
+use crate::scenario::settings::{self, Override};
 use crate::scenario::validate::{Capabilities, scenario};
-use shakedown_loadgen::StopFlag;
+use shakedown_loadgen::{Live, StopFlag};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -69,6 +70,13 @@ impl Runner {
         self
     }
 
+    /// With these settings laid over the scenario's text.
+    #[must_use]
+    pub fn settings(mut self, settings: impl IntoIterator<Item = Override>) -> Self {
+        self.options.settings.extend(settings);
+        self
+    }
+
     /// With run directories under this folder. Default: `target/shakedown` in the working directory.
     #[must_use]
     pub fn output(mut self, folder: impl Into<PathBuf>) -> Self {
@@ -112,6 +120,13 @@ impl Runner {
         self
     }
 
+    /// With a place where the run notes how it goes; [`shakedown_loadgen::MetricsServer`] serves it.
+    #[must_use]
+    pub fn live(mut self, live: Live) -> Self {
+        self.options.live = live;
+        self
+    }
+
     /// Reads, validates and plans without running anything.
     ///
     /// # Errors
@@ -136,8 +151,9 @@ impl Runner {
     }
 
     /// The plan, and what is to play the cluster in it.
-    fn prepare(&self) -> Result<(Plan, Arc<dyn Backend>), RunError> {
-        let mut files = files::read(&self.path)?;
+    pub(crate) fn prepare(&self) -> Result<(Plan, Arc<dyn Backend>), RunError> {
+        let text = settings::apply(files::read_text(&self.path)?, &self.options.settings)?;
+        let mut files = files::read_as(&self.path, text)?;
         replace_commands(&mut files, &self.options)?;
         if let Some(seed) = self.options.seed {
             let place = files.merged.seed.as_ref().map_or_else(Default::default, |spanned| spanned.place);

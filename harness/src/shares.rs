@@ -6,7 +6,7 @@ use crate::scenario::model::{FlowRule, Service};
 use shakedown_reports::record::Share;
 
 /// The part that arrives at the end of this flow: that of the one topic of the load where it ends, or that the service with the
-/// ledger there consumes. Nothing means all of it.
+/// ledger there consumes. Nothing means all of it: validation refuses services that consume some of the topics, and not all.
 pub(crate) fn of(flow: &FlowRule, services: &[Service], topics: &[String]) -> Option<Share> {
     if flow.from != StreamReference::Load || topics.len() < 2 {
         return None;

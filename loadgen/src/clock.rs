@@ -11,6 +11,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub struct RunClock {
     anchor: Instant,
     anchor_unix_ns: u64,
+    /// In tests of arithmetic: the time itself, which passes only when somebody sleeps or says so.
+    #[cfg(test)]
+    told_ns: Option<&'static std::sync::atomic::AtomicU64>,
 }
 
 impl RunClock {
@@ -20,13 +23,39 @@ impl RunClock {
     pub fn start() -> Self {
         // A wall clock before 1970 anchors at zero: distances stay true, which is all that is measured.
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Self { anchor: Instant::now(), anchor_unix_ns: nanoseconds(wall) }
+        Self {
+            anchor: Instant::now(),
+            anchor_unix_ns: nanoseconds(wall),
+            #[cfg(test)]
+            told_ns: None,
+        }
     }
 
     /// Nanoseconds since the Unix epoch.
     #[must_use]
     pub fn now_ns(&self) -> u64 {
+        #[cfg(test)]
+        if let Some(told_ns) = self.told_ns {
+            return told_ns.load(std::sync::atomic::Ordering::SeqCst);
+        }
         self.anchor_unix_ns.saturating_add(nanoseconds(self.anchor.elapsed()))
+    }
+
+    /// Lets so much time pass; a little more, as threads wake when the system lets them.
+    pub(crate) fn sleep(&self, duration: Duration) {
+        #[cfg(test)]
+        if let Some(told_ns) = self.told_ns {
+            told_ns.fetch_add(nanoseconds(duration), std::sync::atomic::Ordering::SeqCst);
+            return;
+        }
+        std::thread::sleep(duration);
+    }
+
+    /// A clock whose time passes only when somebody sleeps on it.
+    #[cfg(test)]
+    pub(crate) fn told() -> Self {
+        let told_ns = Box::leak(Box::new(std::sync::atomic::AtomicU64::new(1_000_000_000)));
+        Self { told_ns: Some(told_ns), ..Self::start() }
     }
 }
 

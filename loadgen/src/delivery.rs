@@ -7,7 +7,6 @@ use crate::recorder::{End, Recorder};
 use crate::slots::Slots;
 use crate::stop::StopFlag;
 use rdkafka::producer::{Producer, PurgeConfig};
-use shakedown_reports::DirectoryError;
 use shakedown_reports::record::Outcome;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,7 +21,7 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// How long the client may take to give back what it was told to drop.
 const PURGE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The delivery thread.
+/// The delivery thread of one producer.
 pub(crate) struct Answers {
     pub(crate) producer: Arc<LoadProducer>,
     pub(crate) slots: Arc<Slots>,
@@ -33,7 +32,7 @@ pub(crate) struct Answers {
 }
 
 impl Answers {
-    pub(crate) fn run(self) -> Result<(), DirectoryError> {
+    pub(crate) fn run(self) {
         let mut flushed = Instant::now();
         while !self.state.done.load(Ordering::Acquire) {
             self.producer.poll(POLL);
@@ -66,10 +65,10 @@ impl Answers {
                 self.recorder.record(&message, End::unacknowledged(Outcome::Unknown, 0));
             }
         }
-        self.recorder.finish()
     }
 
     fn unanswered(&self) -> bool {
-        self.recorder.ended() < self.state.offered.load(Ordering::Acquire)
+        let ended = self.slots.finished() + self.state.refused.load(Ordering::Acquire);
+        ended < self.state.offered.load(Ordering::Acquire)
     }
 }

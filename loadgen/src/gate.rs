@@ -34,10 +34,10 @@ impl Gate {
         self.messages.store(messages.unwrap_or(NOWHERE), Ordering::Release);
     }
 
-    /// Whether a load that has offered so many messages waits.
-    pub(crate) fn holds(&self, offered: u64) -> bool {
+    /// Whether the message of this sequence waits: so many are before it.
+    pub(crate) fn holds(&self, sequence: u64) -> bool {
         let messages = self.messages.load(Ordering::Acquire);
-        offered >= messages && messages != self.given_up.load(Ordering::Relaxed)
+        sequence >= messages && messages != self.given_up.load(Ordering::Relaxed)
     }
 
     /// Holds at this place no longer, however often it is told to.

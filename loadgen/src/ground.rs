@@ -1,12 +1,14 @@
 //! What a load has before it begins, whatever it is offered to: its schedule, its record, and the threads it gives both to.
 //!
-//! `load.rs` makes the client; what the client is made for lies in `topic_target.rs` and `http_client.rs`.
+//! `load.rs` makes the clients; what they are made for lies in `topic_target.rs` and `http_client.rs`. Each client has a
+//! [`Lane`] of its own, with a pacer, a slab and a thread for its answers; lanes share the record, the cap and the start.
 
 use crate::clock::RunClock;
 use crate::lateness::OwnLateness;
 use crate::load::{Load, LoadError};
 use crate::meter::Reporter;
 use crate::pacer::{Cap, Pacer, PacerState};
+use crate::part::{Part, Shard};
 use crate::plan::LoadPlan;
 use crate::recorder::Recorder;
 use crate::schedule::Schedule;
@@ -14,95 +16,155 @@ use crate::slots::Slots;
 use crate::stop::StopFlag;
 use crate::target::Target;
 use crate::workload::Workload;
-use shakedown_reports::{DirectoryError, IntervalLog, OperationWriter};
+use shakedown_reports::{IntervalLog, OperationWriter};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 
 /// What a load has before it begins, whatever it is offered to.
 pub(crate) struct Ground {
     schedule: Schedule,
     workload: Workload,
-    cap: Option<Cap>,
-    pub(crate) slots: Arc<Slots>,
+    /// How many messages of the plan are this shard's.
+    planned: u64,
+    cap: Option<Arc<Cap>>,
     pub(crate) recorder: Arc<Recorder>,
-    pub(crate) state: Arc<PacerState>,
-    clock: RunClock,
+    pub(crate) clock: RunClock,
     intervals: IntervalLog,
     pub(crate) stop: StopFlag,
 }
 
 impl Ground {
-    /// `slots_of` says how many messages may be in flight, of so many in all.
     pub(crate) fn new(
         plan: &LoadPlan,
-        slots_of: impl FnOnce(u64) -> u32,
+        shard: Shard,
         clock: RunClock,
         operations: OperationWriter,
         intervals: IntervalLog,
         stop: StopFlag,
     ) -> Result<Self, LoadError> {
-        plan.validate()?;
-        let schedule = plan.schedule()?;
+        plan.validate_for(shard)?;
+        let (schedule, workload) = (plan.schedule()?, plan.workload()?);
         Ok(Self {
-            workload: plan.workload()?,
-            cap: plan.max_rate.and_then(Cap::new),
-            slots: Arc::new(Slots::new(slots_of(schedule.total()))),
+            planned: planned(&workload, schedule.total(), shard),
+            cap: plan.max_rate.and_then(Cap::new).map(Arc::new),
             recorder: Arc::new(Recorder::new(clock, operations)),
-            state: Arc::new(PacerState::default()),
             schedule,
+            workload,
             clock,
             intervals,
             stop,
         })
     }
 
-    /// Begins to offer, with the thread that takes the answers.
-    pub(crate) fn begin<T: Target + Send + 'static>(self, target: T, delivery: Delivery) -> Result<Load, LoadError> {
-        let (planned, planned_span_ns) = (self.schedule.total(), self.schedule.duration_ns());
-        let (recorder, state) = (Arc::clone(&self.recorder), Arc::clone(&self.state));
-        match self.pace(target) {
-            Ok((reporter, pacer)) => Ok(Load { planned, planned_span_ns, recorder, state, pacer, delivery, reporter }),
-            Err(error) => Err(abandon(&state, delivery, error)),
+    /// What a client of this load begins with; `slots_of` says how many messages may be in flight, of so many in all.
+    pub(crate) fn lane(&self, part: Part, slots_of: impl FnOnce(u64) -> u32) -> Lane {
+        let slots = Arc::new(Slots::new(slots_of(self.planned)));
+        Lane { part, slots, state: Arc::new(PacerState::default()) }
+    }
+
+    /// Begins to offer, each lane with the thread that takes its answers; offsets of the schedule count from `started_ns`.
+    pub(crate) fn begin<T>(self, lanes: Vec<(Lane, T, Delivery)>, started_ns: u64) -> Result<Load, LoadError>
+    where
+        T: Target + Send + 'static,
+    {
+        // A part, so that lanes that run can be stopped when another cannot begin.
+        let stop = self.stop.for_part();
+        let recorder = &self.recorder;
+        let reporter = Reporter::start("load-reporter", self.clock, self.intervals.clone(), recorder.meters());
+        let mut load = Load {
+            planned: self.planned,
+            planned_span_ns: self.schedule.duration_ns(),
+            started_ns,
+            recorder: Arc::clone(recorder),
+            lanes: Vec::with_capacity(lanes.len()),
+            threads: Vec::with_capacity(lanes.len()),
+            reporter: reporter.map_err(|source| LoadError::Spawn { thread: "reporter", source })?,
+        };
+        let mut failed = None;
+        for (lane, target, delivery) in lanes {
+            let pacer = match &failed {
+                None => self.pace(&lane, target, started_ns, &stop).map_err(|error| failed = Some(error)).ok(),
+                Some(_) => None,
+            };
+            if pacer.is_none() {
+                lane.state.done();
+            }
+            load.lanes.push(lane.state);
+            load.threads.push(LaneThreads { pacer, delivery });
+        }
+        match failed {
+            None => Ok(load),
+            Some(error) => {
+                stop.stop();
+                // Why the load did not begin says more than how its empty record was closed.
+                drop(load.join());
+                Err(error)
+            }
         }
     }
 
-    fn pace<T: Target + Send + 'static>(self, target: T) -> Result<(Reporter, JoinHandle<()>), LoadError> {
-        let Self { schedule, workload, cap, slots, recorder, state, clock, intervals, stop } = self;
-        let meters = [&recorder.ack, &recorder.service, &recorder.delay, &recorder.lateness].map(Arc::clone).to_vec();
-        let reporter = Reporter::start("load-reporter", clock, intervals, meters)
-            .map_err(|source| LoadError::Spawn { thread: "reporter", source })?;
+    fn pace<T>(&self, lane: &Lane, target: T, started_ns: u64, stop: &StopFlag) -> Result<JoinHandle<()>, LoadError>
+    where
+        T: Target + Send + 'static,
+    {
         let pacer = Pacer {
-            clock,
+            clock: self.clock,
+            started_ns,
+            part: lane.part,
             target,
-            recorder,
-            slots,
-            state,
-            stop,
-            cap,
-            schedule: schedule.cursor(),
-            workload,
+            recorder: Arc::clone(&self.recorder),
+            slots: Arc::clone(&lane.slots),
+            state: Arc::clone(&lane.state),
+            stop: stop.clone(),
+            cap: self.cap.clone(),
+            schedule: self.schedule.clone().cursor(),
+            workload: self.workload.clone(),
             held: None,
             own_lateness: OwnLateness::default(),
         };
-        Ok((reporter, spawn("pacer", move || pacer.run())?))
+        spawn("pacer", move || pacer.run())
     }
 
     /// The load does not begin, for this reason.
-    pub(crate) fn abandon(self, delivery: Delivery, error: LoadError) -> LoadError {
-        abandon(&self.state, delivery, error)
+    pub(crate) fn abandon(self, deliveries: Vec<(Lane, Delivery)>, error: LoadError) -> LoadError {
+        for (lane, _) in &deliveries {
+            lane.state.done();
+        }
+        for (_, delivery) in deliveries {
+            drop(delivery.join());
+        }
+        // Why the load did not begin says more than how its empty record was closed.
+        drop(self.recorder.finish());
+        error
     }
 }
 
-/// The thread that takes the answers.
-pub(crate) type Delivery = JoinHandle<Result<(), DirectoryError>>;
-
-fn abandon(state: &PacerState, delivery: Delivery, error: LoadError) -> LoadError {
-    state.done.store(true, Ordering::Release);
-    // Why the load did not begin says more than how its empty record was closed.
-    drop(delivery.join());
-    error
+/// How many messages of a plan are a shard's. Without shards nobody has to look.
+fn planned(workload: &Workload, total: u64, shard: Shard) -> u64 {
+    if shard == Shard::WHOLE {
+        return total;
+    }
+    let mut workload = workload.clone();
+    (0..total).map(|_| u64::from(shard.has(workload.next_message().key))).sum()
 }
+
+/// One client's part of a load.
+pub(crate) struct Lane {
+    pub(crate) part: Part,
+    pub(crate) slots: Arc<Slots>,
+    pub(crate) state: Arc<PacerState>,
+}
+
+/// The threads of a lane under load.
+#[derive(Debug)]
+pub(crate) struct LaneThreads {
+    /// Nobody where its thread could not be started.
+    pub(crate) pacer: Option<JoinHandle<()>>,
+    pub(crate) delivery: Delivery,
+}
+
+/// The thread that takes the answers.
+pub(crate) type Delivery = JoinHandle<()>;
 
 pub(crate) fn spawn<T: Send + 'static>(
     name: &'static str,

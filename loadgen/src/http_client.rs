@@ -19,7 +19,6 @@ use crate::stop::StopFlag;
 use crate::target::{Handed, Target};
 use crate::workload::{PlannedMessage, Workload};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use shakedown_reports::DirectoryError;
 use shakedown_reports::record::Outcome;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -124,8 +123,8 @@ pub(crate) fn connect(settings: HttpSettings<'_>) -> std::io::Result<(HttpTarget
 }
 
 impl HttpClient {
-    /// Asks until the pacer is gone and every request has ended, or the flush timeout has passed; then closes the record.
-    pub(crate) fn run(self) -> Result<(), DirectoryError> {
+    /// Asks until the pacer is gone and every request has ended, or the flush timeout has passed.
+    pub(crate) fn run(self) {
         let Self { runtime, requests, due, flush_timeout } = self;
         runtime.block_on(requests.ask_all(due, flush_timeout));
         for slot in 0..requests.slots.capacity() {
@@ -133,7 +132,6 @@ impl HttpClient {
                 requests.recorder.record(&message, End::unacknowledged(Outcome::Unknown, 0));
             }
         }
-        requests.recorder.finish()
     }
 }
 

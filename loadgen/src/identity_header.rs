@@ -1,4 +1,4 @@
-//! The Kafka header in which a message carries its own identity.
+//! The Kafka header in which a message carries its own identity. Raw payloads have no header: they begin with its bytes.
 //!
 //! Fixed binary, little endian, so that a tap reads it without parsing text:
 //!

@@ -9,7 +9,7 @@ use shakedown_reports::identity::{Identity, Key};
 /// Where a message's identity, amount and intended instant are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IdentityRule {
-    /// In the header of [`crate::identity_header`].
+    /// In the header of [`crate::identity_header`], or, where there is no such header, in the first bytes of the payload.
     Header,
     /// In its JSON payload.
     Json(JsonRule),
@@ -56,7 +56,7 @@ pub(crate) struct Reading {
 /// Why a rule cannot read a message.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unreadability {
-    #[error("it has no header {}", identity_header::NAME)]
+    #[error("it has no header {}, and its payload does not begin with one", identity_header::NAME)]
     NoHeader,
     #[error("{0}")]
     Header(#[from] IdentityHeaderError),
@@ -95,9 +95,12 @@ impl IdentityRule {
 }
 
 fn read_header(message: &impl Message) -> Result<IdentityHeader, Unreadability> {
-    let headers = message.headers().ok_or(Unreadability::NoHeader)?;
-    let header = headers.iter().find(|header| header.key == identity_header::NAME).ok_or(Unreadability::NoHeader)?;
-    Ok(IdentityHeader::decode(header.value.unwrap_or_default())?)
+    let mut headers = message.headers().into_iter().flat_map(Headers::iter);
+    if let Some(header) = headers.find(|header| header.key == identity_header::NAME) {
+        return Ok(IdentityHeader::decode(header.value.unwrap_or_default())?);
+    }
+    let prefix = message.payload().and_then(|payload| payload.get(..identity_header::LENGTH));
+    prefix.and_then(|prefix| IdentityHeader::decode(prefix).ok()).ok_or(Unreadability::NoHeader)
 }
 
 impl JsonRule {
@@ -197,6 +200,13 @@ mod tests {
             .insert(Header { key: "traceparent", value: Some("00-1") })
             .insert(Header { key: identity_header::NAME, value: Some(&encoded[..]) });
         let reading = IdentityRule::Header.read(&message(Some(b"user-17"), None, Some(headers)), &names());
+        let mut payload = encoded.to_vec();
+        payload.extend_from_slice(b"and more");
+        let raw = |payload: Vec<u8>| {
+            let (key, time) = (Some(b"user-17".to_vec()), Timestamp::NotAvailable);
+            let message = OwnedMessage::new(Some(payload), key, "orders".to_owned(), time, 0, 0, None);
+            IdentityRule::Header.read(&message, &names())
+        };
         let expected = Reading {
             identity: Identity::planned(731),
             key: Key::planned(17),
@@ -205,6 +215,9 @@ mod tests {
             run: Some(5),
         };
         assert_eq!(reading, Ok(expected));
+        assert_eq!(raw(payload.clone()), Ok(expected), "a raw payload begins with the same bytes");
+        payload[20] ^= 1;
+        assert_eq!(raw(payload), Err(Unreadability::NoHeader), "what only looks like it is nobody's");
     }
 
     #[test]
@@ -255,7 +268,10 @@ mod tests {
         }
         assert_eq!(reason(&json, None, None, None), "it has no payload");
         assert_eq!(reason(&json, Some(b"\xff"), Some("{}"), None), "its key is not UTF-8");
-        assert_eq!(reason(&IdentityRule::Header, None, None, None), "it has no header shakedown");
+        assert_eq!(
+            reason(&IdentityRule::Header, None, None, None),
+            "it has no header shakedown, and its payload does not begin with one"
+        );
         let short = OwnedHeaders::new().insert(Header { key: identity_header::NAME, value: Some(&[1_u8, 2][..]) });
         assert_eq!(
             reason(&IdentityRule::Header, None, None, Some(short)),

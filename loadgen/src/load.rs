@@ -1,20 +1,23 @@
-//! One load: the pacer, the client, and the thread that takes its answers.
+//! One load: its pacers, its clients, and the threads that take their answers.
 //!
-//! Three threads: the pacer offers; the delivery thread records how each message ended, by polling a producer
-//! (`delivery.rs`) or by asking a service (`http_client.rs`); the reporter writes an interval of the histograms each
-//! second. At the end everything offered has ended: acknowledged, failed, or unknown when the plan's flush timeout passes
+//! Each client has a lane of two threads: a pacer offers its messages; a delivery thread records how each ended, by polling
+//! a producer (`delivery.rs`) or by asking a service (`http_client.rs`). One reporter for all of them writes an interval of
+//! the histograms each second. A key has one lane, so that its order is kept. At the end everything offered has ended: acknowledged, failed, or unknown when the plan's flush timeout passes
 //! without an answer, or [`STOPPED_FLUSH_TIMEOUT`] after a stop.
 
 use crate::client::{self, LoadProducer};
 use crate::clock::RunClock;
 use crate::delivery::Answers;
 use crate::endpoints::Endpoints;
-use crate::ground::{Delivery, Ground, spawn};
+use crate::ground::{Ground, Lane, LaneThreads, spawn};
 use crate::http_client::{self, HttpSettings};
+use crate::live::Gauges;
 use crate::meter::Reporter;
 use crate::pacer::PacerState;
+use crate::part::{Part, Shard};
 use crate::plan::{LoadPlan, PlanError};
 use crate::recorder::Recorder;
+use crate::shards::client::ShardError;
 use crate::stop::StopFlag;
 use crate::topic::{self, TopicError};
 use crate::topic_target::TopicTarget;
@@ -22,11 +25,14 @@ use hdrhistogram::Histogram;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::Producer;
 use shakedown_reports::{DirectoryError, IntervalLog, OperationWriter};
+use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// From the moment in which everybody can send to the first intended instant: until then all pacers have been started.
+const START_LEAD_NS: u64 = 1_000_000;
 /// How long the cluster may take to let the client begin: coordinators may still be loading.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two looks at whether somebody stops a load whose client may not begin yet.
@@ -66,6 +72,9 @@ pub enum LoadError {
         /// What the client complained about last.
         last_error: Option<String>,
     },
+    /// It is a shard, and the others are not there, or do not want it.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
     /// Somebody stopped it before its first message.
     #[error("the load was stopped before it began")]
     Stopped,
@@ -185,15 +194,24 @@ fn achieved_ratio(offered: (u64, u64), planned: (u64, u64)) -> f64 {
     if planned_rate == 0.0 { 0.0 } else { per_second(offered.0, offered.1.max(planned.1)) / planned_rate }
 }
 
+/// When a load begins, and as what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// What offsets of the schedule count from, on the run's clock: nanoseconds since the Unix epoch.
+    pub at_ns: u64,
+    /// The run that messages name.
+    pub run: u32,
+}
+
 /// A load that runs.
 #[derive(Debug)]
 pub struct Load {
     pub(crate) planned: u64,
     pub(crate) planned_span_ns: u64,
+    pub(crate) started_ns: u64,
     pub(crate) recorder: Arc<Recorder>,
-    pub(crate) state: Arc<PacerState>,
-    pub(crate) pacer: JoinHandle<()>,
-    pub(crate) delivery: Delivery,
+    pub(crate) lanes: Vec<Arc<PacerState>>,
+    pub(crate) threads: Vec<LaneThreads>,
     pub(crate) reporter: Reporter,
 }
 
@@ -211,34 +229,72 @@ impl Load {
         intervals: IntervalLog,
         stop: StopFlag,
     ) -> Result<Self, LoadError> {
+        let begin = || Ok(Start { at_ns: clock.now_ns() + START_LEAD_NS, run: plan.run });
+        Self::start_shard(plan, Shard::WHOLE, bootstrap, clock, operations, intervals, stop, begin)
+    }
+
+    /// As [`Load::start`], for one shard of a plan whose other shards are offered by other processes. `meet` is called once
+    /// all its clients can send, and says when the schedule begins, for all shards alike.
+    ///
+    /// # Errors
+    /// As [`Load::start`], and whatever `meet` says.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a load is, where it goes, where its record goes, and who stops it"
+    )]
+    pub fn start_shard(
+        plan: &LoadPlan,
+        shard: Shard,
+        bootstrap: &str,
+        clock: RunClock,
+        operations: OperationWriter,
+        intervals: IntervalLog,
+        stop: StopFlag,
+        meet: impl FnOnce() -> Result<Start, LoadError>,
+    ) -> Result<Self, LoadError> {
         if plan.http.is_some() {
             return Err(LoadError::Target { planned: "a service", started: "a topic" });
         }
-        let ground = Ground::new(plan, |total| client::slots_of(plan, total), clock, operations, intervals, stop)?;
-        let Ground { slots, recorder, state, .. } = &ground;
-        let producer = Arc::new(
-            client::connect(plan, bootstrap, Arc::clone(slots), Arc::clone(recorder))
-                .map_err(|source| LoadError::Client(Box::new(source)))?,
-        );
-        for topic in plan.topics() {
-            topic::partitions(producer.client(), bootstrap, topic)?;
+        let ground = Ground::new(plan, shard, clock, operations, intervals, stop)?;
+        let mut clients = Vec::new();
+        for part in Part::all(shard, plan.producers) {
+            let lane = ground.lane(part, |total| client::slots_of(plan, total));
+            let connected = client::connect(plan, bootstrap, Arc::clone(&lane.slots), Arc::clone(&ground.recorder));
+            clients.push((lane, Arc::new(connected.map_err(|source| LoadError::Client(Box::new(source)))?)));
         }
-        let answers = Answers {
-            producer: Arc::clone(&producer),
-            slots: Arc::clone(slots),
-            recorder: Arc::clone(recorder),
-            state: Arc::clone(state),
-            flush_timeout: plan.flush_timeout,
-            stop: ground.stop.clone(),
+        if let Some((_, producer)) = clients.first() {
+            let mut partitions = 0;
+            for topic in plan.topics() {
+                partitions = topic::partitions(producer.client(), bootstrap, topic)?.max(partitions);
+            }
+            if plan.measures_partitions {
+                ground.recorder.measure_partitions(partitions);
+            }
+        }
+        let mut answering = Vec::new();
+        let mut producers = Vec::new();
+        for (lane, producer) in clients {
+            match answer(&ground, plan, &lane, &producer) {
+                Ok(delivery) => answering.push((lane, delivery)),
+                Err(error) => return Err(ground.abandon(answering, error)),
+            }
+            producers.push(producer);
+        }
+        // The clients' own start is no latency of the system: the schedule begins when all of them could send.
+        let ready = producers
+            .iter()
+            .try_for_each(|producer| wait_until_ready(producer, &ground.stop, bootstrap, &ground.recorder));
+        let start = match ready.and_then(|()| meet()) {
+            Ok(start) => start,
+            Err(error) => return Err(ground.abandon(answering, error)),
         };
-        let delivery = spawn("delivery", move || answers.run())?;
-        // The client's own start is no latency of the system: the schedule begins when the client could send.
-        if let Err(error) = wait_until_ready(&producer, &ground.stop, bootstrap, &ground.recorder) {
-            return Err(ground.abandon(delivery, error));
-        }
-        let target =
-            TopicTarget::new(producer, Arc::clone(recorder), plan.topics().map(str::to_owned).collect(), plan.run);
-        ground.begin(target, delivery)
+        let lanes = answering.into_iter().zip(producers).map(|((lane, delivery), producer)| {
+            let topics = plan.topics().map(str::to_owned).collect();
+            let number = lane.part.number();
+            (lane, TopicTarget::new(producer, Arc::clone(&ground.recorder), topics, start.run, number), delivery)
+        });
+        let lanes = lanes.collect();
+        ground.begin(lanes, start.at_ns)
     }
 
     /// Begins to ask a service that listens at these endpoints, which may change meanwhile. Raising `stop` ends the offering
@@ -258,26 +314,30 @@ impl Load {
             return Err(LoadError::Target { planned: "a topic", started: "a service" });
         };
         let slots_of = |total| u32::try_from(total).unwrap_or(u32::MAX).min(http.in_flight).max(1);
-        let ground = Ground::new(plan, slots_of, clock, operations, intervals, stop)?;
+        let ground = Ground::new(plan, Shard::WHOLE, clock, operations, intervals, stop)?;
+        let part = Part::all(Shard::WHOLE, 1).next().expect("one producer has one part");
+        let lane = ground.lane(part, slots_of);
         let (target, client) = http_client::connect(HttpSettings {
             plan: http,
             seed: plan.seed,
             endpoints,
             flush_timeout: plan.flush_timeout.max(http.patience()),
             clock,
-            slots: Arc::clone(&ground.slots),
+            slots: Arc::clone(&lane.slots),
             recorder: Arc::clone(&ground.recorder),
             stop: ground.stop.clone(),
         })
         .map_err(LoadError::Http)?;
         let delivery = spawn("delivery", move || client.run())?;
-        ground.begin(target, delivery)
+        ground.begin(vec![(lane, target, delivery)], clock.now_ns() + START_LEAD_NS)
     }
 
     /// Has the load wait behind so many messages until it is told otherwise, for up to 10 s at each such place; without a
     /// number it goes on. Its schedule stands still meanwhile: what is measured from intended instants says nothing of the wait.
     pub fn hold_at(&self, messages: Option<u64>) {
-        self.state.gate.hold_at(messages);
+        for lane in &self.lanes {
+            lane.gate.hold_at(messages);
+        }
     }
 
     /// Where the load stands; cheap enough to ask ten times a second.
@@ -285,75 +345,111 @@ impl Load {
     pub fn progress(&self) -> Progress {
         // What has ended is read first, so that it is never more than what was offered.
         let ended = self.recorder.ended();
-        let offered = self.state.offered.load(Ordering::Acquire).max(ended);
+        let offered = self.sum(|state| &state.offered).max(ended);
         let recorder = &self.recorder;
         Progress {
-            planned: self.planned,
-            offered,
-            acknowledged: recorder.acknowledged.load(Ordering::Acquire),
-            failed: recorder.failed.load(Ordering::Acquire),
-            unknown: recorder.unknown.load(Ordering::Acquire),
-            in_flight: offered - ended,
-            asked_again: recorder.asked_again.load(Ordering::Relaxed),
-            queue_full: self.state.queue_full.load(Ordering::Relaxed),
-            blocked_ns: self.state.blocked_ns.load(Ordering::Relaxed),
             lateness_p99_ns: recorder.lateness.p99_ns(),
             lateness_max_ns: recorder.lateness.max_ns(),
             delay_p99_ns: recorder.delay.p99_ns(),
             ack_p50_ns: recorder.ack.p50_ns(),
             ack_p99_ns: recorder.ack.p99_ns(),
+            ..self.counts(offered, ended)
         }
+    }
+
+    /// The counts alone.
+    fn counts(&self, offered: u64, ended: u64) -> Progress {
+        Progress {
+            planned: self.planned,
+            offered,
+            acknowledged: self.recorder.acknowledged.load(Ordering::Acquire),
+            failed: self.recorder.failed.load(Ordering::Acquire),
+            unknown: self.recorder.unknown.load(Ordering::Acquire),
+            in_flight: offered.saturating_sub(ended),
+            asked_again: self.recorder.asked_again.load(Ordering::Relaxed),
+            queue_full: self.sum(|state| &state.queue_full),
+            blocked_ns: self.sum(|state| &state.blocked_ns),
+            ..Progress::default()
+        }
+    }
+
+    /// Over all lanes.
+    fn sum(&self, counter: impl Fn(&PacerState) -> &AtomicU64) -> u64 {
+        self.lanes.iter().map(|state| counter(state).load(Ordering::Acquire)).sum()
+    }
+
+    /// What is measured, for whoever shows it while the load runs.
+    #[must_use]
+    pub fn gauges(&self) -> Gauges {
+        Gauges(self.recorder.meters())
     }
 
     /// Whether everything offered has ended, so that [`Load::join`] returns at once.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.delivery.is_finished()
+        self.threads.iter().all(|threads| threads.delivery.is_finished())
     }
 
     /// Waits for the schedule's end and for every answer, and closes the record.
     ///
     /// # Errors
     /// When the record could not be written.
-    pub fn join(self) -> Result<LoadSummary, LoadError> {
-        let paced = self.pacer.join();
-        let delivered = self.delivery.join();
-        let totals = self.reporter.finish().ok_or(LoadError::Panicked { thread: "reporter" })??;
+    pub fn join(mut self) -> Result<LoadSummary, LoadError> {
+        let (mut paced, mut delivered) = (Ok(()), Ok(()));
+        for LaneThreads { pacer, delivery } in mem::take(&mut self.threads) {
+            paced = paced.and(pacer.map_or(Ok(()), JoinHandle::join));
+            delivered = delivered.and(delivery.join());
+        }
+        let counts = self.counts(self.sum(|state| &state.offered), self.recorder.ended());
+        let last_sent_ns = self.lanes.iter().map(|state| state.last_sent_ns.load(Ordering::Relaxed)).max();
+        let stopped_early = self.lanes.iter().any(|state| state.stopped_early.load(Ordering::Acquire));
+        let totals = self.reporter.finish().ok_or(LoadError::Panicked { thread: "reporter" });
+        self.recorder.finish()?;
         paced.map_err(|_| LoadError::Panicked { thread: "pacer" })?;
-        delivered.map_err(|_| LoadError::Panicked { thread: "delivery" })??;
-        let [ack, service, delay, lateness] = totals.try_into().expect("four meters were started");
-
-        let ended = self.recorder.ended();
+        delivered.map_err(|_| LoadError::Panicked { thread: "delivery" })?;
+        let mut totals = totals??.into_iter();
+        let [ack, service, delay, lateness] =
+            std::array::from_fn(|_| totals.next().expect("these four are always measured"));
         let progress = Progress {
-            planned: self.planned,
-            offered: self.state.offered.load(Ordering::Acquire),
-            acknowledged: self.recorder.acknowledged.load(Ordering::Acquire),
-            failed: self.recorder.failed.load(Ordering::Acquire),
-            unknown: self.recorder.unknown.load(Ordering::Acquire),
-            in_flight: self.state.offered.load(Ordering::Acquire).saturating_sub(ended),
-            asked_again: self.recorder.asked_again.load(Ordering::Relaxed),
-            queue_full: self.state.queue_full.load(Ordering::Relaxed),
-            blocked_ns: self.state.blocked_ns.load(Ordering::Relaxed),
             lateness_p99_ns: lateness.value_at_quantile(0.99),
             lateness_max_ns: lateness.max(),
             delay_p99_ns: delay.value_at_quantile(0.99),
             ack_p50_ns: ack.value_at_quantile(0.5),
             ack_p99_ns: ack.value_at_quantile(0.99),
+            ..counts
         };
         Ok(LoadSummary {
             progress,
-            started_ns: self.state.started_ns.load(Ordering::Acquire),
+            started_ns: self.started_ns,
             planned_span_ns: self.planned_span_ns,
-            last_sent_ns: self.state.last_sent_ns.load(Ordering::Relaxed),
+            last_sent_ns: last_sent_ns.unwrap_or(0),
             finished_ns: self.recorder.last_completed_ns.load(Ordering::Acquire),
             ack,
             service,
             delay,
             lateness,
             last_error: self.recorder.last_error(),
-            stopped_early: self.state.stopped_early.load(Ordering::Acquire),
+            stopped_early,
         })
     }
+}
+
+/// Starts the thread that takes one client's answers.
+fn answer(
+    ground: &Ground,
+    plan: &LoadPlan,
+    lane: &Lane,
+    producer: &Arc<LoadProducer>,
+) -> Result<JoinHandle<()>, LoadError> {
+    let answers = Answers {
+        producer: Arc::clone(producer),
+        slots: Arc::clone(&lane.slots),
+        recorder: Arc::clone(&ground.recorder),
+        state: Arc::clone(&lane.state),
+        flush_timeout: plan.flush_timeout,
+        stop: ground.stop.clone(),
+    };
+    spawn("delivery", move || answers.run())
 }
 
 /// Waits until the client may send.

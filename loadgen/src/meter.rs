@@ -6,9 +6,9 @@
 
 use crate::clock::RunClock;
 use hdrhistogram::Histogram;
+use shakedown_reports::intervals::partition_tag;
 use shakedown_reports::{DirectoryError, IntervalLog};
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -19,25 +19,47 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Recorded without a resize; what is longer costs one allocation.
 const RANGE_AT_FIRST_NS: u64 = 10_000_000_000;
 
+/// The quantiles that are told while a run goes on.
+pub const QUANTILES: [f64; 6] = [0.5, 0.9, 0.99, 0.999, 0.9999, 1.0];
+
+/// What one metric has come to over the run, up to the last interval that ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Figures {
+    /// How many values were recorded.
+    pub count: u64,
+    /// Their sum in nanoseconds, to three significant digits.
+    pub sum_ns: f64,
+    /// The values at [`QUANTILES`], in nanoseconds; the last is the greatest.
+    pub quantiles_ns: [u64; QUANTILES.len()],
+}
+
+impl Figures {
+    fn of(total: &Histogram<u64>) -> Self {
+        let count = total.len();
+        Self {
+            count,
+            sum_ns: if count == 0 { 0.0 } else { total.mean() * count as f64 },
+            quantiles_ns: QUANTILES.map(|quantile| total.value_at_quantile(quantile)),
+        }
+    }
+}
+
 /// One metric.
 #[derive(Debug)]
 pub(crate) struct Meter {
     tag: String,
     live: Mutex<Histogram<u64>>,
-    p50_ns: AtomicU64,
-    p99_ns: AtomicU64,
-    max_ns: AtomicU64,
+    figures: Mutex<Figures>,
 }
 
 impl Meter {
     pub(crate) fn new(tag: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self {
-            tag: tag.into(),
-            live: Mutex::new(histogram()),
-            p50_ns: AtomicU64::new(0),
-            p99_ns: AtomicU64::new(0),
-            max_ns: AtomicU64::new(0),
-        })
+        Arc::new(Self { tag: tag.into(), live: Mutex::new(histogram()), figures: Mutex::default() })
+    }
+
+    /// What it measures, as the interval log calls it.
+    pub(crate) fn tag(&self) -> &str {
+        &self.tag
     }
 
     pub(crate) fn record(&self, value_ns: u64) {
@@ -46,24 +68,49 @@ impl Meter {
     }
 
     /// Over the run, up to the last interval that ended.
+    pub(crate) fn figures(&self) -> Figures {
+        *self.figures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As [`Self::figures`].
     pub(crate) fn p50_ns(&self) -> u64 {
-        self.p50_ns.load(Ordering::Relaxed)
+        self.figures().quantiles_ns[0]
     }
 
-    /// As [`Self::p50_ns`].
+    /// As [`Self::figures`].
     pub(crate) fn p99_ns(&self) -> u64 {
-        self.p99_ns.load(Ordering::Relaxed)
+        self.figures().quantiles_ns[2]
     }
 
-    /// As [`Self::p50_ns`].
+    /// As [`Self::figures`].
     pub(crate) fn max_ns(&self) -> u64 {
-        self.max_ns.load(Ordering::Relaxed)
+        self.figures().quantiles_ns[QUANTILES.len() - 1]
     }
 
     fn publish(&self, total: &Histogram<u64>) {
-        self.p50_ns.store(total.value_at_quantile(0.5), Ordering::Relaxed);
-        self.p99_ns.store(total.value_at_quantile(0.99), Ordering::Relaxed);
-        self.max_ns.store(total.max(), Ordering::Relaxed);
+        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = Figures::of(total);
+    }
+}
+
+/// One metric for each partition of a topic.
+#[derive(Debug)]
+pub(crate) struct PartitionMeters(Vec<Arc<Meter>>);
+
+impl PartitionMeters {
+    pub(crate) fn new(metric: &str, partitions: usize) -> Self {
+        let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
+        Self((0..partitions).map(|partition| Meter::new(partition_tag(metric, partition))).collect())
+    }
+
+    /// Records at a partition; nothing at one that nobody knew of when the metric began.
+    pub(crate) fn record(&self, partition: i32, value_ns: u64) {
+        if let Some(meter) = usize::try_from(partition).ok().and_then(|partition| self.0.get(partition)) {
+            meter.record(value_ns);
+        }
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = Arc<Meter>> {
+        self.0.iter().map(Arc::clone)
     }
 }
 

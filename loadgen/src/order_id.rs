@@ -13,7 +13,7 @@ const PROOF_MASK: u128 = (1 << PROOF_BITS) - 1;
 // The finaliser of SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014).
 const FIRST_MULTIPLIER: u64 = 0xbf58_476d_1ce4_e5b9;
 const SECOND_MULTIPLIER: u64 = 0x94d0_49bb_1331_11eb;
-const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+pub(crate) const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The order id of this sequence, as hyphenated lower-case text. Allocates nothing.
 #[must_use]
@@ -55,7 +55,7 @@ const fn spread(payload: u128) -> u128 {
     (payload >> 74 << 80) | (4 << 76) | (((payload >> 62) & 0xfff) << 64) | (0b10 << 62) | (payload & ((1 << 62) - 1))
 }
 
-const fn scramble(value: u64) -> u64 {
+pub(crate) const fn scramble(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(FIRST_MULTIPLIER);
     let value = (value ^ (value >> 27)).wrapping_mul(SECOND_MULTIPLIER);
     value ^ (value >> 31)

@@ -7,6 +7,7 @@
 use crate::clock::RunClock;
 use crate::gate::{Gate, HELD_MAX};
 use crate::lateness::OwnLateness;
+use crate::part::Part;
 use crate::rate::Rate;
 use crate::recorder::Recorder;
 use crate::schedule::ScheduleCursor;
@@ -37,15 +38,23 @@ const CAP_BURST_NS: u64 = 5_000_000;
 #[derive(Debug, Default)]
 pub(crate) struct PacerState {
     pub(crate) offered: AtomicU64,
+    /// Of these, how many the client refused for good.
+    pub(crate) refused: AtomicU64,
     pub(crate) queue_full: AtomicU64,
     pub(crate) blocked_ns: AtomicU64,
-    pub(crate) started_ns: AtomicU64,
     pub(crate) last_sent_ns: AtomicU64,
     pub(crate) stopped_early: AtomicBool,
     /// Where it is to wait.
     pub(crate) gate: Gate,
     /// Nothing more will be offered.
     pub(crate) done: AtomicBool,
+}
+
+impl PacerState {
+    /// Nothing more will be offered.
+    pub(crate) fn done(&self) {
+        self.done.store(true, Ordering::Release);
+    }
 }
 
 /// How long to sleep until the next message is due, given that one tick is the least.
@@ -55,12 +64,16 @@ fn pause_ns(now_ns: u64, due_ns: u64) -> u64 {
 
 pub(crate) struct Pacer<T> {
     pub(crate) clock: RunClock,
+    /// When offsets of the schedule count from.
+    pub(crate) started_ns: u64,
+    /// Whose messages are offered; those of others are passed over.
+    pub(crate) part: Part,
     pub(crate) target: T,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) slots: Arc<Slots>,
     pub(crate) state: Arc<PacerState>,
     pub(crate) stop: StopFlag,
-    pub(crate) cap: Option<Cap>,
+    pub(crate) cap: Option<Arc<Cap>>,
     pub(crate) schedule: ScheduleCursor,
     pub(crate) workload: Workload,
     /// A claimed slot that no message took.
@@ -72,17 +85,21 @@ pub(crate) struct Pacer<T> {
 struct Stopped;
 
 impl<T: Target> Pacer<T> {
-    /// Offers the whole schedule, or what is due until the flag is raised.
+    /// Offers its part of the whole schedule, or what of it is due until the flag is raised.
     pub(crate) fn run(mut self) {
-        let started_ns = self.clock.now_ns();
-        self.state.started_ns.store(started_ns, Ordering::Release);
         let mut held_ns = 0;
         while let Some(offset) = self.schedule.peek() {
-            let due_ns = started_ns.saturating_add(offset);
-            let ready = self.wait_until(due_ns.saturating_add(held_ns)).and_then(|()| self.wait_at_gate());
+            let message = self.workload.next_message();
+            if !self.part.has(message.key) {
+                self.schedule.advance();
+                continue;
+            }
+            let due_ns = self.started_ns.saturating_add(offset);
+            let ready = self.wait_until(due_ns.saturating_add(held_ns));
+            let ready = ready.and_then(|()| self.wait_at_gate(message.sequence));
             let offered = ready.and_then(|waited_ns| {
                 held_ns += waited_ns;
-                self.offer(due_ns.saturating_add(held_ns))
+                self.offer(&message, due_ns.saturating_add(held_ns))
             });
             if offered.is_err() {
                 self.state.stopped_early.store(true, Ordering::Release);
@@ -102,18 +119,17 @@ impl<T: Target> Pacer<T> {
                 return Ok(());
             }
             self.own_lateness.caught_up();
-            thread::sleep(Duration::from_nanos(pause_ns(now_ns, due_ns)));
+            self.clock.sleep(Duration::from_nanos(pause_ns(now_ns, due_ns)));
         }
     }
 
     /// Waits for as long as the gate holds it here; how long that was.
-    fn wait_at_gate(&self) -> Result<u64, Stopped> {
-        let offered = self.state.offered.load(Ordering::Relaxed);
-        if !self.state.gate.holds(offered) {
+    fn wait_at_gate(&self, sequence: u64) -> Result<u64, Stopped> {
+        if !self.state.gate.holds(sequence) {
             return Ok(0);
         }
         let began_ns = self.clock.now_ns();
-        while self.state.gate.holds(offered) {
+        while self.state.gate.holds(sequence) {
             if self.stop.is_stopped() {
                 return Err(Stopped);
             }
@@ -125,18 +141,17 @@ impl<T: Target> Pacer<T> {
         Ok(self.clock.now_ns() - began_ns)
     }
 
-    fn offer(&mut self, intended_ns: u64) -> Result<(), Stopped> {
+    fn offer(&mut self, message: &PlannedMessage, intended_ns: u64) -> Result<(), Stopped> {
         if let Some(cap) = &self.cap {
             cap.wait(&self.stop)?;
         }
         let own_ns = self.own_lateness.of(intended_ns, self.clock.now_ns());
-        let message = self.workload.next_message();
         let slot = match self.held.take() {
             Some(slot) => slot,
             None => self.claim()?,
         };
-        self.target.prepare(&self.workload, &message);
-        let result = self.hand_over(&message, intended_ns, slot, own_ns);
+        self.target.prepare(&self.workload, message);
+        let result = self.hand_over(message, intended_ns, slot, own_ns);
         if !matches!(result, Ok(Offered::Taken)) {
             self.held = Some(slot);
         }
@@ -190,6 +205,7 @@ impl<T: Target> Pacer<T> {
                 Handed::Refused(end) => {
                     self.slots.vacate(slot);
                     self.recorder.record(&in_flight, end);
+                    self.state.refused.fetch_add(1, Ordering::Release);
                     self.count(in_flight.sent_ns);
                     return Ok(Offered::Refused);
                 }
@@ -217,7 +233,7 @@ impl<T: Target> Pacer<T> {
 /// However the pacer ends, the delivery thread must not wait for more.
 impl<T> Drop for Pacer<T> {
     fn drop(&mut self) {
-        self.state.done.store(true, Ordering::Release);
+        self.state.done();
     }
 }
 
@@ -229,7 +245,8 @@ enum Offered {
     Refused,
 }
 
-/// A plan's `max_rate`. What it holds back is late.
+/// A plan's `max_rate`, over all its producers. What it holds back is late. Periods are whole nanoseconds, rounded up: a cap
+/// is never passed.
 pub(crate) struct Cap {
     limiter: DefaultDirectRateLimiter,
     clock: DefaultClock,
@@ -238,7 +255,7 @@ pub(crate) struct Cap {
 impl Cap {
     /// `None` for a rate beyond one message each nanosecond, which caps nothing.
     pub(crate) fn new(rate: Rate) -> Option<Self> {
-        let quota = Quota::with_period(Duration::from_nanos(rate.per_ns() / rate.messages()))?;
+        let quota = Quota::with_period(Duration::from_nanos(rate.per_ns().div_ceil(rate.messages())))?;
         let burst = rate.messages_within(CAP_BURST_NS).and_then(|burst| u32::try_from(burst).ok()).unwrap_or(u32::MAX);
         let quota = quota.allow_burst(NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN));
         Some(Self { limiter: RateLimiter::direct(quota), clock: DefaultClock::default() })

@@ -5,6 +5,8 @@
 //! message is due when N(t) = n, rounded down to a nanosecond. That instant is searched for by halving, and not computed by a
 //! root: nothing is rounded on the way, so counting and offsets agree to the last message.
 
+use crate::fraction;
+use crate::intensity::Intensity;
 use crate::rate::Rate;
 
 /// A ramp over a span.
@@ -20,46 +22,12 @@ pub(crate) struct Ramp {
 impl Ramp {
     /// `None` where its numbers leave 128 bits: rates whose units have next to nothing in common.
     pub(crate) fn new(from: Rate, to: Rate, duration_ns: u64) -> Option<Self> {
-        let (from, to) = (Fraction::of(from), Fraction::of(to));
-        let unit_ns = from.below / gcd(from.below, to.below) * to.below;
-        let scaled = |rate: Fraction| rate.above.checked_mul(unit_ns / rate.below);
-        let ramp = Self { first: scaled(from)?, last: scaled(to)?, unit_ns, duration_ns };
+        let (rates, unit_ns) = fraction::common(&[from, to])?;
+        let ramp = Self { first: rates[0], last: rates[1], unit_ns, duration_ns };
         // No product below is larger than one of these two.
         let (total, all) = (ramp.checked_area(duration_ns)?, ramp.checked_denominator()?);
         total.checked_add(all)?;
         Some(ramp)
-    }
-
-    /// How many messages are due within the first `span_ns` nanoseconds, the end excluded; `None` when that does not fit
-    /// 64 bits. The span is no longer than the ramp.
-    pub(crate) fn messages_within(&self, span_ns: u64) -> Option<u64> {
-        u64::try_from(self.area(span_ns).div_ceil(self.denominator())).ok()
-    }
-
-    /// When the `n`-th message (from 0) is due; it is one of the ramp's.
-    pub(crate) fn offset_ns(&self, n: u64) -> u64 {
-        // The last instant before which no more than n are due; n of all that the ramp has, so the product fits.
-        let most = u128::from(n) * self.denominator();
-        let (mut low, mut high) = (0, self.duration_ns);
-        while high - low > 1 {
-            let middle = low + (high - low) / 2;
-            if self.area(middle) <= most {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        low
-    }
-
-    /// N(t), times [`Self::denominator`].
-    fn area(&self, at_ns: u64) -> u128 {
-        let (at, all) = (u128::from(at_ns), u128::from(self.duration_ns));
-        at * (self.first * (2 * all - at) + self.last * at)
-    }
-
-    fn denominator(&self) -> u128 {
-        2 * self.unit_ns * u128::from(self.duration_ns)
     }
 
     fn checked_area(&self, at_ns: u64) -> Option<u128> {
@@ -74,27 +42,28 @@ impl Ramp {
     }
 }
 
-/// A rate in lowest terms.
-#[derive(Debug, Clone, Copy)]
-struct Fraction {
-    above: u128,
-    below: u128,
-}
-
-impl Fraction {
-    fn of(rate: Rate) -> Self {
-        let (above, below) = (u128::from(rate.messages()), u128::from(rate.per_ns()));
-        let common = gcd(above, below);
-        Self { above: above / common, below: below / common }
+impl Intensity for Ramp {
+    fn area(&self, at_ns: u64) -> u128 {
+        let (at, all) = (u128::from(at_ns), u128::from(self.duration_ns));
+        at * (self.first * (2 * all - at) + self.last * at)
     }
-}
 
-/// The greatest common divisor, by Euclid's algorithm; both are above zero.
-fn gcd(mut one: u128, mut other: u128) -> u128 {
-    while other != 0 {
-        (one, other) = (other, one % other);
+    fn denominator(&self) -> u128 {
+        2 * self.unit_ns * u128::from(self.duration_ns)
     }
-    one
+
+    fn last_at(&self, area: u128) -> u64 {
+        let (mut low, mut high) = (0, self.duration_ns);
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            if self.area(middle) <= area {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Where the ends of messages go: the operations' stream, the counters and the histograms of one load.
 
 use crate::clock::RunClock;
-use crate::meter::Meter;
+use crate::meter::{Meter, PartitionMeters};
 use crate::slots::InFlight;
 use shakedown_reports::identity::{Identity, Key};
 use shakedown_reports::record::{Operation, Outcome};
 use shakedown_reports::{DirectoryError, OperationWriter};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// How a message ended.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +51,8 @@ pub(crate) struct Recorder {
     pub(crate) delay: Arc<Meter>,
     /// The generator's own part of that, of everything that was offered; the pacer records it.
     pub(crate) lateness: Arc<Meter>,
+    /// [`Self::ack`] at each partition, where somebody asked for that.
+    ack_at: OnceLock<PartitionMeters>,
 }
 
 impl Recorder {
@@ -68,7 +70,19 @@ impl Recorder {
             service: Meter::new("service"),
             delay: Meter::new("delay"),
             lateness: Meter::new("lateness"),
+            ack_at: OnceLock::new(),
         }
+    }
+
+    /// Measures each of so many partitions by itself, too. To be said before the first message.
+    pub(crate) fn measure_partitions(&self, partitions: usize) {
+        self.ack_at.get_or_init(|| PartitionMeters::new("ack", partitions));
+    }
+
+    /// Everything that is measured: `ack`, `service`, `delay`, `lateness`, and then what partitions have of their own.
+    pub(crate) fn meters(&self) -> Vec<Arc<Meter>> {
+        let whole = [&self.ack, &self.service, &self.delay, &self.lateness].map(Arc::clone);
+        whole.into_iter().chain(self.ack_at.get().into_iter().flat_map(PartitionMeters::all)).collect()
     }
 
     /// Records how a message ended, now.
@@ -77,7 +91,11 @@ impl Recorder {
         self.delay.record(message.sent_ns.saturating_sub(message.intended_ns));
         let counter = match end.outcome {
             Outcome::Ok => {
-                self.ack.record(completed_ns.saturating_sub(message.intended_ns));
+                let latency_ns = completed_ns.saturating_sub(message.intended_ns);
+                self.ack.record(latency_ns);
+                if let Some(partitions) = self.ack_at.get() {
+                    partitions.record(end.partition, latency_ns);
+                }
                 self.service.record(completed_ns.saturating_sub(message.sent_ns));
                 &self.acknowledged
             }

@@ -98,6 +98,11 @@ impl Slots {
         Some(message)
     }
 
+    /// How many messages have ended so far; exact for the delivery thread alone.
+    pub(crate) fn finished(&self) -> u64 {
+        self.returned.load(Ordering::Acquire) - self.free.len() as u64
+    }
+
     /// How many slots there are.
     pub(crate) fn capacity(&self) -> usize {
         self.slots.len()

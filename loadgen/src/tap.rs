@@ -5,8 +5,10 @@
 
 use crate::clock::RunClock;
 use crate::identity_rule::IdentityRule;
-use crate::meter::{Meter, Reporter};
+use crate::live::Gauges;
+use crate::meter::{Meter, PartitionMeters, Reporter};
 use crate::names::Names;
+use crate::part::Shard;
 use crate::stop::StopFlag;
 use crate::tap_reader::{Reader, Seen};
 use crate::topic::{self, TopicError};
@@ -38,8 +40,12 @@ pub struct TapPlan {
     pub planned: u64,
     /// The run that headers must name; messages of others are counted and left out.
     pub run: Option<u32>,
+    /// Of the topic's partitions only those of this shard are read: each of so many, counted through.
+    pub shard: Shard,
     /// Whether the topic is read once more, long after its messages came: no latency is measured then.
     pub again: bool,
+    /// Whether each partition is measured by itself, too.
+    pub measures_partitions: bool,
     /// Properties of librdkafka, over the tap's own.
     pub client: BTreeMap<String, String>,
 }
@@ -48,7 +54,18 @@ impl TapPlan {
     /// A tap for messages of any run, with the default client.
     #[must_use]
     pub fn new(stream: StreamId, topic: impl Into<String>, identity: IdentityRule, seed: u64, planned: u64) -> Self {
-        Self { stream, topic: topic.into(), identity, seed, planned, run: None, again: false, client: BTreeMap::new() }
+        Self {
+            stream,
+            topic: topic.into(),
+            identity,
+            seed,
+            planned,
+            run: None,
+            again: false,
+            shard: Shard::WHOLE,
+            measures_partitions: false,
+            client: BTreeMap::new(),
+        }
     }
 }
 
@@ -151,6 +168,27 @@ pub(crate) struct Shared {
     pub(crate) unreadable: AtomicU64,
 }
 
+/// What a tap measures: received less intended.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) whole: Arc<Meter>,
+    pub(crate) partitions: Option<PartitionMeters>,
+}
+
+impl Measured {
+    fn meters(&self) -> Vec<Arc<Meter>> {
+        let partitions = self.partitions.iter().flat_map(PartitionMeters::all);
+        std::iter::once(Arc::clone(&self.whole)).chain(partitions).collect()
+    }
+
+    pub(crate) fn record(&self, partition: i32, latency_ns: u64) {
+        self.whole.record(latency_ns);
+        if let Some(partitions) = &self.partitions {
+            partitions.record(partition, latency_ns);
+        }
+    }
+}
+
 /// A tap that runs.
 #[derive(Debug)]
 pub struct Tap {
@@ -159,6 +197,7 @@ pub struct Tap {
     shared: Arc<Shared>,
     thread: JoinHandle<Result<Seen, TapError>>,
     reporter: Reporter,
+    gauges: Gauges,
 }
 
 impl Tap {
@@ -181,27 +220,40 @@ impl Tap {
         let partitions = topic::partitions(consumer.client(), bootstrap, &topic)?;
         let watermarks = topic::watermarks(consumer.client(), bootstrap, &topic, partitions)?;
         let mut assignment = TopicPartitionList::with_capacity(partitions);
-        for (partition, (low, _)) in (0..).zip(&watermarks) {
-            assignment.add_partition_offset(&topic, partition, Offset::Offset(*low)).map_err(client_error)?;
+        let mut positions = Vec::with_capacity(partitions);
+        for (partition, (low, _)) in (0_i32..).zip(&watermarks) {
+            if plan.shard.has(partition.unsigned_abs()) {
+                assignment.add_partition_offset(&topic, partition, Offset::Offset(*low)).map_err(client_error)?;
+                positions.push(AtomicI64::new(*low));
+            } else {
+                // Somebody else reads it: nothing of it is waited for.
+                positions.push(AtomicI64::new(i64::MAX));
+            }
         }
         consumer.assign(&assignment).map_err(client_error)?;
 
-        let shared = Arc::new(Shared {
-            positions: watermarks.iter().map(|(low, _)| AtomicI64::new(*low)).collect(),
-            count: AtomicU64::new(0),
-            unreadable: AtomicU64::new(0),
-        });
+        let shared = Arc::new(Shared { positions, count: AtomicU64::new(0), unreadable: AtomicU64::new(0) });
         let spawn_error = |source| TapError::Spawn { topic: topic.clone(), source };
-        let meter = Meter::new(format!("deliver:{topic}"));
-        let reporter =
-            Reporter::start("tap-reporter", clock, intervals, vec![Arc::clone(&meter)]).map_err(spawn_error)?;
+        let tag = format!("deliver:{topic}");
+        let measured = Measured {
+            partitions: plan.measures_partitions.then(|| PartitionMeters::new(&tag, partitions)),
+            whole: Meter::new(tag),
+        };
+        let gauges = Gauges(measured.meters());
+        let reporter = Reporter::start("tap-reporter", clock, intervals, measured.meters()).map_err(spawn_error)?;
         let names = Names::new(interner, plan.seed, plan.planned);
-        let reader = Reader::new(plan, names, clock, deliveries, Arc::clone(&shared), meter);
+        let reader = Reader::new(plan, names, clock, deliveries, Arc::clone(&shared), measured);
         let thread = thread::Builder::new()
             .name(format!("tap-{topic}"))
             .spawn(move || reader.run(&consumer, &stop))
             .map_err(spawn_error)?;
-        Ok(Self { stream, topic, shared, thread, reporter })
+        Ok(Self { stream, topic, shared, thread, reporter, gauges })
+    }
+
+    /// What is measured, for whoever shows it while the tap reads.
+    #[must_use]
+    pub fn gauges(&self) -> Gauges {
+        self.gauges.clone()
     }
 
     /// How many partitions are assigned.
@@ -210,7 +262,7 @@ impl Tap {
         self.shared.positions.len()
     }
 
-    /// The next offset of each partition: everything below was seen.
+    /// The next offset of each partition: everything below was seen, or is another shard's, where it is the greatest number.
     #[must_use]
     pub fn positions(&self) -> Vec<i64> {
         self.shared.positions.iter().map(|position| position.load(Ordering::Acquire)).collect()
@@ -250,7 +302,7 @@ impl Tap {
         let seen = self.thread.join();
         let totals = self.reporter.finish().ok_or_else(|| TapError::Panicked { topic: self.topic.clone() })?;
         let seen = seen.map_err(|_| TapError::Panicked { topic: self.topic.clone() })??;
-        let [latency] = totals?.try_into().expect("one meter was started");
+        let latency = totals?.into_iter().next().expect("the whole is always measured");
         Ok(TapSummary {
             stream: self.stream,
             partitions: self.shared.positions.len(),

@@ -1,10 +1,9 @@
 //! The thread of a tap: polls, reads identities, records deliveries.
 
 use crate::clock::RunClock;
-use crate::meter::Meter;
 use crate::names::Names;
 use crate::stop::StopFlag;
-use crate::tap::{Shared, TapError, TapPlan, Unreadable};
+use crate::tap::{Measured, Shared, TapError, TapPlan, Unreadable};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
@@ -39,7 +38,7 @@ pub(crate) struct Reader {
     clock: RunClock,
     deliveries: DeliveryWriter,
     shared: Arc<Shared>,
-    meter: Arc<Meter>,
+    measured: Measured,
     seen: Seen,
 }
 
@@ -50,9 +49,9 @@ impl Reader {
         clock: RunClock,
         deliveries: DeliveryWriter,
         shared: Arc<Shared>,
-        meter: Arc<Meter>,
+        measured: Measured,
     ) -> Self {
-        Self { plan, names, clock, deliveries, shared, meter, seen: Seen::default() }
+        Self { plan, names, clock, deliveries, shared, measured, seen: Seen::default() }
     }
 
     pub(crate) fn run(mut self, consumer: &BaseConsumer, stop: &StopFlag) -> Result<Seen, TapError> {
@@ -94,7 +93,7 @@ impl Reader {
             Ok(reading) => {
                 if reading.intended_ns != 0 && !self.plan.again {
                     self.seen.early += u64::from(received_ns < reading.intended_ns);
-                    self.meter.record(received_ns.saturating_sub(reading.intended_ns));
+                    self.measured.record(message.partition(), received_ns.saturating_sub(reading.intended_ns));
                 }
                 self.deliveries.push(&Delivery {
                     identity: reading.identity,

@@ -20,13 +20,24 @@ pub(crate) struct TopicTarget {
     /// Each in turn gets the next message.
     topics: Vec<String>,
     run: u32,
+    /// This producer's number within the run.
+    number: u16,
     key: Vec<u8>,
     payload: Vec<u8>,
+    /// The payload begins with room for the identity.
+    raw: bool,
 }
 
 impl TopicTarget {
-    pub(crate) fn new(producer: Arc<LoadProducer>, recorder: Arc<Recorder>, topics: Vec<String>, run: u32) -> Self {
-        Self { producer, recorder, topics, run, key: Vec::with_capacity(32), payload: Vec::with_capacity(256) }
+    pub(crate) fn new(
+        producer: Arc<LoadProducer>,
+        recorder: Arc<Recorder>,
+        topics: Vec<String>,
+        run: u32,
+        number: u16,
+    ) -> Self {
+        let (key, payload) = (Vec::with_capacity(32), Vec::with_capacity(256));
+        Self { producer, recorder, topics, run, number, key, payload, raw: false }
     }
 }
 
@@ -34,12 +45,13 @@ impl Target for TopicTarget {
     fn prepare(&mut self, workload: &Workload, message: &PlannedMessage) {
         write_key(message.key, &mut self.key);
         workload.write_payload(message, &mut self.payload);
+        self.raw = workload.is_raw();
     }
 
     fn hand_over(&mut self, message: &InFlight, slot: usize, own_ns: u64) -> Handed {
         let header = IdentityHeader {
             run: self.run,
-            producer: 0,
+            producer: self.number,
             sequence: message.sequence,
             key: message.key,
             key_sequence: message.key_sequence,
@@ -47,12 +59,16 @@ impl Target for TopicTarget {
             value: message.value,
         }
         .encode();
-        let headers =
-            OwnedHeaders::new_with_capacity(1).insert(Header { key: identity_header::NAME, value: Some(&header[..]) });
-        let record = BaseRecord::with_opaque_to(topic_of(&self.topics, message.sequence), slot)
+        if self.raw {
+            self.payload[..identity_header::LENGTH].copy_from_slice(&header);
+        }
+        let mut record = BaseRecord::with_opaque_to(topic_of(&self.topics, message.sequence), slot)
             .key(&self.key[..])
-            .payload(&self.payload[..])
-            .headers(headers);
+            .payload(&self.payload[..]);
+        if !self.raw {
+            let header = Header { key: identity_header::NAME, value: Some(&header[..]) };
+            record = record.headers(OwnedHeaders::new_with_capacity(1).insert(header));
+        }
         let handed = match self.producer.send(record) {
             Ok(()) => Handed::Taken,
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => return Handed::Full,

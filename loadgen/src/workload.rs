@@ -1,4 +1,4 @@
-//! What the messages say: an order each, fixed by the seed and its sequence.
+//! What the messages say: an order each, or raw bytes, fixed by the seed and its sequence.
 //!
 //! Everything about a message except its place within its key is computed from its sequence alone. Texts are written
 //! into buffers that the caller reuses; nothing is allocated for a message.
@@ -6,6 +6,7 @@
 use crate::chance;
 use crate::keys::{KeySampler, KeySpace, KeySpaceError};
 use crate::order_id;
+use crate::payload::{PayloadPlan, RawPayloads};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
@@ -63,6 +64,7 @@ pub struct Workload {
     sampler: KeySampler,
     next: u64,
     key_sequences: Vec<u32>,
+    raw: Option<RawPayloads>,
 }
 
 impl Workload {
@@ -73,7 +75,27 @@ impl Workload {
     pub fn new(seed: u64, keys: &KeySpace) -> Result<Self, KeySpaceError> {
         let sampler = KeySampler::new(keys)?;
         let key_sequences = vec![0; usize::try_from(keys.users).expect("at most 2^24")];
-        Ok(Self { seed, generator: chance::generator(seed, chance::WORKLOAD), sampler, next: 0, key_sequences })
+        Ok(Self {
+            seed,
+            generator: chance::generator(seed, chance::WORKLOAD),
+            sampler,
+            next: 0,
+            key_sequences,
+            raw: None,
+        })
+    }
+
+    /// With raw payloads in place of orders, where there is a plan of them.
+    #[must_use]
+    pub fn with_payload(mut self, payload: Option<&PayloadPlan>) -> Self {
+        self.raw = payload.map(|payload| RawPayloads::new(self.seed, payload));
+        self
+    }
+
+    /// Whether payloads are raw, and begin with room for the identity of [`crate::identity_header`].
+    #[must_use]
+    pub const fn is_raw(&self) -> bool {
+        self.raw.is_some()
     }
 
     /// The next message; there is always one, the schedule ends a run.
@@ -95,8 +117,11 @@ impl Workload {
         self.compose(sequence, [generator.next_u64(), generator.next_u64()])
     }
 
-    /// Puts the message's JSON into `buffer`, whatever was there before.
+    /// Puts the message's JSON into `buffer`, whatever was there before; or its raw bytes, without their identity.
     pub fn write_payload(&self, message: &PlannedMessage, buffer: &mut Vec<u8>) {
+        if let Some(raw) = &self.raw {
+            return raw.write(message.sequence, buffer);
+        }
         buffer.clear();
         buffer.extend_from_slice(b"{\"order_id\":\"");
         buffer.extend_from_slice(&order_id::encode(self.seed, message.sequence));
@@ -115,7 +140,7 @@ impl Workload {
         let quantity = 1 + chance::below(second, QUANTITY_MAX);
         PlannedMessage {
             sequence,
-            key: self.sampler.key(first),
+            key: self.sampler.key(sequence, first),
             key_sequence: 0,
             value: i64::try_from(VALUE_MIN + sequence * VALUE_STEP + jitter).expect("sequences have 32 bits"),
             item,

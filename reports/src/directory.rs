@@ -17,6 +17,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) const INFO_FILE: &str = "run.json";
 pub(crate) const EVENTS_FILE: &str = "events.jsonl";
@@ -107,6 +108,17 @@ impl RunDirectory {
             events: Mutex::new(open(EVENTS_FILE)?),
             path,
         })))
+    }
+
+    /// Makes `<root>/<slug>/<time>/` as [`RunDirectory::create`] does, for something that is no run: the files in it are whoever's
+    /// who asked for it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn reserve(root: &Path, name: &str) -> Result<PathBuf, DirectoryError> {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let unix_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+        create_unique(&root.join(slug(name)), &utc::compact(unix_ms))
     }
 
     /// Where it is.

@@ -2,6 +2,7 @@
 //! offline. The TOML behind it belongs to the harness; the judging belongs to `checks`.
 
 use crate::numbers::grouped;
+use crate::record::StreamId;
 use crate::rules::BookRule;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -56,6 +57,13 @@ pub struct Expectations {
 }
 
 impl Expectations {
+    /// Whether latency is expected of each partition of this stream by itself.
+    #[must_use]
+    pub fn measures_partitions_of(&self, stream: StreamId) -> bool {
+        let by_partition = self.latency.values().filter(|budget| budget.partitions.is_some());
+        by_partition.filter_map(|budget| budget.flow).any(|flow| flow.to == stream)
+    }
+
     /// Whether some count may differ from run to run, and with it what there was to compare.
     #[must_use]
     pub fn leaves_room(&self) -> bool {

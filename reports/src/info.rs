@@ -90,6 +90,12 @@ pub struct Environment {
     pub cores: u64,
     /// Main memory, 0 where the system does not say.
     pub memory_bytes: u64,
+    /// The processor's model, empty where the system does not say.
+    #[serde(default)]
+    pub processor: String,
+    /// How the harness, and the embedded brokers with it, were built: `release` or `debug`.
+    #[serde(default)]
+    pub build: String,
 }
 
 impl Environment {
@@ -101,7 +107,22 @@ impl Environment {
             arch: std::env::consts::ARCH.to_owned(),
             cores: std::thread::available_parallelism().map_or(0, |cores| cores.get() as u64),
             memory_bytes: std::fs::read_to_string("/proc/meminfo").map_or(0, |text| total_memory_bytes(&text)),
+            processor: std::fs::read_to_string("/proc/cpuinfo").map_or_else(|_| String::new(), |text| processor(&text)),
+            build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
         }
+    }
+}
+
+/// The model of Linux's `/proc/cpuinfo`: `model name` on x86; ARM gives numbers alone, of the implementer and the part.
+fn processor(cpuinfo: &str) -> String {
+    let value = |wanted: &str| {
+        let lines = cpuinfo.lines().filter_map(|line| line.split_once(':'));
+        lines.map(|(name, value)| (name.trim(), value.trim())).find(|(name, _)| *name == wanted).map(|(_, value)| value)
+    };
+    match (value("model name"), value("CPU implementer"), value("CPU part")) {
+        (Some(model), _, _) => model.to_owned(),
+        (None, Some(implementer), Some(part)) => format!("implementer {implementer}, part {part}"),
+        _ => String::new(),
     }
 }
 
@@ -124,5 +145,13 @@ mod tests {
         let meminfo = "MemFree:         1000 kB\nMemTotal:       16308772 kB\n";
         assert_eq!(total_memory_bytes(meminfo), 16_308_772 * 1024);
         assert_eq!(total_memory_bytes("nothing of the kind"), 0);
+    }
+
+    #[test]
+    fn a_processor_is_known_by_its_model_or_by_its_numbers() {
+        let x86 = "processor\t: 0\nmodel name\t: AMD EPYC 7B13\n\nprocessor\t: 1\nmodel name\t: another\n";
+        assert_eq!(processor(x86), "AMD EPYC 7B13");
+        assert_eq!(processor("CPU implementer\t: 0x41\nCPU part\t: 0xd0c\n"), "implementer 0x41, part 0xd0c");
+        assert_eq!(processor("nothing of the kind"), "");
     }
 }

@@ -12,6 +12,7 @@ use crate::event::Event;
 use crate::identity::{Identity, Key, Namespace};
 use crate::info::{FORMAT_VERSION, RunInfo};
 use crate::record::{Delivery, Figure, Flow, Operation, Record, RecordError, Share, StreamId, StreamInfo, StreamKind};
+use crate::resources;
 use crate::stream::{Entry, StreamFile};
 use crate::summary::Summary;
 use crate::verdict::Verdict;
@@ -109,6 +110,14 @@ impl RunRecord {
     /// When the file is damaged.
     pub fn verdict(&self) -> Result<Option<Verdict>, RecordError> {
         read_json(&self.path, VERDICT_FILE)
+    }
+
+    /// What the run cost, second by second; nothing where the system did not say.
+    ///
+    /// # Errors
+    /// When the file is damaged before its end.
+    pub fn resources(&self) -> io::Result<Vec<resources::Reading>> {
+        resources::Resources::read(&self.path)
     }
 
     fn open_streams(&mut self) -> Result<(), RecordError> {

@@ -1,5 +1,7 @@
 //! `summary.json`: what the run says of itself above the table of checks. Written last; a killed run has none.
 
+use crate::resources::Usage;
+use crate::validity::Validity;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -14,6 +16,12 @@ pub struct Summary {
     pub totals: BTreeMap<String, i64>,
     /// How often each fault fired, by its name.
     pub faults_fired: BTreeMap<String, u64>,
+    /// Whether what was measured can be believed.
+    #[serde(default)]
+    pub validity: Validity,
+    /// What the load cost the machine; `None` where nobody could look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
 }
 
 /// `cluster    embedded, 3 brokers, KRaft; up in 14 ms`.

@@ -1,7 +1,8 @@
 //! Calendar time in UTC, from milliseconds since the Unix epoch.
 
 /// `20261121T120314`.
-pub(crate) fn compact(unix_ms: u64) -> String {
+#[must_use]
+pub fn compact(unix_ms: u64) -> String {
     let (year, month, day) = civil(unix_ms / 86_400_000);
     let (hour, minute, second) = time(unix_ms);
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}")

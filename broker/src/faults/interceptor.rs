@@ -27,6 +27,8 @@ pub enum Admission {
     Serve(Input),
     /// The node gets it twice.
     ServeTwice(Input, Input),
+    /// The node gets it after so much work.
+    ServeAfter(Duration, Input),
     /// The client gets this, and the node nothing.
     Reply(Response),
     /// It is done, and its client expects no reply (acks=0).
@@ -241,6 +243,9 @@ impl Interceptor {
                 self.fates.extend([token, second].map(|copy| (copy, (node.id(), Fate::Twin))));
                 let twice = Input::Request { token: second, client_host: client_host.clone(), frame: frame.clone() };
                 return Admission::ServeTwice(Input::Request { token, client_host, frame }, twice);
+            }
+            Effect::Work { lasts } => {
+                return Admission::ServeAfter(lasts, Input::Request { token, client_host, frame });
             }
             // An error in no reply can only be told by closing the connection, as a broker does.
             Effect::Error { .. } if !expects_reply(&frame) => Fate::HangUp,

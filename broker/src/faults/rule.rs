@@ -75,6 +75,12 @@ pub enum Effect {
         /// How long; whole milliseconds count.
         lasts: Duration,
     },
+    /// It is carried out after so much work that whoever drives the nodes does nothing else meanwhile: as if the request cost
+    /// that, to the microsecond. A [`Self::Hold`] lets others pass; this takes from what the broker can do at all.
+    Work {
+        /// How long.
+        lasts: Duration,
+    },
 }
 
 /// A rule.

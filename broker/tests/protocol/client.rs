@@ -199,7 +199,7 @@ impl Cluster {
         let token = *token;
         let asked = self.nodes[node].as_ref().expect("a node that is alive");
         match self.rules.request(self.now.monotonic_ns, asked, input) {
-            Admission::Serve(input) => self.deliver(node, input),
+            Admission::Serve(input) | Admission::ServeAfter(_, input) => self.deliver(node, input),
             Admission::ServeTwice(first, second) => {
                 self.deliver(node, first);
                 self.deliver(node, second);

@@ -219,6 +219,7 @@ fn a_producer_that_wants_no_replies_is_not_kept_waiting_for_one() {
         (error(true), true, 1, 1),
         (Effect::Hold { applied: true, lasts: None }, false, 1, 0),
         (Effect::Duplicate, false, 2, 1),
+        (Effect::Work { lasts: Duration::from_micros(50) }, false, 1, 1),
     ] {
         let rule = cluster.rule(Rule::new(on(ApiKey::Produce), effect.clone()));
         let request = produce_request(batch(2, -1, -1, -1), 0);

@@ -9,6 +9,9 @@ use shakedown_broker::faults::{Effect, Rule, Selector};
 use std::time::Duration;
 use utoipa::ToSchema;
 
+/// While a node works on one request, no node answers anybody.
+const WORK_MAX_US: u64 = 1_000_000;
+
 /// The cluster.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ClusterView {
@@ -211,6 +214,11 @@ pub enum EffectOrder {
         /// How long, in milliseconds.
         ms: u64,
     },
+    /// It costs the broker so much work, and nothing else is done meanwhile.
+    Work {
+        /// How much, in microseconds; a second at most.
+        us: u64,
+    },
 }
 
 /// A rule in force, or a fault that stands.
@@ -279,6 +287,10 @@ impl EffectOrder {
             Self::Hold { applied, ms } => Effect::Hold { applied, lasts: ms.map(Duration::from_millis) },
             Self::Duplicate {} => Effect::Duplicate,
             Self::Throttle { ms } => Effect::Throttle { lasts: Duration::from_millis(ms) },
+            Self::Work { us } if us > WORK_MAX_US => {
+                return Err(format!("`work` of {us} us for each request: write {WORK_MAX_US} or less"));
+            }
+            Self::Work { us } => Effect::Work { lasts: Duration::from_micros(us) },
         })
     }
 }

@@ -219,3 +219,18 @@ fn a_throttled_request_counts_once_for_whoever_waits_for_it() {
     assert_eq!(raw.answered(), 3);
     assert!(watch.outcome().is_some());
 }
+
+#[test]
+fn work_for_each_request_takes_its_time_from_everybody() {
+    let cluster = Cluster::builder().brokers(1).start().expect("a cluster");
+    let clients = ["order", "payment"].map(|client| Raw::connect(&cluster, 1, client));
+    let lasts = Duration::from_millis(20);
+    let selector = Selector { apis: vec![ApiKey::ApiVersions], ..Selector::default() };
+    let rule = cluster.rule(Rule::new(selector, Effect::Work { lasts }));
+    let begin = Instant::now();
+    (1..=5).for_each(|number| clients.iter().for_each(|client| client.ask(number)));
+    (1..=5).for_each(|number| clients.iter().for_each(|client| assert_eq!(client.answered(), number)));
+    // Requests that a rule holds pass their time together; work is done for one after another, whoever asks.
+    assert!(begin.elapsed() >= 10 * lasts, "{:?}", begin.elapsed());
+    assert_eq!(rule.end(), 10);
+}

@@ -5,7 +5,7 @@
 
 use super::contract::{
     Awaited, Backend, BackendError, BrokerFaults, BrokerSettings, ClusterPlan, Inside, ROLES, RunningCluster,
-    StrikeError,
+    StrikeError, Whereabouts,
 };
 use super::waiting::{LogEnds, Looking};
 use shakedown_cluster::apache::{Apache as Nodes, ApacheError};
@@ -75,6 +75,10 @@ impl RunningCluster for Running {
 
     fn is_borrowed(&self) -> bool {
         false
+    }
+
+    fn whereabouts(&self) -> Whereabouts {
+        Whereabouts::Processes(self.0.nodes().into_iter().filter_map(|node| self.0.process_id(node)).collect())
     }
 
     fn events(&self) -> Receiver<ClusterEvent> {

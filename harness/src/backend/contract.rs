@@ -140,6 +140,17 @@ pub trait Backend: Send + Sync {
     fn boot(&self, plan: &ClusterPlan) -> Result<Box<dyn RunningCluster>, BackendError>;
 }
 
+/// Where the brokers of a cluster run, for whoever wants to know what they cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// On threads of this process.
+    ThisProcess,
+    /// As these processes of this machine, at this moment.
+    Processes(Vec<u32>),
+    /// Where nobody can look.
+    Elsewhere,
+}
+
 /// A cluster that runs until it is dropped.
 pub trait RunningCluster: Send + Sync {
     /// Where clients connect first.
@@ -148,6 +159,9 @@ pub trait RunningCluster: Send + Sync {
     /// Whether the cluster was there before the run and will be after it: what the run finds in it is left alone, and what
     /// it brings goes with it.
     fn is_borrowed(&self) -> bool;
+
+    /// Where its brokers run.
+    fn whereabouts(&self) -> Whereabouts;
 
     /// What happens in it from here on, until it ends.
     fn events(&self) -> Receiver<ClusterEvent>;

@@ -2,7 +2,7 @@
 
 use super::contract::{
     Awaited, Backend, BackendError, BrokerFaults, BrokerSettings, ClusterPlan, Inside, ROLES, RunningCluster,
-    StrikeError,
+    StrikeError, Whereabouts,
 };
 use shakedown_cluster::{
     Cluster, ClusterEvent, Condition, Damage, DiskFault, Disturbance, Fault, NodeFault, Role, Rule, RuleGuard, Strike,
@@ -75,6 +75,10 @@ impl RunningCluster for Cluster {
 
     fn is_borrowed(&self) -> bool {
         false
+    }
+
+    fn whereabouts(&self) -> Whereabouts {
+        Whereabouts::ThisProcess
     }
 
     fn events(&self) -> Receiver<ClusterEvent> {

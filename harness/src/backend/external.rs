@@ -3,6 +3,7 @@
 use super::apache::Impossible;
 use super::contract::{
     Awaited, Backend, BackendError, BrokerFaults, BrokerSettings, ClusterPlan, Inside, RunningCluster, StrikeError,
+    Whereabouts,
 };
 use super::waiting::{LogEnds, Looking};
 use rdkafka::ClientConfig;
@@ -79,6 +80,10 @@ impl RunningCluster for External {
 
     fn is_borrowed(&self) -> bool {
         true
+    }
+
+    fn whereabouts(&self) -> Whereabouts {
+        Whereabouts::Elsewhere
     }
 
     fn events(&self) -> Receiver<ClusterEvent> {

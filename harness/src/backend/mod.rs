@@ -12,6 +12,7 @@ mod waiting;
 pub use apache::Apache;
 pub use contract::{
     Awaited, Backend, BackendError, BrokerFaults, BrokerSettings, ClusterPlan, Inside, RunningCluster, StrikeError,
+    Whereabouts,
 };
 pub use embedded::Embedded;
 pub use external::External;

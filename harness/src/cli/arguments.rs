@@ -1,11 +1,16 @@
 //! What may be typed.
 
+use super::ceiling_arguments::CeilingArguments;
+use super::compare_arguments::CompareArguments;
 use super::dlq_arguments::DlqArguments;
 use crate::language::size;
 use crate::run::options::OUTPUT;
+use crate::scenario::settings::Override;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use shakedown_loadgen::MetricsAddress;
 use shakedown_loadgen::cli::LoadArguments;
 use shakedown_loadgen::load::STOPPED_FLUSH_TIMEOUT;
+use shakedown_loadgen::shards::merge::MergeArguments;
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -31,6 +36,13 @@ pub enum Command {
     Run(RunArguments),
     /// Judge a run directory again
     Check(CheckArguments),
+    /// Show a run directory again, as text, page, document or results of tests
+    Report(ReportArguments),
+    /// Say whether one version is slower than another
+    ///
+    /// Runs both in pairs, in an order that is drawn within each pair, and judges the differences of p50, p99 and
+    /// processor time for each message. Or compares runs that are there already.
+    Compare(CompareArguments),
     /// Print the JSON Schema of scenario files
     ///
     /// Editors complete and validate by it: put `#:schema path/to/schema.json` into the first line of a scenario.
@@ -46,6 +58,14 @@ pub enum Command {
     Service(ServiceArguments),
     /// Offer load to any Kafka, open-loop
     Load(LoadArguments),
+    /// Make one run directory of those of a load's shards
+    ///
+    /// Every operation and delivery is there, and histograms are those of the union, second by second.
+    Merge(MergeArguments),
+    /// Find the highest rate that holds a service level
+    ///
+    /// Doubles the rate until it does not hold, narrows that down to 3 %, confirms both ends, and does so several times.
+    Ceiling(CeilingArguments),
     /// Look at dead letters, and play them again
     Dlq(DlqArguments),
     /// Say what this machine has for `--backend apache` and for tests, and how to get the rest
@@ -78,6 +98,12 @@ pub struct RunArguments {
     /// Draw everything from this seed instead of the scenarios'
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=9_223_372_036_854_775_807))]
     pub seed: Option<u64>,
+    /// A setting laid over the scenario, as in load.arrivals.rate=500/s; may be repeated
+    ///
+    /// The key is what leads to the value in the file, with dots between; an entry of a list is its number from 0, as in
+    /// fault.0.at=2s. The value is TOML, or else text. The system's settings are changed by the same keys.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = Override::parse)]
+    pub settings: Vec<Override>,
     /// What plays the cluster, instead of what the scenario says
     #[arg(long, value_enum)]
     pub backend: Option<BackendArgument>,
@@ -90,6 +116,9 @@ pub struct RunArguments {
     /// Keep everything up after the report until Ctrl-C, and the services' stores after that; for one scenario
     #[arg(long)]
     pub keep: bool,
+    /// Serve metrics for Prometheus here while scenarios run, at /metrics; a port alone is for this machine only
+    #[arg(long, value_name = "HOST:PORT")]
+    pub metrics_addr: Option<MetricsAddress>,
     /// Where run directories go: each run has a folder of its own there, named after its scenario and its time
     #[arg(long, value_name = "FOLDER", default_value = OUTPUT)]
     pub out: PathBuf,
@@ -105,6 +134,18 @@ pub enum BackendArgument {
     /// A cluster that runs already: `--bootstrap` says where. Nothing is done to its brokers; topics are made if missing,
     /// and those go with the run
     External,
+}
+
+impl BackendArgument {
+    /// As it is typed.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Apache => "apache",
+            Self::External => "external",
+        }
+    }
 }
 
 pub(super) fn servers(text: &str) -> Result<String, String> {
@@ -125,6 +166,41 @@ pub struct CheckArguments {
     /// target/shakedown/every-order-is-tracked/20261121T120314
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
+}
+
+/// `shakedown report`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "What was judged is not judged again: `shakedown check` does that. A run that was killed is judged by what it left.
+
+Exit codes:
+  0  it was rendered, whatever its verdict
+  2  no run directory, or wrong usage
+  4  the record is damaged, or the output cannot be written"
+)]
+pub struct ReportArguments {
+    /// A run directory, as for `shakedown check`
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// What it becomes
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+    /// Where it goes, instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// What `shakedown run` prints
+    Text,
+    /// A page that needs nothing else: what `report.html` of the run directory is
+    Html,
+    /// A document for programs; docs/report.md describes it
+    Json,
+    /// Results of tests in JUnit's XML, a test case for each finding
+    Junit,
 }
 
 /// `shakedown cluster`.
@@ -153,7 +229,7 @@ pub struct ClusterArguments {
     pub control: Option<std::net::SocketAddr>,
 }
 
-fn property(text: &str) -> Result<(String, String), String> {
+pub(super) fn property(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE, such as num.partitions=3".to_owned()),
@@ -214,7 +290,24 @@ mod tests {
             vec!["shakedown", "run", "--backend", "external", "x.toml"],
             vec!["shakedown", "run", "--backend", "external", "--bootstrap", "localhost", "x.toml"],
             vec!["shakedown", "run", "--bootstrap", "localhost:9092", "x.toml"],
+            vec!["shakedown", "report"],
+            vec!["shakedown", "report", "runs/x", "--format", "pdf"],
+            vec!["shakedown", "run", "--set", "rate", "x.toml"],
+            vec!["shakedown", "compare"],
+            vec!["shakedown", "compare", "--pairs", "1", "a.toml", "b.toml"],
+            vec!["shakedown", "compare", "--margin", "p95=3%", "a.toml", "b.toml"],
+            vec!["shakedown", "compare", "--margin", "p99=-3%", "a.toml", "b.toml"],
+            vec!["shakedown", "compare", "--b", "rate", "a.toml"],
+            vec!["shakedown", "compare", "--calibrate", "--against", "runs", "more"],
             vec!["shakedown", "doctor", "--fix"],
+            vec!["shakedown", "ceiling"],
+            vec!["shakedown", "ceiling", "x.toml", "--slo", "p99=fast"],
+            vec!["shakedown", "ceiling", "x.toml", "--slo", "p50=20ms"],
+            vec!["shakedown", "ceiling", "x.toml", "--topic", "orders", "--bootstrap", "localhost:9092"],
+            vec!["shakedown", "ceiling", "--topic", "orders"],
+            vec!["shakedown", "ceiling", "--resume", "x", "--quick"],
+            vec!["shakedown", "ceiling", "x.toml", "--backend", "external"],
+            vec!["shakedown", "ceiling", "x.toml", "--replicates", "0"],
             vec!["shakedown", "dlq"],
             vec!["shakedown", "dlq", "list"],
             vec!["shakedown", "dlq", "show", "--bootstrap", "localhost:9092"],

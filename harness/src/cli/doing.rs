@@ -18,7 +18,7 @@ pub(super) struct Doing(Arc<Mutex<Option<Now>>>);
 pub(super) enum Kind {
     /// A phase, which may be over at once or not.
     Phase,
-    /// Something that goes on by itself: nobody has to wonder.
+    /// Something that goes on by itself: nobody has to wonder, and is told now and then all the same.
     Progress,
     /// A wait for something; what is told next of it goes on with it.
     Waiting,
@@ -36,7 +36,7 @@ impl Doing {
     /// From now on it is this.
     pub(super) fn note(&self, kind: Kind, text: &str, at: Instant) {
         let mut now = self.lock();
-        if let Some(now) = now.as_mut().filter(|now| kind == Kind::Waiting && now.kind == kind) {
+        if let Some(now) = now.as_mut().filter(|now| kind != Kind::Phase && now.kind == kind) {
             text.clone_into(&mut now.text);
             return;
         }
@@ -51,9 +51,10 @@ impl Doing {
     /// What has to be said by this instant, because nothing else has been said for too long.
     pub(super) fn overdue(&self, at: Instant) -> Option<String> {
         let mut now = self.lock();
-        let now = now.as_mut().filter(|now| now.kind != Kind::Progress)?;
+        let now = now.as_mut()?;
         let so_far = at.saturating_duration_since(now.since);
-        if so_far < QUIET_MAX || now.said.is_some_and(|said| at.saturating_duration_since(said) < SAID_EVERY) {
+        let quiet_max = if now.kind == Kind::Progress { SAID_EVERY } else { QUIET_MAX };
+        if so_far < quiet_max || now.said.is_some_and(|said| at.saturating_duration_since(said) < SAID_EVERY) {
             return None;
         }
         now.said = Some(at);
@@ -89,10 +90,12 @@ mod tests {
     }
 
     #[test]
-    fn a_phase_that_hangs_is_told_and_progress_is_not() {
+    fn a_phase_that_hangs_is_told_and_progress_every_ten_seconds() {
         let (doing, began) = (Doing::default(), Instant::now());
         doing.note(Kind::Progress, "load: 3 offered, 3 acknowledged", began);
-        assert_eq!(said(&doing, began, &[5, 60]), [None, None], "the next one is due in an hour");
+        doing.note(Kind::Progress, "load: 9 offered, 8 acknowledged", began + Duration::from_secs(4));
+        let told = |seconds| Some(format!("load: 9 offered, 8 acknowledged ({seconds} s so far)"));
+        assert_eq!(said(&doing, began, &[5, 10, 15, 20]), [None, told(10), None, told(20)]);
         doing.note(Kind::Phase, "boot: 3 brokers", began);
         assert_eq!(said(&doing, began, &[5]), [Some("boot: 3 brokers (5 s so far)".to_owned())]);
         doing.note(Kind::Phase, "launch: 1 process", began + Duration::from_secs(6));

@@ -9,8 +9,8 @@ use crate::backend::{Apache, Embedded, External};
 use crate::exit::Exit;
 use crate::run::error::RunError;
 use crate::runner::Runner;
-use shakedown_loadgen::StopFlag;
 use shakedown_loadgen::load::STOPPED_FLUSH_TIMEOUT;
+use shakedown_loadgen::{Live, MetricsServer, StopFlag};
 use shakedown_reports::text::{self, RunEnd, RunLine};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -40,8 +40,9 @@ pub(super) fn run(arguments: &RunArguments) -> Exit {
         eprintln!("error: `{flag}` is for one scenario, and there are {}", files.len());
         return Exit::Usage;
     }
-    let runners: Vec<(&Path, Runner)> =
-        files.iter().map(|file| (file.as_path(), runner(file, arguments, &interrupt))).collect();
+    let live = Live::default();
+    let runner = |file| runner(file, arguments, &interrupt).live(live.clone());
+    let runners: Vec<(&Path, Runner)> = files.iter().map(|file| (file.as_path(), runner(file))).collect();
     let mut exit = Exit::Pass;
     for (_, runner) in &runners {
         if let Err(error) = runner.plan() {
@@ -51,6 +52,14 @@ pub(super) fn run(arguments: &RunArguments) -> Exit {
     if exit != Exit::Pass {
         return exit;
     }
+    // It serves for as long as scenarios run, one after another.
+    let _server = match arguments.metrics_addr.map(|address| MetricsServer::start(address, live)).transpose() {
+        Ok(server) => server.inspect(|server| eprintln!("metrics at http://{}/metrics", server.address())),
+        Err(error) => {
+            eprintln!("error: {error}");
+            return Exit::Broken;
+        }
+    };
     run_all(&runners, &interrupt, &doing)
 }
 
@@ -102,21 +111,29 @@ fn runner(file: &Path, arguments: &RunArguments, interrupt: &StopFlag) -> Runner
         .output(&arguments.out)
         .fixed_ports(arguments.fixed_ports)
         .keep(arguments.keep)
+        .settings(arguments.settings.iter().cloned())
         .interrupt(interrupt.clone());
     if let Some(seed) = arguments.seed {
         runner = runner.seed(seed);
     }
-    runner = match (arguments.backend, &arguments.bootstrap) {
-        (Some(BackendArgument::Embedded), _) => runner.backend(Embedded),
-        (Some(BackendArgument::Apache), _) => runner.backend(Apache),
-        (Some(BackendArgument::External), Some(bootstrap)) => runner.backend(External::new(bootstrap)),
-        // Without `--bootstrap` there is no `external`.
-        (Some(BackendArgument::External) | None, _) => runner,
-    };
+    if let Some(backend) = arguments.backend {
+        runner = backend_of(runner, backend, arguments.bootstrap.as_deref());
+    }
     // The tool is its own service launcher.
     match std::env::current_exe() {
         Ok(executable) => runner.executable(executable),
         Err(_) => runner,
+    }
+}
+
+/// The runner with the back end of the command line.
+pub(super) fn backend_of(runner: Runner, backend: BackendArgument, bootstrap: Option<&str>) -> Runner {
+    match (backend, bootstrap) {
+        (BackendArgument::Embedded, _) => runner.backend(Embedded),
+        (BackendArgument::Apache, _) => runner.backend(Apache),
+        (BackendArgument::External, Some(bootstrap)) => runner.backend(External::new(bootstrap)),
+        // Without `--bootstrap` there is no `external`.
+        (BackendArgument::External, None) => runner,
     }
 }
 
@@ -142,7 +159,7 @@ pub(super) fn complain(error: &RunError) -> Exit {
             eprint!("{}", problem.render(std::io::stderr().is_terminal()));
             Exit::Usage
         }
-        RunError::UnknownService { .. } | RunError::Plan(_) => {
+        RunError::UnknownService { .. } | RunError::Plan(_) | RunError::Setting(_) => {
             eprintln!("error: {error}");
             Exit::Usage
         }

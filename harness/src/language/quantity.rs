@@ -6,6 +6,7 @@ use super::problem::Problems;
 use super::setting::{Setting, wrong_type};
 use serde_json::{Value as Json, json};
 use shakedown_checks::Quantile;
+use shakedown_loadgen::Speed;
 use std::time::Duration;
 
 /// Units of time with their length in nanoseconds, shortest first.
@@ -184,6 +185,66 @@ impl Setting for Factor {
         }
         problems.add(node.place, format!("`{path}` cannot be {number}"), "out of range", "allowed: 0 to 1000");
         None
+    }
+}
+
+/// A part of something, neither nothing nor all of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Proportion(pub f64);
+
+impl Setting for Proportion {
+    fn schema() -> Json {
+        json!({ "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 })
+    }
+
+    fn read(node: &Node, path: &str, problems: &mut Problems<'_>) -> Option<Self> {
+        let number = match node.content {
+            Content::Float(number) => number,
+            Content::Integer(number) => f64::from(i32::try_from(number).unwrap_or(i32::MAX)),
+            _ => {
+                wrong_type(node, path, "a number between 0 and 1, such as 0.8", problems);
+                return None;
+            }
+        };
+        if number > 0.0 && number < 1.0 {
+            return Some(Self(number));
+        }
+        problems.add(
+            node.place,
+            format!("`{path}` cannot be {number}"),
+            "out of range",
+            "allowed: above 0 and below 1",
+        );
+        None
+    }
+}
+
+/// How fast something is done again: 2 is twice as fast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tempo(pub Speed);
+
+impl Setting for Tempo {
+    fn schema() -> Json {
+        json!({ "type": "number", "minimum": 0.001, "maximum": 1000 })
+    }
+
+    fn read(node: &Node, path: &str, problems: &mut Problems<'_>) -> Option<Self> {
+        let number = match node.content {
+            Content::Float(number) => number.to_string(),
+            Content::Integer(number) => number.to_string(),
+            _ => {
+                wrong_type(node, path, "a number from 0.001 to 1000, such as 2 or 0.5", problems);
+                return None;
+            }
+        };
+        match number.parse() {
+            Ok(speed) => Some(Self(speed)),
+            Err(_) => {
+                let help = "allowed: 0.001 to 1000, with at most three decimals";
+                problems.add(node.place, format!("`{path}` cannot be {number}"), "out of range", help);
+                None
+            }
+        }
     }
 }
 

@@ -1,14 +1,16 @@
 //! The keys of scenario and system files, exactly as they may be written. The one source of parser and schema.
-//! Those of faults are in [`super::raw_faults`], those of a load over HTTP in [`super::raw_http`], those of books and rules of
-//! conservation in [`super::raw_books`].
+//! Those of faults are in [`super::raw_faults`], those of a load's arrivals in [`super::raw_arrivals`], of its keys and payloads in
+//! [`super::raw_messages`], over HTTP in [`super::raw_http`], those of books and rules of conservation in [`super::raw_books`].
 
 use super::bounds::{RawCount, RawLag, RawLatency, RawStalled};
 use super::document::Spanned;
-use super::quantity::{Frequency, Skew, Span};
+use super::quantity::{Frequency, Span};
+use super::raw_arrivals::RawArrivals;
 use super::raw_books::{RawBook, RawConserved, RawTopicBook};
 use super::raw_equipment::{RawBacklog, RawCache, RawFailpoint, RawStore};
 use super::raw_faults::RawFault;
 use super::raw_http::{BodyChoice, RawRetries};
+use super::raw_messages::{RawKeys, RawPayload};
 use super::raw_stand_ins::{RawStandIns, StandIn};
 use super::reference::{HttpPath, Pointer, StreamReference, TargetReference};
 use super::setting::{Named, Scalar, Setting, Whole, choices, settings, wrong_type};
@@ -16,7 +18,7 @@ use super::size::Size;
 use super::{document::Content, document::Node, problem::Problems};
 use serde_json::{Value as Json, json};
 use shakedown_loadgen::http::IN_FLIGHT_MAX;
-use shakedown_loadgen::keys::USERS_MAX;
+use shakedown_loadgen::part::PRODUCERS_MAX;
 
 settings! {
     /// One scenario: a system, the load on it, the faults, and what must hold.
@@ -270,8 +272,14 @@ settings! {
         "arrivals" => arrivals: Spanned<RawArrivals>,
         /// Whose messages they are.
         "keys" => keys: Option<Spanned<RawKeys>>,
+        /// Raw bytes in place of orders, on a topic. Default: orders as JSON.
+        "payload" => payload: Option<Spanned<RawPayload>>,
         /// Properties of the load generator's Kafka client, such as `"linger.ms" = 5`.
         "client" => client: Option<Spanned<Named<Scalar>>>,
+        /// How many Kafka clients offer the load, each the messages of users of its own. Default 1.
+        "producers" => producers: Option<Spanned<Whole<1, { PRODUCERS_MAX as u64 }>>>,
+        /// A cap on what is offered, whatever `arrivals` says; what it holds back is late, never left out. Default: none.
+        "max_rate" => max_rate: Option<Spanned<Frequency>>,
         /// Over HTTP: in which words orders are asked for. Default: `fanout` at `/api/orders`, else `storefront`.
         "body" => body: Option<Spanned<BodyChoice>>,
         /// Over HTTP: how many requests may be without an answer; what is due beyond that waits, and is late. Default 256.
@@ -280,42 +288,6 @@ settings! {
         "timeout" => timeout: Option<Spanned<Span>>,
         /// Over HTTP: what becomes of requests without a clear answer. Default: asked again for 10 s.
         "retries" => retries: Option<Spanned<RawRetries>>,
-    }
-}
-
-settings! {
-    /// When messages are due. The schedule is open: nothing that the system does delays it.
-    pub struct RawArrivals {
-        /// How they are spread over time.
-        "shape" => shape: Spanned<ShapeChoice>,
-        /// How many in each unit of time; at the end of a ramp.
-        "rate" => rate: Spanned<Frequency>,
-        /// How many at the beginning of a ramp, from where the rate changes evenly.
-        "from" => from: Option<Spanned<Frequency>>,
-        /// For how long.
-        "for" => duration: Spanned<Span>,
-    }
-}
-
-choices! {
-    /// How arrivals are spread over time.
-    pub enum ShapeChoice {
-        /// At equal distances.
-        Constant = "constant",
-        /// As independent customers arrive.
-        Poisson = "poisson",
-        /// More and more densely, or less and less, between two rates.
-        Ramp = "ramp",
-    }
-}
-
-settings! {
-    /// Whose messages they are.
-    pub struct RawKeys {
-        /// How many users there are; a user is a key. Default 1000.
-        "users" => users: Option<Spanned<Whole<1, { USERS_MAX as u64 }>>>,
-        /// Skew of a Zipf distribution over the users. Default: all alike.
-        "zipf" => zipf: Option<Spanned<Skew>>,
     }
 }
 

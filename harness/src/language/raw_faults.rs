@@ -269,7 +269,7 @@ choices! {
 
 settings! {
     /// What happens to which requests: those that fit all of the first keys, and exactly one of `error`, `drop`, `hold`,
-    /// `duplicate` and `throttle`. Of several faults that fit a request, the first in the file hits it.
+    /// `duplicate`, `throttle` and `work`. Of several faults that fit a request, the first in the file hits it.
     pub struct RawRequests {
         /// Kafka's name of the API: `Produce`, `Fetch`, `OffsetCommit`. Default: all.
         "api" => api: Option<Spanned<ApiName>>,
@@ -297,6 +297,9 @@ settings! {
         "duplicate" => duplicate: Option<Spanned<bool>>,
         /// The client is told to wait so long, and made to (KIP-219).
         "throttle" => throttle: Option<Spanned<Span>>,
+        /// It costs the broker so much work, such as "50us"; the embedded brokers share a thread, and none of them does anything
+        /// else meanwhile. A second at most.
+        "work" => work: Option<Spanned<Span>>,
         /// Whether the request is carried out all the same. Default: not with `error`, but with `drop`.
         "applied" => applied: Option<Spanned<bool>>,
         /// How long `hold` lasts.

@@ -13,15 +13,16 @@ use super::servers::Servers;
 use super::session::Session;
 use super::stand_ins::StandIns;
 use super::watching::Watching;
-use super::{backlog, drain, equipping, executable, figures, http, offering, readiness, topics};
+use super::{backlog, drain, equipping, executable, figures, hops, http, measuring, offering, readiness, topics};
 use crate::backend::{Backend, ClusterPlan};
 use crate::plan::{Plan, identity_rule};
-use crate::report::Report;
+use crate::report::{PAGE_FILE, Report};
 use crate::scenario::model::{Service, Target, Topic};
 use shakedown_loadgen::{KEY_PREFIX, Names, RunClock, StopFlag, Tap, TapPlan};
 use shakedown_reports::numbers::grouped;
+use shakedown_reports::overview::gather;
 use shakedown_reports::record::StreamId;
-use shakedown_reports::{RunDirectory, RunInfo, RunRecord};
+use shakedown_reports::{RunDirectory, RunInfo, RunRecord, html};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -91,7 +92,8 @@ pub(super) fn session(plan: Plan, backend: &dyn Backend, options: RunOptions) ->
     let clock = RunClock::start();
     let info = run_info(&plan, backend, &options);
     let directory = RunDirectory::create(&options.output, &info)?;
-    let journal = Journal::new(directory.clone(), clock, Arc::clone(&options.observer));
+    let journal = Journal::new(directory.clone(), clock, Arc::clone(&options.observer), options.live.clone());
+    options.live.begin(&plan.scenario.name);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("shakedown-io")
@@ -104,6 +106,9 @@ pub(super) fn session(plan: Plan, backend: &dyn Backend, options: RunOptions) ->
 /// What has to be typed beside the file and the seed for the same run.
 fn arguments(options: &RunOptions) -> Vec<String> {
     let mut arguments = options.backend.as_ref().map(|backend| backend.arguments()).unwrap_or_default();
+    for setting in &options.settings {
+        arguments.extend(["--set".to_owned(), setting.text()]);
+    }
     if options.output != Path::new(OUTPUT) {
         arguments.extend(["--out".to_owned(), options.output.display().to_string()]);
     }
@@ -210,6 +215,7 @@ fn watch_topics(session: &Session, parts: &mut Parts) -> Result<(), RunError> {
     parts.tap_stop = StopFlag::new();
     for (stream, topic) in plan.tapped() {
         let tap = tap(session, &bootstrap, stream, topic, false, &parts.tap_stop)?;
+        session.options.live.watch(tap.gauges());
         parts.taps.push((topic.name.clone(), tap));
     }
     parts.watching = Watching::start(session, &bootstrap)?;
@@ -230,6 +236,7 @@ pub(super) fn tap(
     let tap_plan = TapPlan {
         run: Some(plan.load.run),
         again,
+        measures_partitions: plan.expectations.measures_partitions_of(stream),
         ..TapPlan::new(stream, &topic.name, rule, plan.load.seed, plan.planned_identities())
     };
     Ok(Tap::start(
@@ -407,7 +414,9 @@ fn conclude(session: &Session, parts: &mut Parts, began: Instant) -> Result<Repo
     session.directory.write_text(ENDING_FILE, &ending.to_json())?;
     session.journal.phase("judge", grouped(session.plan.total) + " messages");
     let record = RunRecord::open(session.directory.path())?;
+    hops::write(&record, &session.directory.interval_log())?;
     let verdict = judge(&record, ending)?;
+    parts.summary.validity = measuring::validity(&record, ending)?;
     session.directory.write_verdict(&verdict)?;
     let wanted = |name: &str| {
         let rules = &session.plan.expectations.conserved;
@@ -420,6 +429,8 @@ fn conclude(session: &Session, parts: &mut Parts, began: Instant) -> Result<Repo
     parts.summary.elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     session.directory.write_summary(&parts.summary)?;
     let directory = session.directory.path().to_owned();
+    let page = html::render(&gather(&directory, &record, verdict.clone())?)?;
+    session.directory.write_text(PAGE_FILE, &page)?;
     let report = Report::new(record.info().clone(), parts.summary.clone(), record.events()?, verdict, directory);
     session.directory.write_text("report.txt", &report.text(false))?;
     Ok(report)

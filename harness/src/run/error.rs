@@ -3,6 +3,7 @@
 use crate::backend::{BackendError, StrikeError};
 use crate::language::problem::ScenarioError;
 use crate::plan::PlanError;
+use crate::scenario::settings::OverrideError;
 use rdkafka::error::KafkaError;
 use shakedown_cluster::InterventionError;
 use shakedown_loadgen::{LoadError, TapError};
@@ -25,6 +26,9 @@ pub enum RunError {
         /// What is allowed.
         advice: String,
     },
+    /// A setting from the command line leads nowhere.
+    #[error(transparent)]
+    Setting(#[from] OverrideError),
     /// The plan cannot be drawn.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -37,6 +41,12 @@ pub enum RunError {
     /// The record cannot be read back.
     #[error("cannot judge the run: {0}")]
     Record(#[from] RecordError),
+    /// A chart of the page cannot be drawn.
+    #[error("cannot draw the page of the run: {0}")]
+    Page(#[from] shakedown_reports::html::ChartError),
+    /// The results cannot be written as those of tests.
+    #[error(transparent)]
+    Junit(#[from] shakedown_reports::junit::JunitError),
     /// Kafka refused something that every run needs.
     #[error("cannot {doing}: {source}")]
     Kafka {

@@ -149,6 +149,11 @@ impl Instance {
         self.log.address()
     }
 
+    /// Its process, while there is one and nobody is busy with it.
+    fn process_id(&self) -> Option<u32> {
+        self.life.try_lock().ok()?.process.as_ref().map(Process::id)
+    }
+
     /// Begins a life, unless one is going on.
     ///
     /// # Errors
@@ -355,6 +360,13 @@ impl Fleet {
     /// The instances of one service.
     pub fn of<'a>(&'a self, service: &'a str) -> impl Iterator<Item = &'a Instance> {
         self.instances.iter().filter(move |instance| instance.service == service)
+    }
+
+    /// The processes of services, and of servers behind them, that run at this moment. Each is a group of its own.
+    #[must_use]
+    pub fn process_ids(&self) -> Vec<u32> {
+        let instances = self.instances.iter().filter_map(Instance::process_id);
+        instances.chain(self.servers.process_ids()).collect()
     }
 
     /// Services that ended on their own, in words.

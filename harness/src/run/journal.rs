@@ -1,7 +1,7 @@
 //! Where everything that happens in a run is written down: the timeline of the run directory, and whoever watches.
 
 use crate::report::Report;
-use shakedown_loadgen::{RunClock, StopFlag};
+use shakedown_loadgen::{Live, RunClock, StopFlag};
 use shakedown_reports::{Event, EventKind, RunDirectory};
 use std::sync::Arc;
 use std::time::Instant;
@@ -39,14 +39,15 @@ pub struct Journal {
     directory: RunDirectory,
     clock: RunClock,
     observer: Arc<dyn Observer>,
+    live: Live,
     closed: StopFlag,
 }
 
 impl Journal {
-    /// Writes into this run directory.
+    /// Writes into this run directory, and notes in `live` what is broken.
     #[must_use]
-    pub fn new(directory: RunDirectory, clock: RunClock, observer: Arc<dyn Observer>) -> Self {
-        Self { directory, clock, observer, closed: StopFlag::new() }
+    pub fn new(directory: RunDirectory, clock: RunClock, observer: Arc<dyn Observer>, live: Live) -> Self {
+        Self { directory, clock, observer, live, closed: StopFlag::new() }
     }
 
     /// From now on things are shown and no longer written down: they are no part of the run.
@@ -104,6 +105,9 @@ impl Journal {
     pub fn event_at(&self, at: Instant, kind: EventKind, text: impl Into<String>) {
         if self.closed.is_stopped() {
             return;
+        }
+        if let EventKind::Fault { fault, healed } = &kind {
+            self.live.note_fault(fault, *healed);
         }
         let ago_ns = u64::try_from(at.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let event = Event { at_ns: self.clock.now_ns().saturating_sub(ago_ns), kind, text: text.into() };

@@ -1,17 +1,15 @@
 //! From a record and the story of its end to a verdict; the same for a run that just ended and for an old directory.
 
 use super::error::RunError;
+use super::measuring;
 use serde::{Deserialize, Serialize};
-use shakedown_reports::RunRecord;
 use shakedown_reports::expectation::Expectations;
 use shakedown_reports::verdict::{Finding, Outcome, Story, StoryEvent, Verdict};
+use shakedown_reports::{RunRecord, Validity, numbers};
 use std::path::Path;
 
 /// The file beside the record.
 pub const ENDING_FILE: &str = "ending.json";
-
-/// The design's limit on the generator's lateness at p99: no later than this, and than a tenth of the tightest budget.
-const LATENESS_MAX_NS: u64 = 1_000_000;
 
 /// Why what was not found convicts nobody.
 const UNDRAINED: &str = "the drain did not finish";
@@ -108,7 +106,8 @@ pub fn judge(record: &RunRecord, ending: &Ending) -> Result<Verdict, RunError> {
         let findings = verdict.findings.into_iter().map(of_half_a_run).collect();
         return Ok(Verdict::new(findings, ending.reasons.clone()));
     }
-    Ok(weigh(verdict, ending, expectations))
+    let validity = measuring::validity(record, ending)?;
+    Ok(weigh(verdict, ending, expectations, &validity))
 }
 
 /// Half a run neither convicts the system nor acquits it. How much was compared by then, and what was found, is told.
@@ -119,7 +118,7 @@ fn of_half_a_run(finding: Finding) -> Finding {
 }
 
 /// Takes back what the checks could only find because the run did not come to its proper end.
-fn weigh(verdict: Verdict, ending: &Ending, expectations: &Expectations) -> Verdict {
+fn weigh(verdict: Verdict, ending: &Ending, expectations: &Expectations, validity: &Validity) -> Verdict {
     let Verdict { mut findings, mut reasons, .. } = verdict;
     reasons.extend(ending.reasons.iter().cloned());
     findings.extend(ending.stalled.iter().map(Stalled::finding));
@@ -127,7 +126,7 @@ fn weigh(verdict: Verdict, ending: &Ending, expectations: &Expectations) -> Verd
     let copies: u64 =
         findings.iter().filter(|finding| finding.check == "duplicated").map(|finding| finding.found).sum();
     for finding in findings.iter_mut().filter(|finding| finding.outcome == Outcome::Fail) {
-        let excuse = match (finding.check.as_str(), lateness_that_excuses(finding, ending, expectations)) {
+        let excuse = match (finding.check.as_str(), unfit(finding, ending, expectations, validity)) {
             // What had not arrived yet is not lost or skipped, what was not added up yet is not missing, and whose source
             // had not been read yet was not invented.
             ("lost" | "conserved" | "phantom" | "skipped" | "committed-too-far", _) if !ending.drained => {
@@ -139,7 +138,7 @@ fn weigh(verdict: Verdict, ending: &Ending, expectations: &Expectations) -> Verd
             {
                 UNDRAINED.to_owned()
             }
-            (_, Some(late)) => format!("the load generator itself was {:.2} ms late at p99", late as f64 / 1e6),
+            (_, Some(unfit)) => unfit,
             _ => continue,
         };
         finding.outcome = Outcome::Inconclusive;
@@ -149,25 +148,26 @@ fn weigh(verdict: Verdict, ending: &Ending, expectations: &Expectations) -> Verd
     Verdict::new(findings, reasons)
 }
 
-/// How late the load generator was, where a finding may rest on it: whoever sends late is answered late. A gap is so much
-/// longer than a latency that less lateness is at stake.
-fn lateness_that_excuses(finding: &Finding, ending: &Ending, expectations: &Expectations) -> Option<u64> {
-    let limit_ns = match finding.check.as_str() {
-        "latency" => lateness_limit(expectations),
-        "unavailable" => expectations.unavailable? / 10,
-        _ => return None,
-    };
-    ending.lateness_p99_ns.filter(|late_ns| *late_ns > limit_ns)
-}
-
-fn lateness_limit(expectations: &Expectations) -> u64 {
-    let bounds = expectations.latency.values().flat_map(|budget| budget.at_most.values());
-    bounds.map(|bound| bound / 10).min().unwrap_or(LATENESS_MAX_NS).min(LATENESS_MAX_NS)
+/// Why what was measured says nothing of the system, where a finding rests on that: whoever sends late is answered late. A pass
+/// stands all the same, since a generator that is in the way makes nothing faster. A gap is so much longer than a latency that
+/// less is at stake, and only lateness counts.
+fn unfit(finding: &Finding, ending: &Ending, expectations: &Expectations, validity: &Validity) -> Option<String> {
+    match finding.check.as_str() {
+        "latency" => Some(validity.reasons().join("; ")).filter(|reasons| !reasons.is_empty()),
+        "unavailable" => {
+            let limit_ns = expectations.unavailable? / 10;
+            let late_ns = ending.lateness_p99_ns.filter(|late_ns| *late_ns > limit_ns)?;
+            Some(format!("the load generator itself was {} late at p99", numbers::duration(late_ns)))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Ending, Stalled, of_half_a_run, weigh};
+    use shakedown_loadgen::honesty::Conduct;
+    use shakedown_reports::Validity;
     use shakedown_reports::expectation::{Bounds, Expectations, LatencyBudget};
     use shakedown_reports::verdict::{Finding, Outcome, Verdict};
     use std::collections::BTreeMap;
@@ -189,7 +189,9 @@ mod tests {
             LatencyBudget { flow: None, at_most: BTreeMap::from([("p99".to_owned(), 5_000_000)]), partitions: None };
         let latency = BTreeMap::from([("flow".to_owned(), budget)]);
         let expectations = Expectations { latency, unavailable: Some(1_500_000_000), ..Expectations::default() };
-        weigh(Verdict::new(vec![failed(check)], Vec::new()), ending, &expectations).outcome
+        let (bound_ns, readings) = (Some(5_000_000), &[][..]);
+        let conduct = Conduct { bound_ns, lateness_p99_ns: ending.lateness_p99_ns, readings, cores: 2 };
+        weigh(Verdict::new(vec![failed(check)], Vec::new()), ending, &expectations, &conduct.validity()).outcome
     }
 
     #[test]
@@ -234,7 +236,7 @@ mod tests {
             let expectations = Expectations { duplicated: Some(Bounds::exactly(allowed)), ..Expectations::default() };
             // Two sinks, one copy each.
             let verdict = Verdict::new(vec![failed("duplicated"), failed("duplicated")], Vec::new());
-            weigh(verdict, &ending, &expectations).outcome
+            weigh(verdict, &ending, &expectations, &Validity::Valid).outcome
         };
         assert_eq!(outcome(3), Outcome::Inconclusive);
         assert_eq!(outcome(1), Outcome::Fail);
@@ -246,7 +248,7 @@ mod tests {
         let stalled =
             Stalled { who: "service tracker".to_owned(), detail: "exited; its last lines:\n    oops".to_owned() };
         let ending = Ending { stalled: vec![stalled], ..Ending::default() };
-        let verdict = weigh(Verdict::new(Vec::new(), Vec::new()), &ending, &Expectations::default());
+        let verdict = weigh(Verdict::new(Vec::new(), Vec::new()), &ending, &Expectations::default(), &Validity::Valid);
         assert_eq!(verdict.outcome, Outcome::Fail);
         let [finding] = verdict.findings.as_slice() else { panic!("one finding, not {:?}", verdict.findings) };
         assert_eq!((finding.check.as_str(), finding.subject.as_str()), ("stalled", "service tracker"));

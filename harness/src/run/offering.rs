@@ -3,15 +3,18 @@
 
 use super::error::RunError;
 use super::fleet::Fleet;
-use super::http;
 use super::nemesis::Nemesis;
-use super::parts::{Parts, short};
+use super::parts::Parts;
 use super::readiness;
 use super::recovery;
 use super::session::Session;
+use super::telling::Teller;
+use super::{http, measuring};
 use crate::plan::Plan;
 use crate::scenario::model::{ArrivalShape, FaultRule, LoadRule, Target};
 use serde_json::Value as Json;
+use shakedown_loadgen::compression;
+use shakedown_loadgen::sampler::Bystanders;
 use shakedown_loadgen::{Endpoints, Load, LoadError, LoadSummary, Progress, Rate};
 use shakedown_reports::numbers::{self, grouped};
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,25 +70,26 @@ pub fn service_environment(plan: &Plan) -> BTreeMap<String, String> {
         ("ORDERS_PER_SECOND".to_owned(), per_second.to_string()),
         ("ORDERS_TOTAL".to_owned(), plan.total.to_string()),
         ("ORDERS_SEED".to_owned(), plan.scenario.seed.to_string()),
-        ("ORDERS_USERS".to_owned(), load.users.to_string()),
+        ("ORDERS_USERS".to_owned(), load.keys.users.to_string()),
         ("ORDERS_ARRIVALS".to_owned(), shape(load).to_lowercase()),
     ])
 }
 
 fn shape(load: &LoadRule) -> &'static str {
-    match load.shape {
-        ArrivalShape::Constant => "constant",
-        ArrivalShape::Poisson => "Poisson",
-        ArrivalShape::Ramp { .. } => "ramp",
-    }
+    load.shape.word()
 }
 
+/// The rate as it is read: of a ramp both, of bursts theirs beside the steady one, of steps the highest.
 fn rate(load: &LoadRule) -> String {
-    let text = |messages, per| Rate::new(messages, per).map(|rate| rate.to_string()).unwrap_or_default();
-    let last = text(load.messages, load.per);
-    match load.shape {
-        ArrivalShape::Constant | ArrivalShape::Poisson => last,
-        ArrivalShape::Ramp { messages, per } => format!("{} to {last}", text(messages, per)),
+    let rate = Rate::new(load.messages, load.per).map(|rate| rate.to_string()).unwrap_or_default();
+    match &load.shape {
+        ArrivalShape::Constant | ArrivalShape::Poisson => rate,
+        ArrivalShape::Ramp { from, .. } => format!("{from} to {rate}"),
+        ArrivalShape::Steps { .. } => format!("up to {rate}"),
+        ArrivalShape::Burst { bursts, .. } => format!("{rate} and {}", bursts.rate),
+        ArrivalShape::Replay { .. } => {
+            format!("{:.1}/s on average", Rate::new(load.messages, load.per).map_or(0.0, Rate::as_f64_per_second))
+        }
     }
 }
 
@@ -103,9 +107,11 @@ fn offer_by_us(session: &Session, parts: &mut Parts, service: Option<&str>) -> R
     let bootstrap = parts.bootstrap();
     // Whoever interrupts the run stops the load at once, wherever it waits.
     parts.load_stop = session.options.interrupt.for_part();
-    let endpoints = Endpoints::default();
+    let (endpoints, mut teller) = (Endpoints::default(), Teller::default());
     let begin = |parts: &mut Parts| -> Result<(), RunError> {
         let (clock, stop) = (session.clock, parts.load_stop.clone());
+        // Whoever has a client by now is not part of the load.
+        let bystanders = Bystanders::now();
         let (operations, intervals) = (session.directory.operation_writer()?, session.directory.interval_log());
         let started = match service {
             Some(service) => {
@@ -118,37 +124,27 @@ fn offer_by_us(session: &Session, parts: &mut Parts, service: Option<&str>) -> R
             LoadError::Stopped => RunError::Interrupted,
             other => other.into(),
         })?);
-        Ok(())
+        measuring::start(session, parts, bystanders)
     };
     with_faults(session, parts, &bootstrap, begin, |parts| {
         if let Some(service) = service {
             endpoints.set(addresses(parts, service));
         }
         let Some(load) = &parts.load else { return Ok(true) };
-        tell(session, &load.progress(), plan.load.flush_timeout);
+        teller.tell(session, &load.progress(), plan.load.flush_timeout);
         Ok(load.is_finished())
     })?;
     let Some(load) = parts.load.take() else { return Ok(()) };
     let summary = load.join()?;
     sum_up(session, parts, &summary);
-    Ok(())
-}
-
-/// Shows how far the load is, or what it waits for: for so long at most.
-fn tell(session: &Session, progress: &Progress, patience: Duration) {
-    if progress.offered == progress.planned && progress.in_flight > 0 {
-        let (waiting, patience) = (grouped(progress.in_flight), short(patience));
-        session.journal.waiting(&format!("load: waiting for {waiting} acknowledgements, {patience} at most"));
-    } else {
-        let (offered, acknowledged) = (grouped(progress.offered), grouped(progress.acknowledged));
-        session.journal.progress(&format!("load: {offered} offered, {acknowledged} acknowledged"));
-    }
+    measuring::finish(session, parts)
 }
 
 /// Notes what became of the load: for the report, and for the verdict.
 pub(super) fn sum_up(session: &Session, parts: &mut Parts, summary: &LoadSummary) {
     let plan = &session.plan;
     let progress = summary.progress;
+    session.options.live.note_progress(progress);
     parts.ending.lateness_p99_ns = Some(progress.lateness_p99_ns);
     let rule = &plan.scenario.load;
     let mut text = format!(
@@ -167,6 +163,12 @@ pub(super) fn sum_up(session: &Session, parts: &mut Parts, summary: &LoadSummary
     }
     parts.summary.line("load", text);
     parts.summary.line("achieved", achieved(summary));
+    if let (Some(payload), Ok(measured)) = (&plan.load.payload, compression::measure(&plan.load)) {
+        let (bytes, asked) = (&payload.bytes, payload.compression_ratio);
+        parts
+            .summary
+            .line("payload", format!("{bytes} bytes, asked to compress {asked} times, LZ4 makes it {measured:.2}"));
+    }
     let totals = &mut parts.summary.totals;
     totals.insert("messages offered".to_owned(), signed(progress.offered));
     totals.insert("messages acknowledged".to_owned(), signed(progress.acknowledged));
@@ -213,7 +215,7 @@ fn offer_by_service(session: &Session, parts: &mut Parts, name: &str) -> Result<
             instance.start(&fleet.reaper)?;
             readiness::wait(session, &bootstrap, instance, &BTreeSet::new(), deadline)?;
         }
-        Ok(())
+        measuring::start(session, parts, Bystanders::everybody())
     };
     let give_up = Instant::now() + plan.scenario.load.duration + plan.scenario.limits.drain;
     let mut asked = None::<Instant>;
@@ -226,6 +228,8 @@ fn offer_by_service(session: &Session, parts: &mut Parts, name: &str) -> Result<
         let Some(fleet) = &parts.fleet else { return Ok(true) };
         if let Some(stats) = stats(session, fleet, name)? {
             last = stats;
+            let (planned, offered, acknowledged) = (plan.total, stats.accepted, stats.acknowledged);
+            session.options.live.note_progress(Progress { planned, offered, acknowledged, ..Progress::default() });
             tell_of_service(session, name, last);
         }
         let dead = fleet.of(name).any(|instance| instance.died().is_some());
@@ -251,7 +255,7 @@ fn offer_by_service(session: &Session, parts: &mut Parts, name: &str) -> Result<
     let totals = &mut parts.summary.totals;
     totals.insert("messages offered".to_owned(), signed(last.accepted));
     totals.insert("messages acknowledged".to_owned(), signed(last.acknowledged));
-    Ok(())
+    measuring::finish(session, parts)
 }
 
 /// Shows how far the service is, or what it waits for.

@@ -2,7 +2,8 @@
 
 use super::journal::{Nobody, Observer};
 use crate::backend::Backend;
-use shakedown_loadgen::StopFlag;
+use crate::scenario::settings::Override;
+use shakedown_loadgen::{Live, StopFlag};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub struct RunOptions {
     pub seed: Option<u64>,
     /// Commands of services, instead of those of the scenario.
     pub commands: BTreeMap<String, Vec<String>>,
+    /// Settings that are laid over the scenario's text.
+    pub settings: Vec<Override>,
     /// Where run directories go.
     pub output: PathBuf,
     /// Brokers and services listen on the ports that their system is known by.
@@ -31,6 +34,8 @@ pub struct RunOptions {
     pub interrupt: StopFlag,
     /// Who watches.
     pub observer: Arc<dyn Observer>,
+    /// Where the run notes how it goes, for whoever scrapes its metrics.
+    pub live: Live,
 }
 
 impl Default for RunOptions {
@@ -39,12 +44,14 @@ impl Default for RunOptions {
             backend: None,
             seed: None,
             commands: BTreeMap::new(),
+            settings: Vec::new(),
             output: PathBuf::from(OUTPUT),
             fixed_ports: false,
             keep: false,
             executable: None,
             interrupt: StopFlag::new(),
             observer: Arc::new(Nobody),
+            live: Live::default(),
         }
     }
 }

@@ -11,14 +11,14 @@ use super::session::Session;
 use super::stand_ins::StandIns;
 use super::topic_books;
 use super::watching::Watching;
-use super::{offering, topics};
+use super::{measuring, offering, topics};
 use crate::backend::RunningCluster;
 use crate::plan::Plan;
 use crate::scenario::deed::Deed;
 use crate::scenario::model::{FaultRule, LedgerRule};
 use crate::scenario::operation::Operation;
 use shakedown_loadgen::load::STOPPED_FLUSH_TIMEOUT;
-use shakedown_loadgen::{Load, StopFlag, Tap, TapError};
+use shakedown_loadgen::{Load, Sampler, StopFlag, Tap, TapError};
 use shakedown_reports::record::Figure;
 use shakedown_reports::{Summary, numbers};
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub struct Parts {
     pub fleet: Option<Arc<Fleet>>,
     /// The load generator, while it offers.
     pub load: Option<Load>,
+    /// Reads what the run costs, while the load lasts.
+    pub sampler: Option<Sampler>,
     /// Ends the load before its time.
     pub load_stop: StopFlag,
     /// Readers of service ledgers.
@@ -186,10 +188,11 @@ impl Parts {
     /// Ends a load that is still under way, and notes what became of it until then.
     fn finish_load(&mut self, session: &Session) -> Result<(), RunError> {
         self.load_stop.stop();
-        let Some(load) = self.load.take() else { return Ok(()) };
-        let summary = load.join()?;
-        offering::sum_up(session, self, &summary);
-        Ok(())
+        if let Some(load) = self.load.take() {
+            let summary = load.join()?;
+            offering::sum_up(session, self, &summary);
+        }
+        measuring::finish(session, self)
     }
 
     /// Deletes the topics that the run has brought. Whoever interrupts a run does not wait long for that.

@@ -45,6 +45,7 @@ impl Watching {
         let looker = Looker::new(watches, bootstrap, session.clock)
             .map_err(RunError::kafka("make a client to watch groups and logs"))?;
         let readings = session.directory.reading_writer()?;
+        let (live, watched) = (session.options.live.clone(), watches.clone());
         let (stop, stopped) = mpsc::channel();
         let look = move || {
             let mut readings = readings;
@@ -52,7 +53,13 @@ impl Watching {
             loop {
                 // The last look comes after the wish to end: nothing that happened before it goes unseen.
                 let last = stopped.recv_timeout(due.saturating_duration_since(Instant::now()));
-                looker.look(|reading| readings.push(reading));
+                looker.look(|reading| {
+                    let watch = &watched[usize::from(reading.watch)];
+                    if let Some(group) = &watch.group {
+                        live.note_lag(group, &watch.topic, reading.partition, reading.lag());
+                    }
+                    readings.push(reading);
+                });
                 if last != Err(RecvTimeoutError::Timeout) {
                     return readings;
                 }

@@ -95,6 +95,7 @@ impl fmt::Display for Done<'_> {
             Effect::Hold { applied: true, lasts: Some(lasts) } => write!(f, "hold for {lasts:?} the reply to"),
             Effect::Duplicate => f.write_str("duplicate"),
             Effect::Throttle { lasts } => write!(f, "throttle by {lasts:?}"),
+            Effect::Work { lasts } => write!(f, "work of {lasts:?} for"),
         }
     }
 }

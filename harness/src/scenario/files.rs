@@ -29,7 +29,15 @@ pub struct ScenarioFiles {
 /// # Errors
 /// When a file cannot be read, is not TOML, or has keys or values that the language does not know.
 pub fn read(path: &Path) -> Result<ScenarioFiles, ScenarioError> {
-    assemble(path, read_text(path)?, &|name| match find_system(path, name) {
+    read_as(path, read_text(path)?)
+}
+
+/// Reads this text as that of a scenario at this path, and the system it names.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_as(path: &Path, text: String) -> Result<ScenarioFiles, ScenarioError> {
+    assemble(path, text, &|name| match find_system(path, name) {
         Ok(found) => Ok(SystemFile::Found { text: read_text(&found)?, path: found.display().to_string() }),
         Err(known) => Ok(SystemFile::Missing { known }),
     })
@@ -96,7 +104,11 @@ fn advice(name: &str, known: &[String]) -> String {
     )
 }
 
-fn read_text(path: &Path) -> Result<String, ScenarioError> {
+/// The text of a file of the scenario.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_text(path: &Path) -> Result<String, ScenarioError> {
     std::fs::read_to_string(path)
         .map_err(|source| ScenarioError::Unreadable { file: path.display().to_string(), source })
 }

@@ -16,5 +16,6 @@ pub mod http_load;
 pub mod merge;
 pub mod model;
 pub mod operation;
+pub mod settings;
 pub mod stand_in;
 pub mod validate;

@@ -10,6 +10,7 @@ pub use crate::scenario::stand_in::{StandIn, StandInRule};
 /// What a fault does, to a service as to a broker.
 pub use shakedown_cluster::NodeFault as FaultAction;
 use shakedown_cluster::{KeyedMessage, Role, Selector};
+use shakedown_loadgen::{KeySpace, PayloadPlan};
 pub use shakedown_reports::expectation::Bounds;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -226,20 +227,7 @@ impl Target {
 }
 
 /// How arrivals are spread over time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ArrivalShape {
-    /// At equal distances.
-    Constant,
-    /// As independent customers arrive.
-    Poisson,
-    /// At a rate that changes evenly, from so many messages in so long.
-    Ramp {
-        /// Messages in `per`.
-        messages: u64,
-        /// The unit of the rate at the beginning.
-        per: Duration,
-    },
-}
+pub use shakedown_loadgen::Shape as ArrivalShape;
 
 /// The load.
 #[derive(Debug, Clone)]
@@ -248,18 +236,22 @@ pub struct LoadRule {
     pub target: Target,
     /// How arrivals are spread.
     pub shape: ArrivalShape,
-    /// Messages in [`LoadRule::per`], at the end of a ramp.
+    /// Messages in [`LoadRule::per`]; at the end of a ramp, between bursts, in the densest of steps.
     pub messages: u64,
     /// The unit of the rate.
     pub per: Duration,
     /// For how long.
     pub duration: Duration,
-    /// How many users.
-    pub users: u32,
-    /// Skew over the users.
-    pub zipf: Option<f64>,
+    /// Whose messages they are.
+    pub keys: KeySpace,
+    /// Raw bytes in place of orders.
+    pub payload: Option<PayloadPlan>,
     /// Properties of the load generator's client.
     pub client: BTreeMap<String, String>,
+    /// How many clients it has.
+    pub producers: u32,
+    /// At most so many messages in so long, whatever the rate.
+    pub max_rate: Option<(u64, Duration)>,
     /// What is asked, where the load goes over HTTP.
     pub http: Option<HttpLoad>,
 }

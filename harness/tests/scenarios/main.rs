@@ -4,7 +4,9 @@
 
 mod agreement;
 mod books;
+mod ceiling;
 mod committed;
+mod compared;
 mod compose;
 mod crashes;
 mod deaths;
@@ -15,15 +17,18 @@ mod external;
 mod failover;
 mod folder;
 mod forwarder;
+mod hlog;
 mod interrupts;
 mod kcat;
 mod launch;
 mod long_log;
+mod measured;
 mod misbehaviour;
 mod page;
 mod processes;
 mod reach;
 mod real_servers;
+mod report;
 mod stand_ins;
 mod systems_page;
 mod tool;
@@ -51,6 +56,9 @@ fn main() -> ExitCode {
     trials.extend(systems_page::trials());
     trials.extend(tool::trials());
     trials.extend(folder::trials());
+    trials.extend(report::trials());
+    trials.extend(hlog::trials());
+    trials.extend(compared::trials());
     trials.extend(interrupts::trials());
     trials.extend(page::trials());
     trials.extend(dlq::trials());
@@ -59,7 +67,9 @@ fn main() -> ExitCode {
     trials.extend(external::trials());
     trials.extend(doctor::trials());
     trials.extend(agreement::trials());
+    trials.extend(ceiling::trials());
     trials.extend(long_log::trials());
+    trials.extend(measured::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             assert_eq!(wait(&mut child), Some(0));
             assert!(run_of(folder.path()).join("verdict.json").is_file());
         }),
-        trial("tool::a_setting_that_no_broker_has_is_wrong_usage", wrong_settings),
+        trial("tool::a_setting_that_no_broker_has_is_wrong_usage", settings_that_no_broker_has),
         trial("tool::check_wants_a_run_directory", || {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let output = shakedown(&["check", &folder.path().display().to_string()]);
@@ -80,7 +80,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-fn wrong_settings() {
+fn settings_that_no_broker_has() {
     for (setting, complaint) in [
         ("num.partition=1", "a broker has no setting `num.partition`\n  did you mean `num.partitions`? allowed: "),
         ("num.partitions=many", "`num.partitions` cannot be \"many\"\n  allowed: a whole number from 1"),
@@ -162,6 +162,11 @@ pub(crate) fn wait(child: &mut Child) -> Option<i32> {
 
 /// Runs a long scenario, sends the signal when the load is under way and its record has begun, and waits for the end.
 fn signalled(which: Signal) -> (tempfile::TempDir, Option<i32>) {
+    signalled_when(which, |run| std::fs::metadata(run.join("operations.bin")).is_ok_and(|file| file.len() > 64))
+}
+
+/// As [`signalled`], when the run directory has what this asks for.
+pub(crate) fn signalled_when(which: Signal, is_time: impl Fn(&Path) -> bool) -> (tempfile::TempDir, Option<i32>) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = launch::write(folder.path());
     let patient = launch::SCENARIO.replace("\"true\"", "\"echo up and running; sleep 600\"");
@@ -169,8 +174,7 @@ fn signalled(which: Signal) -> (tempfile::TempDir, Option<i32>) {
     let runs = folder.path().join("runs");
     let mut child = start(&["run", &file.display().to_string(), "--out", &runs.display().to_string()]);
     let deadline = Instant::now() + Duration::from_secs(20);
-    let recording = |run: PathBuf| std::fs::metadata(run.join("operations.bin")).is_ok_and(|file| file.len() > 64);
-    while !find_run(folder.path()).is_some_and(recording) {
+    while !find_run(folder.path()).is_some_and(|run| is_time(&run)) {
         assert!(Instant::now() < deadline, "the load does not begin");
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -180,7 +184,7 @@ fn signalled(which: Signal) -> (tempfile::TempDir, Option<i32>) {
     (folder, status)
 }
 
-fn run_of(folder: &Path) -> PathBuf {
+pub(crate) fn run_of(folder: &Path) -> PathBuf {
     find_run(folder).expect("a run directory")
 }
 

@@ -1,20 +1,52 @@
 //! `loadgen`: the load half of `shakedown` alone, for machines that only drive load.
 
-use clap::Parser;
+use clap::{CommandFactory, Parser, Subcommand};
+use shakedown_loadgen::beside::LevelOutcome;
 use shakedown_loadgen::cli::{self, LoadArguments};
+use shakedown_loadgen::shards::merge::{self, MergeArguments};
 use std::process::ExitCode;
+
+/// See the workspace's table of dependencies.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The service level did not hold, and the generator was unfit to measure: what `shakedown` says of whatever proves nothing.
+const INVALID: u8 = 3;
 
 /// Offers a load to a topic of any Kafka cluster, open loop, and records when each message was wanted, sent and
 /// acknowledged.
 #[derive(Debug, Parser)]
-#[command(name = "loadgen", version)]
+#[command(name = "loadgen", version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Command {
     #[command(flatten)]
-    load: LoadArguments,
+    load: Option<LoadArguments>,
+    #[command(subcommand)]
+    other: Option<Other>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// Make one run directory of those of a load's shards
+    Merge(MergeArguments),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let report = cli::run(&Command::parse().load)?;
+    let command = Command::parse();
+    if let Some(Other::Merge(arguments)) = command.other {
+        let report = merge::merge(&arguments)?;
+        println!("{report}");
+        return Ok(if report.unacknowledged() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    let Some(load) = command.load else {
+        Command::command().print_help()?;
+        return Ok(ExitCode::FAILURE);
+    };
+    let report = cli::run(&load)?;
     println!("{report}");
-    Ok(if report.unacknowledged() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(match report.level() {
+        _ if report.unacknowledged() > 0 => ExitCode::FAILURE,
+        Some(LevelOutcome::Broken) => ExitCode::FAILURE,
+        Some(LevelOutcome::Invalid) => ExitCode::from(INVALID),
+        Some(LevelOutcome::Held) | None => ExitCode::SUCCESS,
+    })
 }

@@ -1,7 +1,11 @@
 //! A mock cluster with one topic, a run directory, and what both are asked in tests.
 
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Headers, Message};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use shakedown_loadgen::identity_header::IdentityHeader;
 use shakedown_loadgen::{
     Arrivals, IdentityRule, KeySpace, Load, LoadPlan, LoadSummary, RunClock, Shape, StopFlag, Tap, TapPlan, TapSummary,
 };
@@ -73,6 +77,27 @@ impl Bench {
         );
         stop.stop();
         tap.join().expect("the tap is recorded")
+    }
+
+    /// The identities in the headers of so many messages of the topic.
+    pub(crate) fn headers(&self, count: usize) -> Vec<IdentityHeader> {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("group.id", "headers")
+            .create()
+            .expect("a consumer");
+        let mut assignment = TopicPartitionList::new();
+        for partition in (0..).take(PARTITIONS) {
+            assignment.add_partition_offset(TOPIC, partition, Offset::Beginning).expect("an offset");
+        }
+        consumer.assign(&assignment).expect("an assignment");
+        let mut headers = Vec::new();
+        while headers.len() < count {
+            let message = consumer.poll(Duration::from_secs(30)).expect("within 30 s").expect("a message");
+            let header = message.headers().expect("headers").get(0);
+            headers.push(IdentityHeader::decode(header.value.expect("bytes")).expect("an identity"));
+        }
+        headers
     }
 
     pub(crate) fn operations(&self) -> Vec<Operation> {

@@ -3,6 +3,7 @@
 use crate::Test;
 use crate::bench::{Bench, TOPIC};
 use clap::Parser;
+use shakedown_loadgen::beside::LevelOutcome;
 use shakedown_loadgen::cli::{self, LoadArguments};
 use shakedown_reports::RunRecord;
 use shakedown_reports::record::{Record, StreamKind};
@@ -13,7 +14,15 @@ pub(crate) const TESTS: &[Test] = &[
         "command::a_bare_load_leaves_a_run_directory_and_prints_a_summary",
         a_bare_load_leaves_a_run_directory_and_prints_a_summary,
     ),
+    (
+        "command::a_service_level_that_breaks_by_the_generators_own_doing_says_nothing_of_the_system",
+        a_service_level_that_breaks_by_the_generators_own_doing_says_nothing_of_the_system,
+    ),
     ("command::a_load_that_fails_says_so_in_its_run_directory", a_load_that_fails_says_so_in_its_run_directory),
+    (
+        "command::a_load_of_raw_bytes_in_steps_can_be_replayed_from_its_run_directory",
+        a_load_of_raw_bytes_in_steps_can_be_replayed_from_its_run_directory,
+    ),
 ];
 
 #[derive(Debug, Parser)]
@@ -65,6 +74,36 @@ fn a_bare_load_leaves_a_run_directory_and_prints_a_summary() {
     let mut delivered = 0;
     record.deliveries(1, &mut |_| delivered += 1).expect("readable deliveries");
     assert_eq!(delivered, 300);
+
+    let readings = record.resources().expect("good readings");
+    assert_eq!(readings.last().map(|reading| reading.messages), cfg!(target_os = "linux").then_some(300));
+    let summary = record.summary().expect("a readable summary").expect("it came to its end");
+    assert_eq!((summary.usage.is_some(), summary.totals["messages acknowledged"]), (cfg!(target_os = "linux"), 300));
+    assert!(text.contains("\n  cpu           "), "{text}");
+}
+
+/// The cap is the generator's own: it holds messages back for hundreds of milliseconds.
+fn a_service_level_that_breaks_by_the_generators_own_doing_says_nothing_of_the_system() {
+    let bench = Bench::new();
+    let out = tempfile::tempdir().expect("a temporary directory");
+    let out_text = out.path().to_str().expect("UTF-8");
+    let report = |slo: &str| {
+        let arguments = ["loadgen", "--bootstrap", &bench.bootstrap, "--topic", TOPIC, "--out", out_text, "--slo", slo];
+        let load = ["--rate", "10000/s", "--for", "100ms", "--max-rate", "2000/s"];
+        cli::run(&Command::parse_from(arguments.into_iter().chain(load)).load).expect("the load runs")
+    };
+    let broken = report("20ms");
+    assert_eq!(broken.level(), Some(LevelOutcome::Invalid));
+    let text = broken.to_string();
+    assert!(text.contains("INVALID       the load generator itself was "), "{text}");
+    assert!(text.contains("slo           p99 <= 20 ms: not held, and the run is invalid"), "{text}");
+    let record = RunRecord::open(&broken.directory).expect("a readable run");
+    let summary = record.summary().expect("a readable summary").expect("it came to its end");
+    assert!(!summary.validity.is_valid());
+    assert_eq!(summary.validity, broken.conclusion.validity);
+    assert_eq!(record.info().expectations.latency["acknowledged"].at_most["p99"], 20_000_000);
+    // What holds in spite of it holds.
+    assert_eq!(report("60s").level(), Some(LevelOutcome::Held));
 }
 
 fn a_load_that_fails_says_so_in_its_run_directory() {
@@ -83,4 +122,53 @@ fn a_load_that_fails_says_so_in_its_run_directory() {
     let ending = record.ending().expect("a readable ending").expect("it was not killed");
     assert_eq!(ending.reasons, [format!("the load failed: {error}")]);
     assert!(!ending.drained);
+}
+
+/// The intended instants of a run, from the first of them, in order.
+fn intended_ns(directory: &Path) -> Vec<u64> {
+    let mut instants = Vec::new();
+    let record = RunRecord::open(directory).expect("a readable run");
+    record.operations(&mut |operation| instants.push(operation.intended_ns)).expect("readable operations");
+    instants.sort_unstable();
+    let first = instants[0];
+    instants.into_iter().map(|instant| instant - first).collect()
+}
+
+fn a_load_of_raw_bytes_in_steps_can_be_replayed_from_its_run_directory() {
+    let bench = Bench::new();
+    let out = tempfile::tempdir().expect("a temporary directory");
+    let out_text = out.path().to_str().expect("UTF-8");
+    let run = |more: &[&str]| {
+        let given = ["loadgen", "--bootstrap", &bench.bootstrap, "--topic", TOPIC, "--tap", "--out", out_text];
+        cli::run(&Command::parse_from(given.iter().chain(more)).load).expect("the load runs")
+    };
+    let report = run(&[
+        "--steps",
+        "1000/s:100ms,4000/s:50ms",
+        "--arrivals",
+        "poisson",
+        "--keys",
+        "hot:2:0.5",
+        "--bytes",
+        "100..300",
+        "--compression-ratio",
+        "2",
+    ]);
+    // Raw payloads carry their identity in themselves, and the tap reads it there.
+    assert_eq!((report.load.progress.acknowledged, report.unacknowledged()), (300, 0));
+    let tap = report.tap.as_ref().expect("a tap was asked for");
+    assert_eq!((tap.count, tap.unreadable), (300, 0));
+    let text = report.to_string();
+    assert!(text.starts_with("load  orders at 4000/s (Poisson steps)  seed 42"), "{text}");
+    assert!(text.contains("payload  100..300 bytes, asked to compress 2 times, LZ4 makes it "), "{text}");
+    assert!(
+        text.lines().filter(|line| !line.contains("recorded in")).all(|line| line.chars().count() <= 100),
+        "{text}"
+    );
+
+    let path = report.directory.to_str().expect("UTF-8");
+    let again = run(&["--replay", path, "--speed", "2"]);
+    assert_eq!(again.load.progress.acknowledged, 300);
+    let (first, second) = (intended_ns(&report.directory), intended_ns(&again.directory));
+    assert_eq!(first.iter().map(|instant| instant / 2).collect::<Vec<_>>(), second);
 }

@@ -1,9 +1,10 @@
 //! What a load promises: everything offered ends and is recorded, and nothing forgives arrears.
 
 use crate::Test;
-use crate::bench::{Bench, RUN, TOPIC, plan, wait_until};
+use crate::bench::{Bench, PARTITIONS, RUN, TOPIC, plan, wait_until};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use shakedown_loadgen::{Load, LoadError, StopFlag, TopicError};
+use shakedown_reports::intervals;
 use shakedown_reports::record::{Operation, Outcome};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -19,6 +20,10 @@ pub(crate) const TESTS: &[Test] = &[
         "load::a_queue_full_of_bytes_makes_messages_late_and_not_the_generator",
         a_queue_full_of_bytes_makes_messages_late_and_not_the_generator,
     ),
+    (
+        "load::each_partition_is_measured_by_itself_where_that_is_asked_for",
+        each_partition_is_measured_by_itself_where_that_is_asked_for,
+    ),
     ("load::what_nobody_answers_is_unknown", what_nobody_answers_is_unknown),
     ("load::what_the_broker_refuses_for_good_has_failed", what_the_broker_refuses_for_good_has_failed),
     ("load::a_raised_flag_ends_the_offering_and_loses_nothing", a_raised_flag_ends_the_offering_and_loses_nothing),
@@ -30,6 +35,12 @@ pub(crate) const TESTS: &[Test] = &[
         "load::a_load_that_is_held_waits_behind_the_last_message_that_may_go",
         a_load_that_is_held_waits_behind_the_last_message_that_may_go,
     ),
+    (
+        "load::several_producers_share_a_plan_and_every_key_has_one",
+        several_producers_share_a_plan_and_every_key_has_one,
+    ),
+    ("load::several_producers_stop_at_one_gate", several_producers_stop_at_one_gate),
+    ("load::several_producers_share_one_cap", several_producers_share_one_cap),
     ("load::a_cap_makes_messages_late_and_drops_none", a_cap_makes_messages_late_and_drops_none),
     (
         "load::a_topic_that_is_not_there_is_an_error_and_not_a_new_topic",
@@ -124,6 +135,24 @@ fn a_full_queue_delays_messages_and_moves_no_intended_instant(property: &str, bo
     assert_eq!(summary.lateness.len(), 300, "nothing is sampled");
     let ratio = summary.achieved_ratio();
     assert!(ratio < 0.5, "{ratio} of the planned rate at a fifth of it");
+}
+
+fn each_partition_is_measured_by_itself_where_that_is_asked_for() {
+    let bench = Bench::new();
+    let mut plan = plan("2000/s", Duration::from_millis(500));
+    plan.measures_partitions = true;
+    let summary = bench.run(&plan);
+    let log = intervals::read(bench.directory.path()).expect("a good log");
+    let mut all = intervals::total(&[], "ack");
+    for partition in 0..PARTITIONS {
+        let at = i32::try_from(partition).expect("a few");
+        let measured = intervals::total(&log, &intervals::partition_tag("ack", at));
+        let expected = bench.operations().iter().filter(|operation| operation.partition == at).count();
+        assert_eq!(measured.len(), expected as u64, "partition {partition}");
+        all.add(&measured).expect("the same precision");
+    }
+    assert_eq!(all, intervals::total(&log, "ack"), "partitions are all there is");
+    assert_eq!(all, summary.ack, "the log has what the summary says");
 }
 
 fn what_nobody_answers_is_unknown() {
@@ -221,6 +250,62 @@ fn a_load_that_is_held_waits_behind_the_last_message_that_may_go() {
     assert!(before.iter().all(|(_, shift_ns)| *shift_ns == 0), "{before:?}");
     assert!(behind.iter().all(|(_, shift_ns)| *shift_ns == behind[0].1 && *shift_ns > 100_000_000), "{behind:?}");
     assert!(summary.delay.max() < 150_000_000, "the schedule stood still, too: {} ns", summary.delay.max());
+}
+
+fn several_producers_share_a_plan_and_every_key_has_one() {
+    let bench = Bench::new();
+    let mut plan = plan("4000/s", Duration::from_millis(500));
+    plan.producers = 3;
+    let summary = bench.run(&plan);
+    let progress = summary.progress;
+    assert_eq!((progress.planned, progress.offered, progress.acknowledged), (2_000, 2_000, 2_000));
+    for histogram in [&summary.ack, &summary.service, &summary.delay, &summary.lateness] {
+        assert_eq!(histogram.len(), 2_000, "nothing is sampled, and nothing counted twice");
+    }
+    let mut operations = bench.operations();
+    dense(&operations, 2_000);
+    let (schedule, workload) = (plan.schedule().expect("valid"), plan.workload().expect("valid"));
+    for operation in &operations {
+        let sequence = operation.identity.index();
+        assert_eq!(operation.intended_ns, summary.started_ns + schedule.offset_ns(sequence), "one start for all");
+        assert_eq!(operation.key.index(), workload.message_at(sequence).key);
+    }
+    operations.sort_by_key(|operation| (operation.partition, operation.offset));
+    let mut next = [0; 50];
+    for operation in &operations {
+        let next = &mut next[operation.key.index() as usize];
+        assert_eq!(operation.key_sequence, *next, "the log has a key's messages in the order of the plan");
+        *next += 1;
+    }
+    let headers = bench.headers(2_000);
+    let producers: HashSet<_> = headers.iter().map(|header| header.producer).collect();
+    assert_eq!(producers, HashSet::from([0, 1, 2]));
+    assert!(headers.iter().all(|header| u32::from(header.producer) == header.key % 3), "a key has one producer");
+}
+
+fn several_producers_stop_at_one_gate() {
+    let bench = Bench::new();
+    let mut plan = plan("2000/s", Duration::from_millis(200));
+    plan.producers = 4;
+    let load = bench.start(&plan, StopFlag::new());
+    load.hold_at(Some(100));
+    wait_until("they get there", || load.progress().acknowledged == 100);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(load.progress().offered, 100, "as much again was due, and nothing more came");
+    load.hold_at(None);
+    assert_eq!(load.join().expect("the load is recorded").progress.acknowledged, 400);
+    dense(&bench.operations(), 400);
+}
+
+fn several_producers_share_one_cap() {
+    let bench = Bench::new();
+    let mut plan = plan("10000/s", Duration::from_millis(100));
+    plan.producers = 4;
+    plan.max_rate = Some("2000/s".parse().expect("a rate"));
+    let summary = bench.run(&plan);
+    assert_eq!(summary.progress.acknowledged, 1_000);
+    let took_ns = summary.last_sent_ns - summary.started_ns;
+    assert!(took_ns >= 490_000_000, "{took_ns} ns: each has a cap of its own");
 }
 
 fn a_cap_makes_messages_late_and_drops_none() {

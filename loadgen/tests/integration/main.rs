@@ -3,9 +3,13 @@
 mod bench;
 
 mod command;
+mod ground;
 mod http;
 mod load;
+mod metrics;
+mod shards;
 mod shop;
+mod soak;
 mod tap;
 
 use libtest_mimic::{Arguments, Trial};
@@ -19,12 +23,17 @@ type Test = (&'static str, fn());
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(TESTS_AT_ONCE);
-    let trials = [command::TESTS, http::TESTS, load::TESTS, tap::TESTS].concat().into_iter().map(|(name, test)| {
-        Trial::test(name, move || {
-            test();
-            Ok(())
-        })
-    });
+    let soak = soak::tests();
+    // What is measured to a thousandth has the machine to itself.
+    arguments.test_threads.get_or_insert(if soak.is_empty() { TESTS_AT_ONCE } else { 1 });
+    let trials = [command::TESTS, http::TESTS, load::TESTS, metrics::TESTS, shards::TESTS, tap::TESTS, &soak]
+        .concat()
+        .into_iter()
+        .map(|(name, test)| {
+            Trial::test(name, move || {
+                test();
+                Ok(())
+            })
+        });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

@@ -11,8 +11,14 @@ mod shell;
 mod timeline;
 mod wrap;
 
+pub(crate) use paint::word as outcome_word;
 pub use report::{Report, render};
 pub use roundup::{RunEnd, RunLine, roundup};
+pub(crate) use rows::seconds;
+pub(crate) use wrap::{append, cut};
+
+pub(crate) use shell::word as shell_word;
+pub(crate) use timeline::lines as timeline;
 
 /// How wide a line may be.
 pub(crate) const WIDTH: usize = 100;

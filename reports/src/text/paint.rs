@@ -3,7 +3,7 @@
 use crate::verdict::Outcome;
 
 /// How an outcome is written in the table and in the foot.
-pub(super) fn word(outcome: Outcome) -> &'static str {
+pub(crate) fn word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Pass => "pass",
         Outcome::Inconclusive => "inconclusive",

@@ -62,12 +62,17 @@ fn head(out: &mut String, report: &Report<'_>) {
 /// What a reader has to know beside the table: warnings, and why the run as a whole proves nothing.
 fn remarks(out: &mut String, report: &Report<'_>, started_ns: u64) {
     let warnings: Vec<_> = report.events.iter().filter(|event| event.kind == EventKind::Warning).collect();
-    if !warnings.is_empty() || !report.verdict.reasons.is_empty() {
+    let unfit = report.summary.validity.reasons();
+    if !warnings.is_empty() || !report.verdict.reasons.is_empty() || !unfit.is_empty() {
         out.push('\n');
     }
     for event in warnings {
         out.push_str(&format!("  warning  {:>9}  ", rows::seconds(event.at_ns, started_ns)));
         wrap::append(out, 22, &event.text);
+    }
+    for reason in unfit {
+        out.push_str("  invalid: ");
+        wrap::append(out, 11, reason);
     }
     for reason in &report.verdict.reasons {
         out.push_str("  inconclusive: ");

@@ -129,7 +129,7 @@ fn untold(finding: &Finding) -> Option<String> {
 }
 
 /// `4.018 s` since the start of the run.
-pub(super) fn seconds(at_ns: u64, started_ns: u64) -> String {
+pub(crate) fn seconds(at_ns: u64, started_ns: u64) -> String {
     let milliseconds = i128::from(at_ns) / 1_000_000 - i128::from(started_ns) / 1_000_000;
     let (sign, magnitude) = if milliseconds < 0 { ("-", -milliseconds) } else { ("", milliseconds) };
     format!("{sign}{}.{:03} s", magnitude / 1000, magnitude % 1000)

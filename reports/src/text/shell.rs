@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// The word as a POSIX shell has to read it: as it is, or in quotes where a shell would make something else of it.
-pub(super) fn word(text: &str) -> Cow<'_, str> {
+pub(crate) fn word(text: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_alphanumeric() || "_-./:=,@%+".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return Cow::Borrowed(text);

@@ -18,8 +18,9 @@ const MOMENT_NS: u64 = 250_000_000;
 const NAMED_MAX: usize = 6;
 
 /// One line, still growing.
-struct Line {
-    at_ns: u64,
+pub(crate) struct Line {
+    /// When it began.
+    pub(crate) at_ns: u64,
     what: What,
     /// The partitions that it is about, by topic.
     places: BTreeMap<String, BTreeSet<i32>>,
@@ -54,7 +55,8 @@ pub(super) fn render(out: &mut String, events: &[Event], started_ns: u64, colour
     out.push('\n');
 }
 
-fn lines(events: &[Event]) -> Vec<Line> {
+/// What is told of the cluster, in order of time.
+pub(crate) fn lines(events: &[Event]) -> Vec<Line> {
     let phase = |wanted: &str| {
         let is_it = |event: &&Event| matches!(&event.kind, EventKind::Phase { name } if name == wanted);
         events.iter().find(is_it).map(|event| event.at_ns)
@@ -99,7 +101,8 @@ fn read(event: &Event) -> Option<(What, Option<(String, i32)>)> {
 }
 
 impl Line {
-    fn text(&self) -> String {
+    /// What is told.
+    pub(crate) fn text(&self) -> String {
         match &self.what {
             What::Leads(node) => format!("broker {node} leads {}", self.places()),
             What::InSync(isr) => {

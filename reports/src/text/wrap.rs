@@ -4,7 +4,7 @@ use super::WIDTH;
 
 /// Appends `text` to `out`, whose last line already holds `indent` columns, breaking it between words so that every line
 /// fits. A word that is wider than a whole line stays whole: paths and identities are there to be copied.
-pub(super) fn append(out: &mut String, indent: usize, text: &str) {
+pub(crate) fn append(out: &mut String, indent: usize, text: &str) {
     let mut column = indent;
     let mut first = true;
     for word in text.split(' ') {
@@ -27,7 +27,7 @@ pub(super) fn append(out: &mut String, indent: usize, text: &str) {
 }
 
 /// The text, or its beginning with a mark that there is more.
-pub(super) fn cut(text: &str, width: usize) -> String {
+pub(crate) fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }

@@ -19,7 +19,13 @@ pub(crate) fn info() -> RunInfo {
         arguments: vec!["--out".to_owned(), "my runs".to_owned()],
         scenario_text: "name = \"a leader dies while orders flow\"\n".to_owned(),
         plan_digest: "9f3c21d07ab4".to_owned(),
-        environment: Environment { os: "linux".to_owned(), arch: "x86_64".to_owned(), cores: 2, memory_bytes: 8 << 30 },
+        environment: Environment {
+            os: "linux".to_owned(),
+            arch: "x86_64".to_owned(),
+            cores: 2,
+            memory_bytes: 8 << 30,
+            ..Environment::default()
+        },
         streams: vec![
             stream("load", StreamKind::Load),
             stream("orders", StreamKind::Topic),

@@ -111,6 +111,12 @@ impl Servers {
         self.places.iter().map(|(role, (_, url))| (role.to_string(), url.clone()))
     }
 
+    /// The processes that run at this moment.
+    #[must_use]
+    pub fn process_ids(&self) -> Vec<u32> {
+        self.servers.iter().filter_map(|server| server.process_id()).collect()
+    }
+
     /// Where they have their data, if that outlives them.
     #[must_use]
     pub fn kept_folder(&self) -> Option<&Path> {

@@ -58,6 +58,11 @@ impl Server {
         &self.label
     }
 
+    /// Its process, while there is one and nobody is busy with it.
+    pub(super) fn process_id(&self) -> Option<u32> {
+        self.life.try_lock().ok()?.as_ref().map(Process::id)
+    }
+
     pub(super) fn port(&self) -> u16 {
         self.port
     }

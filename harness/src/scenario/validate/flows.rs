@@ -2,9 +2,10 @@
 
 use super::book_rules::refuse_keys_of_rules;
 use super::scope::Scope;
+use crate::language::document::Spanned;
 use crate::language::names;
 use crate::language::problem::Problems;
-use crate::language::reference::{StreamReference, TermReference};
+use crate::language::reference::{StreamReference, TargetReference, TermReference};
 use crate::scenario::merge::Merged;
 use crate::scenario::model::{ConservedRule, FlowRule};
 
@@ -28,9 +29,28 @@ pub(super) fn validate_flows(merged: &Merged, scope: &Scope<'_>, problems: &mut 
             let message = format!("flow `{}` ends where it starts", name.value);
             problems.add(to.place, message, "the same stream", "name two different streams");
         }
+        if from.value == StreamReference::Load {
+            check_share(to, merged, scope, problems);
+        }
         flows.push(FlowRule { name: name.value.clone(), from: from.value.clone(), to: to.value.clone() });
     }
     flows
+}
+
+/// Of a load spread over several topics, a service gets all that is in those it consumes. Where these are some of them, and
+/// not one and not all, no flow can say how much is due at its end.
+fn check_share(to: &Spanned<StreamReference>, merged: &Merged, scope: &Scope<'_>, problems: &mut Problems<'_>) {
+    let (StreamReference::Ledger(name), Some(load)) = (&to.value, &merged.load) else { return };
+    let TargetReference::Topics(topics) = &load.value.target.value else { return };
+    let Some(consumes) = scope.service(name).and_then(|service| service.consumes.as_ref()) else { return };
+    let is_consumed = |topic: &&Spanned<String>| consumes.value.iter().any(|consumed| consumed.value == topic.value);
+    let (consumed, all) = (topics.iter().filter(is_consumed).count(), topics.len());
+    if (2..all).contains(&consumed) {
+        let message = format!("service `{name}` consumes {consumed} of the {all} topics that the load is spread over");
+        let help = "a flow from the load can end at a service that consumes one of its topics, or all of them; \
+                    write a flow from each topic that it consumes, `from = \"topic NAME\"`";
+        problems.add(to.place, message, "what is due here?", help);
+    }
 }
 
 pub(super) fn validate_conserved(

@@ -24,6 +24,11 @@ pub(super) fn validate(
         let help = "leave it out; `timeout`, `retries` and `in_flight` say how requests are made";
         problems.add(client.place, message, "never used", help);
     }
+    if let Some(producers) = &load.value.producers {
+        let message = "`load.producers` has no effect: the load is offered over HTTP";
+        let help = "leave it out; `in_flight` says how much goes on at once";
+        problems.add(producers.place, message, "never used", help);
+    }
     let RawLoad { body, in_flight, timeout, retries, .. } = &load.value;
     if let Some(timeout) = timeout.as_ref().filter(|timeout| timeout.value.0.is_zero()) {
         let help = "allow some time for an answer, such as \"2s\"";

@@ -7,14 +7,17 @@ use super::scope::Scope;
 use super::topics::scalars;
 use crate::language::document::{Place, Spanned};
 use crate::language::problem::Problems;
-use crate::language::raw::{RawArrivals, RawLoad, ShapeChoice};
+use crate::language::raw::RawLoad;
+use crate::language::raw_arrivals::{RawArrivals, ShapeChoice};
+use crate::language::raw_messages::RawKeys;
 use crate::language::reference::TargetReference;
 use crate::plan::PlanError;
 use crate::scenario::merge::Merged;
-use crate::scenario::model::{ArrivalShape, LoadRule, Target};
-use shakedown_loadgen::PlanError as LoadError;
+use crate::scenario::model::{LoadRule, Target};
 use shakedown_loadgen::keys::KeySpaceError;
 use shakedown_loadgen::schedule::ScheduleError;
+use shakedown_loadgen::{Arrivals, HotSet, KeyDraw, KeySpace, PayloadPlan, PlanError as LoadError};
+use std::time::Duration;
 
 /// Users when the scenario does not say.
 const USERS: u32 = 1_000;
@@ -33,62 +36,58 @@ pub(super) fn validate(merged: &Merged, scope: &Scope<'_>, problems: &mut Proble
             None
         }
     };
-    let keys = load.value.keys.as_ref().map(|keys| &keys.value);
     if matches!(target, Target::Service(_)) {
         refuse_for_service(load, problems);
     } else {
         client_properties::validate(&load.value, problems);
     }
-    let arrivals = &load.value.arrivals.value;
-    check_ramp(arrivals, problems);
+    let Arrivals { shape, rate, duration } = scope.arrivals()?.clone();
     let rule = LoadRule {
         target,
-        shape: shape(arrivals)?,
-        messages: arrivals.rate.value.messages,
-        per: arrivals.rate.value.per,
-        duration: arrivals.duration.value.0,
-        users: keys
-            .and_then(|keys| keys.users.as_ref())
-            .map_or(USERS, |n| u32::try_from(n.value.0).unwrap_or(u32::MAX)),
-        zipf: keys.and_then(|keys| keys.zipf.as_ref()).map(|zipf| zipf.value.0),
+        shape,
+        messages: rate.messages(),
+        per: Duration::from_nanos(rate.per_ns()),
+        duration,
+        keys: keys(&load.value, problems),
+        payload: load.value.payload.as_ref().map(|payload| PayloadPlan {
+            compression_ratio: payload.value.compression_ratio.as_ref().map_or(1.0, |ratio| ratio.value.0),
+            bytes: payload.value.bytes.value.0.clone(),
+        }),
         client: load.value.client.as_ref().map(|client| scalars(&client.value)).unwrap_or_default(),
+        producers: load.value.producers.as_ref().map_or(1, |n| u32::try_from(n.value.0).unwrap_or(u32::MAX)),
+        max_rate: load.value.max_rate.as_ref().map(|rate| (rate.value.messages, rate.value.per)),
         http,
     };
     check_plan(load, &rule, problems);
     Some(rule)
 }
 
-/// How many messages there are, where that can be said.
-pub(super) fn total(arrivals: &RawArrivals) -> Option<u64> {
-    let (rate, duration) = (arrivals.rate.value, arrivals.duration.value.0);
-    crate::plan::arrivals(shape(arrivals)?, (rate.messages, rate.per), duration).ok()?.total().ok()
-}
-
-/// How arrivals are spread; nothing for a ramp from nowhere.
-fn shape(arrivals: &RawArrivals) -> Option<ArrivalShape> {
-    match arrivals.shape.value {
-        ShapeChoice::Constant => Some(ArrivalShape::Constant),
-        ShapeChoice::Poisson => Some(ArrivalShape::Poisson),
-        ShapeChoice::Ramp => {
-            let from = arrivals.from.as_ref()?.value;
-            Some(ArrivalShape::Ramp { messages: from.messages, per: from.per })
-        }
+/// Whose messages they are.
+fn keys(load: &RawLoad, problems: &mut Problems<'_>) -> KeySpace {
+    let Some(Spanned { value: RawKeys { users, zipf, hot, sequential }, .. }) = &load.keys else {
+        return KeySpace::uniform(USERS);
+    };
+    let sequential = sequential.as_ref().filter(|sequential| sequential.value);
+    let said = [
+        ("zipf", zipf.as_ref().map(|value| value.place)),
+        ("hot", hot.as_ref().map(|value| value.place)),
+        ("sequential", sequential.map(|value| value.place)),
+    ];
+    let mut said = said.into_iter().filter_map(|(key, place)| Some((key, place?)));
+    if let (Some((first, _)), Some((other, place))) = (said.next(), said.next()) {
+        let message = format!("`load.keys` has both `{first}` and `{other}`");
+        problems.add(place, message, "which of them?", "keys are drawn in one way: leave one of them out");
     }
-}
-
-/// A ramp, and nothing else, begins somewhere.
-fn check_ramp(arrivals: &RawArrivals, problems: &mut Problems<'_>) {
-    match (arrivals.shape.value, &arrivals.from) {
-        (ShapeChoice::Ramp, None) => {
-            let help = "add the rate at its beginning, such as `from = \"50/s\"`; `rate` is that at its end";
-            problems.add(arrivals.shape.place, "a ramp needs `load.arrivals.from`", "from which rate?", help);
+    let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    let draw = match (zipf, hot, sequential) {
+        (Some(zipf), ..) => KeyDraw::Zipf(zipf.value.0),
+        (None, Some(hot), _) => {
+            KeyDraw::Hot(HotSet { keys: narrow(hot.value.keys.value.0), share: hot.value.share.value.0 })
         }
-        (ShapeChoice::Constant | ShapeChoice::Poisson, Some(from)) => {
-            let help = "leave it out, or write `shape = \"ramp\"`";
-            problems.add(from.place, "`load.arrivals.from` has no effect: the rate stays as it is", "never used", help);
-        }
-        (ShapeChoice::Ramp, Some(_)) | (ShapeChoice::Constant | ShapeChoice::Poisson, None) => {}
-    }
+        (None, None, Some(_)) => KeyDraw::Sequential,
+        (None, None, None) => KeyDraw::Uniform,
+    };
+    KeySpace { users: users.as_ref().map_or(USERS, |users| narrow(users.value.0)), draw }
 }
 
 /// Where the load goes, with what is wrong about that.
@@ -134,19 +133,37 @@ fn check_target(name: &str, place: Place, scope: &Scope<'_>, problems: &mut Prob
 
 /// What only the load generator can do, and a service is not told.
 fn refuse_for_service(load: &Spanned<RawLoad>, problems: &mut Problems<'_>) {
-    let zipf = load.value.keys.as_ref().and_then(|keys| keys.value.zipf.as_ref());
-    let arrivals = &load.value.arrivals.value;
-    if arrivals.shape.value == ShapeChoice::Ramp {
-        let help = "write \"constant\" or \"poisson\"";
-        problems.add(arrivals.shape.place, "a service offers no ramp: it is told one rate", "not for a service", help);
+    let RawLoad { keys, payload, client, arrivals, .. } = &load.value;
+    let shape = &arrivals.value.shape;
+    let word = match shape.value {
+        ShapeChoice::Constant | ShapeChoice::Poisson => None,
+        ShapeChoice::Ramp => Some("ramp"),
+        ShapeChoice::Steps => Some("steps"),
+        ShapeChoice::Burst => Some("bursts"),
+        ShapeChoice::Replay => Some("replay"),
+    };
+    if let Some(word) = word {
+        let (message, help) =
+            (format!("a service offers no {word}: it is told one rate"), "write \"constant\" or \"poisson\"");
+        problems.add(shape.place, message, "not for a service", help);
     }
+    let keys = keys.as_ref().map(|keys| &keys.value);
+    let zipf = keys.and_then(|keys| keys.zipf.as_ref()).map(|zipf| zipf.place);
+    let hot = keys.and_then(|keys| keys.hot.as_ref()).map(|hot| hot.place);
+    let sequential = keys.and_then(|keys| keys.sequential.as_ref()).map(|sequential| sequential.place);
+    let alike = "leave it out: the service draws its users alike";
     let ignored = [
-        ("keys.zipf", zipf.map(|zipf| zipf.place), "leave it out: the service draws its users alike"),
+        ("keys.zipf", zipf, alike),
+        ("keys.hot", hot, alike),
+        ("keys.sequential", sequential, alike),
+        ("payload", payload.as_ref().map(|payload| payload.place), "leave it out: the service writes its own messages"),
         (
             "client",
-            load.value.client.as_ref().map(|client| client.place),
+            client.as_ref().map(|client| client.place),
             "configure its client by its own `env`: KAFKA_LINGER_MS and the like",
         ),
+        ("producers", load.value.producers.as_ref().map(|n| n.place), "leave it out: a service has the clients it has"),
+        ("max_rate", load.value.max_rate.as_ref().map(|rate| rate.place), "leave it out: a service is told one rate"),
     ];
     for (key, place, help) in ignored {
         if let Some(place) = place {
@@ -161,12 +178,22 @@ fn check_plan(load: &Spanned<RawLoad>, rule: &LoadRule, problems: &mut Problems<
     let arrivals = &load.value.arrivals;
     let Err(error) = crate::plan::load_plan(1, rule) else { return };
     let keys = load.value.keys.as_ref().map(|keys| &keys.value);
+    let place_of = |place: Option<Place>| place.unwrap_or(arrivals.place);
     let (place, help) = match &error {
         // Said already, with the topic's own place.
         PlanError::Load(LoadError::Topic { .. } | LoadError::Http(_)) => return,
-        PlanError::Rate(_) => (arrivals.value.rate.place, "write a smaller rate"),
-        PlanError::Load(LoadError::Schedule(ScheduleError::Duration { .. })) => {
-            (arrivals.value.duration.place, "write how long the load lasts, such as \"10s\"")
+        PlanError::Rate(_) => (place_of(arrivals.value.rate.as_ref().map(|rate| rate.place)), "write a smaller rate"),
+        PlanError::Load(LoadError::Schedule(error)) => {
+            let RawArrivals { duration, burst, steps, .. } = &arrivals.value;
+            let place = match error {
+                ScheduleError::Duration { .. } => duration.as_ref().map(|duration| duration.place),
+                ScheduleError::Bursts { .. } => burst.as_ref().map(|burst| burst.place),
+                ScheduleError::Inexact { .. } => {
+                    steps.as_ref().map(|steps| steps.place).or(burst.as_ref().map(|burst| burst.place))
+                }
+                _ => None,
+            };
+            (place_of(place), schedule_help(error))
         }
         PlanError::Load(LoadError::Keys(KeySpaceError::Users { .. })) => {
             (keys.and_then(|keys| keys.users.as_ref()).map_or(load.place, |users| users.place), "write fewer users")
@@ -174,19 +201,36 @@ fn check_plan(load: &Spanned<RawLoad>, rule: &LoadRule, problems: &mut Problems<
         PlanError::Load(LoadError::Keys(KeySpaceError::Zipf { .. })) => {
             (keys.and_then(|keys| keys.zipf.as_ref()).map_or(load.place, |zipf| zipf.place), "write a smaller exponent")
         }
+        PlanError::Load(LoadError::Parts { .. } | LoadError::Producers { .. } | LoadError::HttpProducers { .. }) => {
+            (load.value.producers.as_ref().map_or(load.place, |n| n.place), "write fewer producers, or more users")
+        }
+        PlanError::Load(LoadError::Keys(KeySpaceError::Hot { .. })) => {
+            let help = "leave some users, and some of the messages, for the others";
+            (keys.and_then(|keys| keys.hot.as_ref()).map_or(load.place, |hot| hot.place), help)
+        }
+        PlanError::Load(LoadError::Payload(_)) => {
+            let place = load.value.payload.as_ref().map_or(load.place, |payload| payload.place);
+            (place, "leave it out, or give [load] a topic as its `target`")
+        }
         PlanError::Load(LoadError::Property { name }) => {
             let client = load.value.client.iter().flat_map(|client| &client.value.0);
             let place = client.filter(|(key, _)| key.value == *name).map(|(key, _)| key.place).next();
             (place.unwrap_or(load.place), "leave it out: the harness knows where its cluster is")
         }
-        PlanError::Load(LoadError::Schedule(ScheduleError::Ramp { .. })) => {
-            (arrivals.place, "write both rates by the same unit, such as \"50/s\" and \"500/s\"")
-        }
-        PlanError::Load(_) => (arrivals.place, "the number of messages is the rate times the duration"),
     };
     let message = match &error {
         PlanError::Load(inner) => inner.to_string(),
         PlanError::Rate(inner) => inner.to_string(),
     };
     problems.add(place, message, "cannot be offered", help);
+}
+
+fn schedule_help(error: &ScheduleError) -> &'static str {
+    match error {
+        ScheduleError::Duration { .. } => "write how long the load lasts, such as \"10s\"",
+        ScheduleError::Ramp { .. } => "write both rates by the same unit, such as \"50/s\" and \"500/s\"",
+        ScheduleError::Inexact { .. } => "write all rates by the same unit, such as \"50/s\" and \"500/s\"",
+        ScheduleError::Bursts { .. } => "write a burst shorter than `every`, and that shorter than the load's `for`",
+        _ => "the number of messages is the rate times the duration",
+    }
 }

@@ -4,6 +4,7 @@ mod arrivals;
 mod equipment;
 mod http_load;
 mod interventions;
+mod load_messages;
 mod service_load;
 
 use super::fault_messages::disturbed;
@@ -391,6 +392,9 @@ fn a_fault_on_requests_needs_no_time_and_hits_one_where_it_has_a_number() {
         "NOT_COORDINATOR instead of every request of group order-tracker, no. 2 to 5"
     );
     assert_eq!(of("api = \"Fetch\", throttle = \"300ms\""), "throttle by 300ms Fetch");
+    assert_eq!(of("api = \"Produce\", work = \"2ms\""), "work of 2ms for Produce");
+    let error = on_requests("api = \"Produce\", work = \"2s\"").expect_err("too much").render(false);
+    assert!(error.contains("allowed: above zero, and 1s at most"), "{error}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod groups;
 mod http_load;
 mod interventions;
 mod load;
+mod load_arrivals;
 mod operations;
 mod requests;
 mod scope;

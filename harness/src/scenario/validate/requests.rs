@@ -9,10 +9,14 @@ use crate::language::protocol::ApiName;
 use crate::language::raw_faults::{DropChoice, HoldChoice, RawRequest, RawRequests};
 use crate::language::setting::Whole;
 use shakedown_cluster::{BrokerId, Effect, Rule, Selector};
+use std::time::Duration;
 
 /// What may happen to a request, as a scenario writes it.
 const EFFECTS: &str = "`error = \"NOT_ENOUGH_REPLICAS\"`, `drop = \"connection\"`, `hold = \"request\"`, `duplicate = true`, \
-                       `throttle = \"300ms\"`";
+                       `throttle = \"300ms\"`, `work = \"50us\"`";
+
+/// While a broker works on one request it answers nobody, not even its peers.
+const WORK_MAX: Duration = Duration::from_secs(1);
 
 pub(super) fn rule(
     requests: &Spanned<RawRequests>,
@@ -116,6 +120,7 @@ fn effect(requests: &Spanned<RawRequests>, problems: &mut Problems<'_>) -> Optio
     effects.extend(hold.map(|hold| Effect::Hold { applied: hold.value == HoldChoice::Reply, lasts }));
     effects.extend(raw.duplicate.as_ref().filter(|duplicate| duplicate.value).map(|_| Effect::Duplicate));
     effects.extend(raw.throttle.as_ref().map(|throttle| Effect::Throttle { lasts: throttle.value.0 }));
+    effects.extend(raw.work.as_ref().map(|work| Effect::Work { lasts: work.value.0 }));
     if effects.len() != 1 {
         let message = if effects.is_empty() {
             "nothing happens to these requests"
@@ -135,7 +140,12 @@ fn effect(requests: &Spanned<RawRequests>, problems: &mut Problems<'_>) -> Optio
         problems.add(lasts.place, "`for` says nothing here", "never used", "it belongs to `hold`");
         return None;
     }
-    for time in [&raw.throttle, &raw.lasts].into_iter().flatten() {
+    if let Some(work) = raw.work.as_ref().filter(|work| work.value.0 > WORK_MAX) {
+        let message = format!("{:?} of work for each request", work.value.0);
+        problems.add(work.place, message, "more than a second", "allowed: above zero, and 1s at most");
+        return None;
+    }
+    for time in [&raw.throttle, &raw.lasts, &raw.work].into_iter().flatten() {
         disturbances::some_time(time, problems)?;
     }
     effects.pop()

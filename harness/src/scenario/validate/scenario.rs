@@ -1,7 +1,7 @@
 //! The stages of validation, in order, with all their problems collected.
 
 use super::scope::Scope;
-use super::{book_rules, books, equipment, expect, faults, flows, load, services, stand_ins, topics};
+use super::{book_rules, books, equipment, expect, faults, flows, load, load_arrivals, services, stand_ins, topics};
 use crate::backend::{Backend, BrokerFaults, BrokerSettings};
 use crate::language::document::Place;
 use crate::language::document::Spanned;
@@ -13,6 +13,7 @@ use crate::scenario::files::ScenarioFiles;
 use crate::scenario::merge::Merged;
 use crate::scenario::model::{Limits, Scenario};
 use shakedown_cluster::settings::check_broker;
+use std::path::Path;
 use std::time::Duration;
 
 /// What the chosen back end can do, so that a scenario that asks for more is refused before anything starts.
@@ -50,7 +51,8 @@ impl<'a> Capabilities<'a> {
 pub fn scenario(files: &ScenarioFiles, capabilities: Capabilities<'_>) -> Result<Scenario, ScenarioError> {
     let mut problems = Problems::new(&files.sources);
     let merged = &files.merged;
-    let scope = Scope::new(merged);
+    let folder = files.path.parent().unwrap_or(Path::new(""));
+    let scope = Scope::new(merged, load_arrivals::arrivals(merged, folder, &mut problems));
 
     let topics = topics::validate(merged, &scope, &mut problems);
     let services = services::validate(merged, &scope, capabilities, &mut problems);

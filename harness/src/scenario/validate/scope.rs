@@ -8,15 +8,22 @@ use crate::language::raw_equipment::{RawCache, RawStore};
 use crate::language::raw_stand_ins::StandIn;
 use crate::language::reference::{RoleReference, StreamReference, TargetReference};
 use crate::scenario::merge::Merged;
+use shakedown_loadgen::Arrivals;
 
 /// Read access to the declarations.
 pub(super) struct Scope<'a> {
     merged: &'a Merged,
+    arrivals: Option<Arrivals>,
 }
 
 impl<'a> Scope<'a> {
-    pub(super) fn new(merged: &'a Merged) -> Self {
-        Self { merged }
+    pub(super) fn new(merged: &'a Merged, arrivals: Option<Arrivals>) -> Self {
+        Self { merged, arrivals }
+    }
+
+    /// When the load's messages are due, where that makes sense.
+    pub(super) fn arrivals(&self) -> Option<&Arrivals> {
+        self.arrivals.as_ref()
     }
 
     pub(super) fn topic_names(&self) -> impl Iterator<Item = &'a str> {

@@ -81,7 +81,7 @@ pub(super) fn trigger(
     fault: &Spanned<RawFault>,
     problems: &mut Problems<'_>,
 ) -> Option<Trigger> {
-    let length = merged.load.as_ref().map(|load| load.value.arrivals.value.duration.value.0);
+    let length = scope.arrivals().map(|arrivals| arrivals.duration);
     let RawFault { at, when, .. } = &fault.value;
     if let Some(at) = at.as_ref().filter(|at| when.is_none() && length.is_some_and(|length| at.value.0 >= length)) {
         let message = "the fault would come after the end of the load";
@@ -158,7 +158,7 @@ fn is_offered(
     if !scope.check_topic(&topic.value, topic.place, problems) {
         return false;
     }
-    let too_few = offered(merged, &topic.value).filter(|offered| nth > *offered);
+    let too_few = offered(merged, scope, &topic.value).filter(|offered| nth > *offered);
     if let Some(offered) = too_few {
         let message = format!("the load never gets to {nth} messages");
         problems.add(place, message, "too many", format!("it offers {offered}: allowed are 1 to {offered}"));
@@ -224,14 +224,14 @@ fn state(state: &Spanned<RawState>, scope: &Scope<'_>, problems: &mut Problems<'
 }
 
 /// How many messages the load offers to this topic, where that is known.
-fn offered(merged: &Merged, topic: &str) -> Option<u64> {
+fn offered(merged: &Merged, scope: &Scope<'_>, topic: &str) -> Option<u64> {
     let load = &merged.load.as_ref()?.value;
     let (place, topics) = match &load.target.value {
         TargetReference::Topic(target) if target == topic => (0, 1),
         TargetReference::Topics(targets) => (targets.iter().position(|target| target.value == topic)?, targets.len()),
         _ => return None,
     };
-    let offered = u128::from(super::load::total(&load.arrivals.value)?);
+    let offered = u128::from(scope.arrivals()?.total().ok()?);
     // Of several topics each in turn gets the next message.
     let here = offered.saturating_sub(place as u128).div_ceil(topics as u128);
     u64::try_from(here).ok()

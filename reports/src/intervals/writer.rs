@@ -1,4 +1,4 @@
-//! `latency.hlog`: an HdrHistogram interval log (V2, compressed), a tag per metric. Standard analysers open it.
+//! Appends to an interval log, from any thread, whole lines only.
 
 use crate::directory::DirectoryError;
 use hdrhistogram::Histogram;
@@ -56,8 +56,7 @@ impl IntervalLog {
         end_ns: u64,
         histogram: &Histogram<u64>,
     ) -> Result<(), DirectoryError> {
-        let tag: String =
-            tag.chars().map(|c| if c == ',' || c.is_whitespace() || c.is_control() { '_' } else { c }).collect();
+        let tag = super::tag_of(tag);
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         log.record(&tag, start_ns, end_ns, histogram).map_err(|source| DirectoryError::write(FILE, source))
     }

@@ -1,0 +1,115 @@
+//! A test of the arithmetic of an open loop: a target that stands still for a known time makes known percentiles.
+//!
+//! At a constant rate, a message each `T`, those that are due while the target stands still for `S` wait for what is left of
+//! it, and then for those before them, `s` each: the k-th of them comes `S - k (T - s)` late. So the latency at quantile `q` of
+//! `n` messages is that of the k-th with `k = (1 - q) n`, for as long as `k` is less than what waits. A generator that measures
+//! from the send sees one slow message and no more ("coordinated omission").
+//!
+//! Time is told here, so that the machine's own lateness is no part of the result; everything else is what a real load runs:
+//! schedule, pacer, slots, recorder, histograms, interval log.
+
+use crate::clock::RunClock;
+use crate::keys::KeySpace;
+use crate::lateness::OwnLateness;
+use crate::meter::Reporter;
+use crate::pacer::{Pacer, PacerState};
+use crate::part::{Part, Shard};
+use crate::plan::LoadPlan;
+use crate::recorder::{End, Recorder};
+use crate::schedule::{Arrivals, Shape};
+use crate::slots::{InFlight, Slots};
+use crate::stop::StopFlag;
+use crate::target::{Handed, Target};
+use crate::workload::{PlannedMessage, Workload};
+use hdrhistogram::Histogram;
+use shakedown_reports::{RunDirectory, RunInfo, intervals};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the target stands still, and before which message.
+const STALL: Duration = Duration::from_millis(500);
+const STALLS_AT: u64 = 2_000;
+/// How long it takes for a message otherwise.
+const SERVICE: Duration = Duration::from_micros(2);
+
+/// Acknowledges a message within [`SERVICE`], on the pacer's own thread, and stands still once.
+struct StallingTarget {
+    clock: RunClock,
+    slots: Arc<Slots>,
+    recorder: Arc<Recorder>,
+}
+
+impl Target for StallingTarget {
+    fn prepare(&mut self, _: &Workload, _: &PlannedMessage) {}
+
+    fn hand_over(&mut self, message: &InFlight, slot: usize, own_ns: u64) -> Handed {
+        if message.sequence == STALLS_AT {
+            self.clock.sleep(STALL);
+        }
+        self.clock.sleep(SERVICE);
+        self.recorder.lateness.record(own_ns);
+        let taken = self.slots.finish(slot).expect("it was handed over");
+        self.recorder.record(&taken, End::taken());
+        Handed::Taken
+    }
+}
+
+/// 8,000 messages at 10,000/s against that target; what the run directory says of them, by tag.
+fn offer() -> impl Fn(&str) -> Histogram<u64> {
+    let arrivals = Arrivals {
+        shape: Shape::Constant,
+        rate: "10000/s".parse().expect("a rate"),
+        duration: Duration::from_millis(800),
+    };
+    let plan = LoadPlan::new(1, 1, "orders", arrivals, KeySpace::uniform(10));
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let directory = RunDirectory::create(root.path(), &RunInfo::new("stall", 1)).expect("a run directory");
+    let clock = RunClock::told();
+    let recorder = Arc::new(Recorder::new(clock, directory.operation_writer().expect("one load a run")));
+    let slots = Arc::new(Slots::new(64));
+    let reporter = Reporter::start("reporter", clock, directory.interval_log(), recorder.meters()).expect("a thread");
+    let target = StallingTarget { clock, slots: Arc::clone(&slots), recorder: Arc::clone(&recorder) };
+    let pacer = Pacer {
+        clock,
+        started_ns: clock.now_ns(),
+        part: Part::all(Shard::WHOLE, 1).next().expect("one producer has one part"),
+        target,
+        recorder: Arc::clone(&recorder),
+        slots,
+        state: Arc::new(PacerState::default()),
+        stop: StopFlag::new(),
+        cap: None,
+        schedule: plan.schedule().expect("valid").cursor(),
+        workload: plan.workload().expect("valid"),
+        held: None,
+        own_lateness: OwnLateness::default(),
+    };
+    pacer.run();
+    recorder.finish().expect("operations are written");
+    reporter.finish().expect("no panic").expect("intervals are written");
+    let log = intervals::read(directory.path()).expect("a good log");
+    move |tag| intervals::total(&log, tag)
+}
+
+#[test]
+fn a_stall_of_half_a_second_has_its_true_weight_in_every_percentile() {
+    let measured = offer();
+    let (ack, service, delay, lateness) =
+        (measured("ack"), measured("service"), measured("delay"), measured("lateness"));
+    for histogram in [&ack, &service, &delay, &lateness] {
+        assert_eq!(histogram.len(), 8_000, "nothing is sampled");
+    }
+    let (stall_ns, interval_ns, service_ns) = (500e6, 100e3, 2e3);
+    for (quantile, above) in [(0.5, 4_000.0), (0.75, 2_000.0), (0.9, 800.0), (0.99, 80.0), (0.999, 8.0), (0.9999, 0.0)]
+    {
+        let expected_ns = stall_ns - above * (interval_ns - service_ns);
+        let off = |histogram: &Histogram<u64>| histogram.value_at_quantile(quantile) as f64 / expected_ns - 1.0;
+        assert!(off(&ack).abs() < 0.05, "p{}: {:+.1} % off {expected_ns} ns", quantile * 100.0, off(&ack) * 100.0);
+        // The same check convicts whoever measures from the send: half a second is one message in 8,000 to him.
+        if quantile < 0.9999 {
+            assert!(off(&service) < -0.99, "p{}: {:+.1} %", quantile * 100.0, off(&service) * 100.0);
+        }
+    }
+    assert!(ack.max().abs_diff(500_002_000) < 1_000_000, "{} ns", ack.max());
+    assert_eq!(ack.value_at_quantile(0.3) / 1_000_000, 0, "what was due before and behind it is fast");
+}

@@ -1,0 +1,330 @@
+//! One run directory out of those of all shards: every operation and every delivery, and histograms that are those of the union.
+//!
+//! Nothing is resampled: streams are merged by the instants at which they were observed, histograms add up, second by second.
+
+use clap::Args;
+use hdrhistogram::Histogram;
+use shakedown_reports::intervals::{self, Interval};
+use shakedown_reports::numbers::{duration, grouped};
+use shakedown_reports::record::{Delivery, Operation, Outcome, Record, RecordError, StreamKind};
+use shakedown_reports::{DirectoryError, Ending, RunDirectory, RunInfo, RunRecord};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+/// The intervals of a merged log, which count from the Unix epoch.
+const SLOT: Duration = Duration::from_secs(1);
+/// Entries that go from a reader to the merger at once, and how many times as many may wait.
+const CHUNK: usize = 4_096;
+const CHUNKS: usize = 4;
+
+/// Which run directories, and where the merged one goes.
+#[derive(Debug, Clone, Args)]
+pub struct MergeArguments {
+    /// Run directories of all shards of one run.
+    #[arg(required = true, num_args = 2.., value_name = "DIRECTORY")]
+    pub directories: Vec<PathBuf>,
+    /// Directory under which the merged run is recorded.
+    #[arg(long, value_name = "DIRECTORY", default_value = "target/shakedown")]
+    pub out: PathBuf,
+}
+
+/// Why runs are not merged.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    /// One cannot be read.
+    #[error("{}: {source}", directory.display())]
+    Read {
+        /// Which.
+        directory: PathBuf,
+        /// Why.
+        source: RecordError,
+    },
+    /// Its log cannot be read.
+    #[error("{}: {source}", directory.display())]
+    Log {
+        /// Which.
+        directory: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Two are no shards of one run.
+    #[error("{} and {} are no shards of one run: they differ in {what}", one.display(), other.display())]
+    Different {
+        /// The first.
+        one: PathBuf,
+        /// Another.
+        other: PathBuf,
+        /// In what.
+        what: &'static str,
+    },
+    /// A message is there twice.
+    #[error("message {sequence} is in {} and in another of them: was one of them given twice?", directory.display())]
+    Twice {
+        /// Its sequence.
+        sequence: u64,
+        /// The second that has it.
+        directory: PathBuf,
+    },
+    /// The merged run cannot be written.
+    #[error(transparent)]
+    Write(#[from] DirectoryError),
+}
+
+/// What was merged.
+#[derive(Debug)]
+pub struct MergeReport {
+    /// Directories.
+    pub shards: usize,
+    /// Operations by outcome: acknowledged, failed, unknown.
+    pub outcomes: [u64; 3],
+    /// Deliveries of all taps.
+    pub deliveries: u64,
+    /// The histograms by metric, of the whole run.
+    pub metrics: Vec<(String, Histogram<u64>)>,
+    /// Where it is.
+    pub directory: PathBuf,
+}
+
+/// Merges run directories of one run's shards into a new one.
+///
+/// # Errors
+/// When they are no shards of one run, have a message in common, or a file cannot be read or written.
+pub fn merge(arguments: &MergeArguments) -> Result<MergeReport, MergeError> {
+    let open = |directory: &PathBuf| {
+        RunRecord::open(directory).map_err(|source| MergeError::Read { directory: directory.clone(), source })
+    };
+    let records = arguments.directories.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    let info = common(&records, &arguments.directories)?;
+    let directory = RunDirectory::create(&arguments.out, &info)?;
+    let mut report = MergeReport {
+        shards: records.len(),
+        outcomes: [0; 3],
+        deliveries: 0,
+        metrics: Vec::new(),
+        directory: directory.path().to_owned(),
+    };
+    operations(&records, arguments, &directory, &mut report)?;
+    for (stream, _) in (0..).zip(&info.streams).filter(|(_, stream)| stream.kind == StreamKind::Topic) {
+        let mut writer = directory.delivery_writer(stream)?;
+        let visit = |record: &RunRecord, push: &mut dyn FnMut(&Delivery)| record.deliveries(stream, push);
+        in_order(
+            &records,
+            arguments,
+            visit,
+            |delivery| delivery.received_ns,
+            |_, delivery| {
+                writer.push(delivery);
+                Ok(())
+            },
+        )?;
+        report.deliveries += writer.finish()?;
+    }
+    let logs = arguments.directories.iter().map(|path| read_log(path)).collect::<Result<Vec<_>, _>>()?;
+    intervals::merge_into(&directory.interval_log(), &logs, SLOT)?;
+    report.metrics = totals(&logs);
+    directory.write_ending(&ending(&records, arguments, &report)?)?;
+    Ok(report)
+}
+
+/// What all were; the merged run began with the first of them.
+fn common(records: &[RunRecord], directories: &[PathBuf]) -> Result<RunInfo, MergeError> {
+    let first = records[0].info();
+    for (record, directory) in records.iter().zip(directories).skip(1) {
+        let info = record.info();
+        let same = [
+            ("their plans", info.plan_digest == first.plan_digest && info.seed == first.seed),
+            ("their streams", info.streams == first.streams && info.key_prefix == first.key_prefix),
+        ];
+        if let Some((what, _)) = same.into_iter().find(|(_, same)| !same) {
+            return Err(MergeError::Different { one: directories[0].clone(), other: directory.clone(), what });
+        }
+    }
+    let started = records.iter().map(|record| record.info().started_unix_ms).min();
+    let scenario = first.scenario.split(" shard ").next().unwrap_or(&first.scenario).to_owned();
+    Ok(RunInfo { scenario, started_unix_ms: started.unwrap_or(first.started_unix_ms), ..first.clone() })
+}
+
+fn operations(
+    records: &[RunRecord],
+    arguments: &MergeArguments,
+    directory: &RunDirectory,
+    report: &mut MergeReport,
+) -> Result<(), MergeError> {
+    let mut writer = directory.operation_writer()?;
+    let mut seen = Seen::default();
+    let visit = |record: &RunRecord, push: &mut dyn FnMut(&Operation)| record.operations(push);
+    in_order(
+        records,
+        arguments,
+        visit,
+        |operation| operation.completed_ns,
+        |shard, operation| {
+            let sequence = operation.identity.index();
+            if !seen.insert(sequence) {
+                return Err(MergeError::Twice { sequence, directory: arguments.directories[shard].clone() });
+            }
+            report.outcomes[match operation.outcome {
+                Outcome::Ok => 0,
+                Outcome::Fail => 1,
+                Outcome::Unknown => 2,
+            }] += 1;
+            writer.push(operation);
+            Ok(())
+        },
+    )?;
+    writer.finish()?;
+    Ok(())
+}
+
+/// A bit a message.
+#[derive(Default)]
+struct Seen(Vec<u64>);
+
+impl Seen {
+    /// Whether it was not there yet.
+    fn insert(&mut self, sequence: u64) -> bool {
+        let word = usize::try_from(sequence / 64).expect("plans have 32 bits of messages");
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
+        }
+        let bit = 1 << (sequence % 64);
+        let is_new = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        is_new
+    }
+}
+
+/// Visits the entries of one stream of all records, the earliest first; each record is read by a thread of its own.
+fn in_order<E: Copy + Send>(
+    records: &[RunRecord],
+    arguments: &MergeArguments,
+    visit: impl Fn(&RunRecord, &mut dyn FnMut(&E)) -> Result<(), RecordError> + Sync,
+    at_ns: impl Fn(&E) -> u64,
+    mut take: impl FnMut(usize, &E) -> Result<(), MergeError>,
+) -> Result<(), MergeError> {
+    std::thread::scope(|scope| {
+        let mut heads: Vec<Head<E>> = records
+            .iter()
+            .map(|record| {
+                let (send, chunks) = sync_channel(CHUNKS);
+                let visit = &visit;
+                scope.spawn(move || send_all(&send, |push| visit(record, push)));
+                Head { chunks, chunk: Vec::new().into_iter(), next: None }
+            })
+            .collect();
+        for (head, directory) in heads.iter_mut().zip(&arguments.directories) {
+            head.advance(directory)?;
+        }
+        let earliest = |heads: &[Head<E>]| {
+            let next = heads.iter().enumerate().filter_map(|(shard, head)| Some((at_ns(head.next.as_ref()?), shard)));
+            next.min()
+        };
+        while let Some((_, shard)) = earliest(&heads) {
+            if let Some(entry) = &heads[shard].next {
+                take(shard, entry)?;
+            }
+            heads[shard].advance(&arguments.directories[shard])?;
+        }
+        Ok(())
+    })
+}
+
+/// What comes from a reader: entries, or why there are no more.
+type Chunk<E> = Result<Vec<E>, RecordError>;
+
+/// Sends everything on; whoever takes it may end before.
+fn send_all<E: Copy>(to: &SyncSender<Chunk<E>>, visit: impl FnOnce(&mut dyn FnMut(&E)) -> Result<(), RecordError>) {
+    let mut chunk = Vec::with_capacity(CHUNK);
+    let result = visit(&mut |entry| {
+        chunk.push(*entry);
+        if chunk.len() == CHUNK {
+            drop(to.send(Ok(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK)))));
+        }
+    });
+    drop(to.send(result.map(|()| chunk)));
+}
+
+/// Where one reader stands.
+struct Head<E> {
+    chunks: Receiver<Chunk<E>>,
+    chunk: std::vec::IntoIter<E>,
+    next: Option<E>,
+}
+
+impl<E> Head<E> {
+    fn advance(&mut self, directory: &Path) -> Result<(), MergeError> {
+        self.next = self.chunk.next();
+        while self.next.is_none() {
+            match self.chunks.recv() {
+                Ok(Ok(chunk)) => self.chunk = chunk.into_iter(),
+                Ok(Err(source)) => return Err(MergeError::Read { directory: directory.to_owned(), source }),
+                // The reader is through.
+                Err(_) => return Ok(()),
+            }
+            self.next = self.chunk.next();
+        }
+        Ok(())
+    }
+}
+
+fn read_log(directory: &Path) -> Result<Vec<Interval>, MergeError> {
+    intervals::read(directory).map_err(|source| MergeError::Log { directory: directory.to_owned(), source })
+}
+
+/// The whole run's histogram of each metric, in the order of their names.
+fn totals(logs: &[Vec<Interval>]) -> Vec<(String, Histogram<u64>)> {
+    let mut tags: Vec<&str> = logs.iter().flatten().map(|interval| interval.tag.as_str()).collect();
+    tags.sort_unstable();
+    tags.dedup();
+    tags.into_iter().map(|tag| (tag.to_owned(), intervals::total(logs.iter().flatten(), tag))).collect()
+}
+
+/// The merged run ended well if all did.
+fn ending(records: &[RunRecord], arguments: &MergeArguments, report: &MergeReport) -> Result<Ending, MergeError> {
+    let mut merged = Ending { drained: true, ..Ending::default() };
+    for (record, directory) in records.iter().zip(&arguments.directories) {
+        let told = record.ending().map_err(|source| MergeError::Read { directory: directory.clone(), source })?;
+        let Some(ending) = told else {
+            merged.drained = false;
+            merged.reasons.push(format!("{} was killed", record.info().scenario));
+            continue;
+        };
+        merged.drained &= ending.drained;
+        merged.interrupted |= ending.interrupted;
+        merged.reasons.extend(ending.reasons.iter().map(|reason| format!("{}: {reason}", record.info().scenario)));
+    }
+    let lateness = report.metrics.iter().find(|(tag, _)| tag == "lateness");
+    merged.lateness_p99_ns = lateness.map(|(_, histogram)| histogram.value_at_quantile(0.99));
+    Ok(merged)
+}
+
+impl MergeReport {
+    /// Messages that were not acknowledged.
+    #[must_use]
+    pub const fn unacknowledged(&self) -> u64 {
+        self.outcomes[1] + self.outcomes[2]
+    }
+}
+
+impl fmt::Display for MergeReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [acknowledged, failed, unknown] = self.outcomes.map(grouped);
+        writeln!(formatter, "merged  {} shards", self.shards)?;
+        writeln!(
+            formatter,
+            "  acknowledged  {acknowledged:>14}\n  failed        {failed:>14}\n  unknown       {unknown:>14}"
+        )?;
+        if self.deliveries > 0 {
+            writeln!(formatter, "  consumed      {:>14}", grouped(self.deliveries))?;
+        }
+        writeln!(formatter, "\n  {:<26}{:>11}{:>11}{:>11}{:>11}", "", "p50", "p99", "p99.9", "max")?;
+        for (tag, histogram) in &self.metrics {
+            let at = |quantile| duration(histogram.value_at_quantile(quantile));
+            let (p50, p99, p999, max) = (at(0.5), at(0.99), at(0.999), duration(histogram.max()));
+            writeln!(formatter, "  {tag:<26}{p50:>11}{p99:>11}{p999:>11}{max:>11}")?;
+        }
+        write!(formatter, "\n  recorded in {}", self.directory.display())
+    }
+}
