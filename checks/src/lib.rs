@@ -7,9 +7,9 @@
 //! compare what services and stand-ins say they did. [`mutate`], [`mutate_watched`] and [`mutate_books`] alter clean records
 //! in the ways that checks must notice, and the tests use them to attack the checks.
 //!
-//! A check streams over the record and keeps at most 16 bytes for each message (20 for a request over HTTP), so that ten million messages are
-//! judged in a few hundred megabytes (`examples/volume.rs` measures it). What it keeps of single messages is only what a
-//! reader gets to see.
+//! A check streams over the record and keeps at most 16 bytes for each message (20 for a request over HTTP), so that ten
+//! million messages are judged in a few hundred megabytes (`examples/volume.rs` measures it). What it keeps of single
+//! messages is only what a reader gets to see.
 //!
 //! ```
 //! use shakedown_reports::expectation::Expectations;

@@ -99,7 +99,8 @@ impl Runner {
     }
 
     /// With cluster, services and stand-ins up after the verdict, which the observer is told of, until the flag of
-    /// [`Self::interrupt`] is raised; the stores of the services then stay in the run directory. The record ends with the verdict.
+    /// [`Self::interrupt`] is raised; the stores of the services then stay in the run directory. The record ends with the
+    /// verdict.
     #[must_use]
     pub fn keep(mut self, keep: bool) -> Self {
         self.options.keep = keep;

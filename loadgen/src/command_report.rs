@@ -34,8 +34,8 @@ pub struct CommandReport {
 }
 
 impl CommandReport {
-    /// How many of the planned messages, or of a shard's part of them, were not acknowledged: refused, unanswered, or never offered. Anything above zero
-    /// is a failure of the command.
+    /// How many of the planned messages, or of a shard's part of them, were not acknowledged: refused, unanswered, or never
+    /// offered. Anything above zero is a failure of the command.
     #[must_use]
     pub fn unacknowledged(&self) -> u64 {
         self.load.progress.planned.saturating_sub(self.load.progress.acknowledged)

@@ -2,8 +2,9 @@
 //!
 //! Each client has a lane of two threads: a pacer offers its messages; a delivery thread records how each ended, by polling
 //! a producer (`delivery.rs`) or by asking a service (`http_client.rs`). One reporter for all of them writes an interval of
-//! the histograms each second. A key has one lane, so that its order is kept. At the end everything offered has ended: acknowledged, failed, or unknown when the plan's flush timeout passes
-//! without an answer, or [`STOPPED_FLUSH_TIMEOUT`] after a stop.
+//! the histograms each second. A key has one lane, so that its order is kept. At the end everything offered has ended:
+//! acknowledged, failed, or unknown when the plan's flush timeout passes without an answer, or [`STOPPED_FLUSH_TIMEOUT`]
+//! after a stop.
 
 use crate::client::{self, LoadProducer};
 use crate::clock::RunClock;
@@ -333,7 +334,8 @@ impl Load {
     }
 
     /// Has the load wait behind so many messages until it is told otherwise, for up to 10 s at each such place; without a
-    /// number it goes on. Its schedule stands still meanwhile: what is measured from intended instants says nothing of the wait.
+    /// number it goes on. Its schedule stands still meanwhile: what is measured from intended instants says nothing of the
+    /// wait.
     pub fn hold_at(&self, messages: Option<u64>) {
         for lane in &self.lanes {
             lane.gate.hold_at(messages);

@@ -110,8 +110,8 @@ impl RunDirectory {
         })))
     }
 
-    /// Makes `<root>/<slug>/<time>/` as [`RunDirectory::create`] does, for something that is no run: the files in it are whoever's
-    /// who asked for it.
+    /// Makes `<root>/<slug>/<time>/` as [`RunDirectory::create`] does, for something that is no run: the files in it are
+    /// whoever's who asked for it.
     ///
     /// # Errors
     /// When it cannot be made.

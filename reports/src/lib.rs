@@ -1,11 +1,12 @@
 //! What a run leaves behind, and how a person or a machine reads it.
 //!
 //! Reading order: [`identity`] (what a message is called), [`record`] (what happened to it), [`watch`] (how far groups and
-//! logs were), [`books`] (what services say they did, and by which [`rules`] they are compared), [`course`] (what was going on meanwhile), [`expectation`] (what must hold), [`verdict`] (what was found). Then how a run is written ([`directory`] with [`info`], [`event`],
-//! [`summary`] with [`validity`], [`ending`], [`interner`], [`intervals`], [`resources`], [`stream`]) and read again
-//! ([`run_record`], or [`memory`] in tests). Last, how it is shown: [`text`], [`snapshot`], and what [`overview`] gathers as a
-//! page ([`html`]) or a document ([`json`]), and as results of tests ([`junit`]); [`numbers`] is how figures are written. How
-//! runs are held against each other: [`compare`].
+//! logs were), [`books`] (what services say they did, and by which [`rules`] they are compared), [`course`] (what was going
+//! on meanwhile), [`expectation`] (what must hold), [`verdict`] (what was found). Then how a run is written ([`directory`]
+//! with [`info`], [`event`], [`summary`] with [`validity`], [`ending`], [`interner`], [`intervals`], [`resources`],
+//! [`stream`]) and read again ([`run_record`], or [`memory`] in tests). Last, how it is shown: [`text`], [`snapshot`], and
+//! what [`overview`] gathers as a page ([`html`]) or a document ([`json`]), and as results of tests ([`junit`]);
+//! [`numbers`] is how figures are written. How runs are held against each other: [`compare`].
 //!
 //! This crate runs nothing: it never talks to a cluster, never offers load and never judges.
 

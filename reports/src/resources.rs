@@ -37,7 +37,8 @@ pub struct Reading {
     pub resident_bytes: u64,
     /// Time that the hypervisor gave to others while this machine wanted to run, over all processors.
     pub stolen_ns: u64,
-    /// Time during which some task waited for a processor (Linux pressure stall information, `cpu some`). 0 where the kernel does not count it.
+    /// Time during which some task waited for a processor (Linux pressure stall information, `cpu some`). 0 where the
+    /// kernel does not count it.
     pub pressure_cpu_ns: u64,
     /// Messages of the load that were acknowledged so far.
     pub messages: u64,

@@ -41,8 +41,8 @@ struct Redis {
 }
 
 impl Cache {
-    /// Reads `REDIS_URL`; without it nothing is cached. The server need not be there. Reads `CACHE_NAMESPACE`, which whoever has
-    /// other data under the same ids must have another of. Called within a runtime.
+    /// Reads `REDIS_URL`; without it nothing is cached. The server need not be there. Reads `CACHE_NAMESPACE`, which
+    /// whoever has other data under the same ids must have another of. Called within a runtime.
     pub(crate) fn open(
         service: &'static str,
         environment: &Environment,

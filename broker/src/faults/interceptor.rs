@@ -168,7 +168,8 @@ impl Interceptor {
     /// Lets go on what a rule holds, in the order in which it came.
     pub fn release(&mut self, id: RuleId) -> Vec<Released> {
         self.muted.retain(|_, muted| muted.rule != id);
-        // Replies that are not ready yet go out as soon as they are, and nobody waits behind them: the rule may be gone by then.
+        // Replies that are not ready yet go out as soon as they are, and nobody waits behind them: the rule may be gone by
+        // then.
         self.fates.retain(|_, (_, fate)| !matches!(fate, Fate::Throttle { rule, .. } if *rule == id));
         for (_, fate) in self.fates.values_mut() {
             if let Fate::Hold { rule, lasts } = fate

@@ -1,4 +1,5 @@
-//! The command line: `run`, `check`, `report`, `compare`, `ceiling`, `schema`, `cluster`, `service`, `load`, `merge`, `dlq`, `doctor`.
+//! The command line: `run`, `check`, `report`, `compare`, `ceiling`, `schema`, `cluster`, `service`, `load`, `merge`,
+//! `dlq`, `doctor`.
 //!
 //! [`arguments`] is what may be typed; each command has a file of its own.
 

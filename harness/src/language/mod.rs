@@ -2,9 +2,9 @@
 //!
 //! Reading order: [`document`] (a TOML file as a tree that knows where everything stands), [`problem`] (what is said
 //! when something is wrong), [`setting`] (how a type is read and described, from one declaration), [`quantity`], [`size`]
-//! and [`reference`] (the small types inside strings), [`raw`] (the keys themselves) with [`raw_faults`], [`raw_interventions`],
-//! [`raw_equipment`], [`raw_arrivals`], [`raw_messages`], [`raw_http`], [`raw_stand_ins`], [`raw_books`] and [`bounds`] (those of expectations on groups), [`schema`] (the
-//! same keys as a JSON Schema).
+//! and [`reference`] (the small types inside strings), [`raw`] (the keys themselves) with [`raw_faults`],
+//! [`raw_interventions`], [`raw_equipment`], [`raw_arrivals`], [`raw_messages`], [`raw_http`], [`raw_stand_ins`],
+//! [`raw_books`] and [`bounds`] (those of expectations on groups), [`schema`] (the same keys as a JSON Schema).
 //!
 //! Nothing here knows what a name refers to or whether two keys fit together: that is [`crate::scenario`].
 

@@ -1,6 +1,7 @@
 //! The keys of scenario and system files, exactly as they may be written. The one source of parser and schema.
-//! Those of faults are in [`super::raw_faults`], those of a load's arrivals in [`super::raw_arrivals`], of its keys and payloads in
-//! [`super::raw_messages`], over HTTP in [`super::raw_http`], those of books and rules of conservation in [`super::raw_books`].
+//! Those of faults are in [`super::raw_faults`], those of a load's arrivals in [`super::raw_arrivals`], of its keys and
+//! payloads in [`super::raw_messages`], over HTTP in [`super::raw_http`], those of books and rules of conservation in
+//! [`super::raw_books`].
 
 use super::bounds::{RawCount, RawLag, RawLatency, RawStalled};
 use super::document::Spanned;
@@ -264,9 +265,9 @@ settings! {
 settings! {
     /// The load.
     pub struct RawLoad {
-        /// `topic NAME`: the load generator produces; `POST SERVICE /PATH`: it asks that service for orders over HTTP, each with the
-        /// planned id as its `Idempotency-Key`; `service NAME`: that service produces at the rate given here. Of several
-        /// topics, `["topic a", "topic b"]`, each in turn gets the next message.
+        /// `topic NAME`: the load generator produces; `POST SERVICE /PATH`: it asks that service for orders over HTTP, each
+        /// with the planned id as its `Idempotency-Key`; `service NAME`: that service produces at the rate given here. Of
+        /// several topics, `["topic a", "topic b"]`, each in turn gets the next message.
         "target" => target: Spanned<TargetReference>,
         /// When messages are due.
         "arrivals" => arrivals: Spanned<RawArrivals>,

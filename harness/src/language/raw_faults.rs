@@ -162,8 +162,8 @@ settings! {
         "fail_after_effect" => fail_after_effect: Option<Spanned<StandIn>>,
         /// With `slow`: how late.
         "by" => by: Option<Spanned<Span>>,
-        /// With `fail` and `fail_after_effect`: how many requests in a thousand, drawn from the seed by whose they are: whoever is
-        /// hit is hit however often he asks. Default: all.
+        /// With `fail` and `fail_after_effect`: how many requests in a thousand, drawn from the seed by whose they are:
+        /// whoever is hit is hit however often he asks. Default: all.
         "permille" => permille: Option<Spanned<Whole<1, 1000>>>,
     }
 }
@@ -297,8 +297,8 @@ settings! {
         "duplicate" => duplicate: Option<Spanned<bool>>,
         /// The client is told to wait so long, and made to (KIP-219).
         "throttle" => throttle: Option<Spanned<Span>>,
-        /// It costs the broker so much work, such as "50us"; the embedded brokers share a thread, and none of them does anything
-        /// else meanwhile. A second at most.
+        /// It costs the broker so much work, such as "50us"; the embedded brokers share a thread, and none of them does
+        /// anything else meanwhile. A second at most.
         "work" => work: Option<Spanned<Span>>,
         /// Whether the request is carried out all the same. Default: not with `error`, but with `drop`.
         "applied" => applied: Option<Spanned<bool>>,

@@ -4,9 +4,9 @@
 //! [reaper](shakedown_cluster::apache::reaper), [`topics`], [`stand_ins`], [`servers`] and what else services are
 //! equipped with (`equipping`), [`ledger`] pollers and readers of [`books`], [`nemesis`] and what its faults
 //! wait for, the clients and rolling restarts that it has under way, services on their way back, [`watching`] of groups and
-//! logs by [`look`]s, [`drain`], [`figures`]; [`journal`] is where all of them write down what happened, with what the cluster tells
-//! of itself in [`chronicle`]; what the run costs meanwhile is read by [`measuring`], and how long hops took is written by [`hops`];
-//! [`judgement`] is what comes after.
+//! logs by [`look`]s, [`drain`], [`figures`]; [`journal`] is where all of them write down what happened, with what the
+//! cluster tells of itself in [`chronicle`]; what the run costs meanwhile is read by [`measuring`], and how long hops took
+//! is written by [`hops`]; [`judgement`] is what comes after.
 
 mod answers;
 mod backlog;

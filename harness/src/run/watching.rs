@@ -85,7 +85,8 @@ impl Watching {
         Ok(())
     }
 
-    /// Reads what services committed while they stopped, unless somebody interrupts, and ends. What could not be read, in words.
+    /// Reads what services committed while they stopped, unless somebody interrupts, and ends. What could not be read, in
+    /// words.
     ///
     /// # Errors
     /// When the record could not be written.

@@ -2,8 +2,8 @@
 //!
 //! Reading order: [`files`] (finding and reading the files), [`merge`] (a scenario laid over its system, with
 //! the topics that it implies in `derived`), [`model`] (the result, with what faults do in [`deed`], to whom outside in
-//! [`stand_in`], what services are equipped with in [`equipment`] and what is compared in [`books`]), [`validate`] (how one becomes
-//! the other, and every error on the way).
+//! [`stand_in`], what services are equipped with in [`equipment`] and what is compared in [`books`]), [`validate`] (how one
+//! becomes the other, and every error on the way).
 
 pub mod books;
 pub mod consumption;

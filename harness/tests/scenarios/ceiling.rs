@@ -1,8 +1,8 @@
 //! Ceilings of brokers that were made slow by a known amount: what the search finds is what arithmetic says.
 //!
-//! In the ordinary suite a request costs 10 ms and trials take a second: no machine does more than arithmetic allows, and a busy
-//! one does less. `SHAKEDOWN_SOAK=1` asks for what arithmetic says to 10 %, with 50 us for each request and trials of the
-//! tool's own lengths, killed in the middle; in a release build, on a machine with nothing else to do.
+//! In the ordinary suite a request costs 10 ms and trials take a second: no machine does more than arithmetic allows, and a
+//! busy one does less. `SHAKEDOWN_SOAK=1` asks for what arithmetic says to 10 %, with 50 us for each request and trials of
+//! the tool's own lengths, killed in the middle; in a release build, on a machine with nothing else to do.
 
 use crate::trial;
 use libtest_mimic::Trial;

@@ -1,8 +1,8 @@
 //! `latency.hlog` of a run, read by others: the log processor of HdrHistogram's Java library, which comes with Kafka's jars,
 //! and the Python package `hdrhistogram`. They find the same metrics, counts and percentiles as we do.
 //!
-//! Where Java with Kafka's jars, or a Python with that package (`SHAKEDOWN_HDRHISTOGRAM_PYTHON` names it, `python3` otherwise), is
-//! not there, the trial shows as ignored; with `SHAKEDOWN_REQUIRE_PEERS` set, as in CI, it fails instead.
+//! Where Java with Kafka's jars, or a Python with that package (`SHAKEDOWN_HDRHISTOGRAM_PYTHON` names it, `python3`
+//! otherwise), is not there, the trial shows as ignored; with `SHAKEDOWN_REQUIRE_PEERS` set, as in CI, it fails instead.
 
 use crate::trial;
 use libtest_mimic::Trial;

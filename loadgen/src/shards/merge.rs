@@ -1,4 +1,5 @@
-//! One run directory out of those of all shards: every operation and every delivery, and histograms that are those of the union.
+//! One run directory out of those of all shards: every operation and every delivery, and histograms that are those of the
+//! union.
 //!
 //! Nothing is resampled: streams are merged by the instants at which they were observed, histograms add up, second by second.
 

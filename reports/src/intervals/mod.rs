@@ -1,8 +1,9 @@
 //! `latency.hlog`: what was measured, an HdrHistogram for each metric and second, in the interval log format V2 (compressed)
 //! that HdrHistogram's own tools read.
 //!
-//! [`IntervalLog`] writes it while a run goes on, [`read`] and [`visit`] read it again, and [`merge`] makes one log of those of several
-//! producers. Values are nanoseconds with three significant digits; nothing is clamped, dropped or sampled.
+//! [`IntervalLog`] writes it while a run goes on, [`read`] and [`visit`] read it again, and [`merge`] makes one log of
+//! those of several producers. Values are nanoseconds with three significant digits; nothing is clamped, dropped or
+//! sampled.
 //!
 //! A metric's tag says what it is:
 //! - of the load: `ack` (acknowledged less intended: latency), `service` (acknowledged less sent), `delay` (sent less

@@ -1,7 +1,8 @@
 //! The report of a run as text: what a terminal shows, at most 100 columns wide, the same without colour.
 //!
-//! [`render`] puts together the head (what ran), the timeline (what became of the cluster), the table (what was judged, with the stories of what failed) and the
-//! foot (the verdict, how to run it again, where the rest lies). [`roundup`] is the table behind several runs.
+//! [`render`] puts together the head (what ran), the timeline (what became of the cluster), the table (what was judged,
+//! with the stories of what failed) and the foot (the verdict, how to run it again, where the rest lies). [`roundup`] is
+//! the table behind several runs.
 
 mod paint;
 mod report;
