@@ -139,7 +139,7 @@ peers *ARGS:
 # `just load-peers --rounds 5 --seconds 10 stall` says how often, for how long, and picks parts by their names.
 # The load generator beside its peers, at the same rates on the same broker; fails where a target of ours is missed.
 load-peers *ARGS:
-    cargo bench --package shakedown-loadgen --bench peers -- {{ARGS}}
+    cargo bench --package shakedown-loadgen --features mimalloc --bench peers -- {{ARGS}}
 
 # Rates to a thousandth, a broker that stands still, and the memory of 100 million messages (6.4 GB of record for a while).
 load-soak:

@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use table::{Check, Table};
 
 /// See the workspace's table of dependencies.
+#[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -7,6 +7,7 @@ use shakedown_loadgen::shards::merge::{self, MergeArguments};
 use std::process::ExitCode;
 
 /// See the workspace's table of dependencies.
+#[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
