@@ -114,7 +114,7 @@ fn strange_messages_are_counted_and_never_taken_for_ours() {
     assert_eq!(
         samples,
         [
-            "partition 2 offset 0: it has no header shakedown",
+            "partition 2 offset 0: it has no header shakedown, and its payload does not begin with one",
             "partition 2 offset 1: header shakedown has 40 bytes, 43 are allowed"
         ]
     );
