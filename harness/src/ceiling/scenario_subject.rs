@@ -17,6 +17,7 @@ use shakedown_loadgen::RunClock;
 use shakedown_loadgen::ceiling::generator;
 use shakedown_loadgen::ceiling::measuring::OwnAccount;
 use shakedown_loadgen::ceiling::{Measured, ServiceLevel, Trial};
+use shakedown_loadgen::honesty::Conduct;
 use shakedown_reports::{Ending, RunDirectory, RunInfo, RunRecord};
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,6 +85,19 @@ impl ScenarioSubject {
         scenario.expect = Expect { lag: has_groups.then_some(lag), ..Expect::default() };
         scenario
     }
+
+    /// Why the machine or the generator was unfit to measure in a run, by the rules of every run that measures latency. How
+    /// late the generator was is weighed by the trial itself.
+    fn unfit(&self, record: &RunRecord) -> Result<Vec<String>, CeilingError> {
+        let mut readings = record.resources().map_err(CeilingError::io("read what the trial cost"))?;
+        if self.backend.name() == "external" {
+            // Its brokers may be on this machine, and nobody can tell their work from that of strangers.
+            readings.iter_mut().for_each(|reading| reading.pressure_cpu_ns = 0);
+        }
+        let cores = record.info().environment.cores;
+        let conduct = Conduct { bound_ns: None, lateness_p99_ns: None, readings: &readings, cores };
+        Ok(conduct.validity().reasons().to_vec())
+    }
 }
 
 impl Subject for ScenarioSubject {
@@ -99,10 +113,12 @@ impl Subject for ScenarioSubject {
             return Err(CeilingError::Interrupted);
         }
         let directory = report.directory().to_owned();
-        let ending = RunRecord::open(&directory)?.ending()?.unwrap_or_else(Ending::of_killed_run);
+        let record = RunRecord::open(&directory)?;
+        let ending = record.ending()?.unwrap_or_else(Ending::of_killed_run);
+        let unfit = self.unfit(&record)?;
         let own = OwnAccount { lateness_p99_ns: ending.lateness_p99_ns.unwrap_or_default(), planned };
         let measured = subject::figures(&directory, trial, self.level, &own, self.keep_records)?;
-        let measured = Measured { broken: ending.reasons, ..measured };
+        let measured = Measured { broken: ending.reasons, unfit, ..measured };
         Ok(Carried { measured, directory })
     }
 

@@ -64,6 +64,9 @@ pub struct Measured {
     pub lags: Vec<Trend>,
     /// What else went wrong: a service died, the drain did not finish.
     pub broken: Vec<String>,
+    /// Why the machine or the generator was unfit to measure ([`crate::honesty`]); nothing where it was fit, or nobody looked.
+    #[serde(default)]
+    pub unfit: Vec<String>,
 }
 
 /// What it means.
@@ -77,7 +80,7 @@ pub enum Verdict {
         /// What did not.
         reasons: Vec<String>,
     },
-    /// Nobody knows: the generator was late or overloaded.
+    /// Nobody knows: the generator was late or overloaded, or strangers took its machine.
     GeneratorLimited {
         /// In what way.
         reason: String,
@@ -193,19 +196,22 @@ impl Measured {
         criteria
     }
 
-    /// Why a failure may be the generator's, if so. A generator that cannot offer the rate says nothing of the system. One
-    /// that is late makes messages late, and in clumps: that excuses latency, unless the system took too long from the
-    /// hand-over on; it excuses neither errors nor a lag that grows while the rate is offered.
+    /// Why a failure may be the generator's, if so. A generator that cannot offer the rate says nothing of the system, and on
+    /// a machine that others took nothing is said of anybody's speed, whatever was measured. A generator that is late makes
+    /// messages late, and in clumps: that excuses latency, unless the system took too long from the hand-over on; it excuses
+    /// neither errors nor a lag that grows while the rate is offered.
     fn excuse(&self, rate: u64, level: ServiceLevel) -> Option<String> {
         if (self.not_offered as f64) > self.due as f64 * (1.0 - OFFERED_MIN) {
             let share = 100.0 * (1.0 - self.not_offered as f64 / self.due.max(1) as f64);
             return Some(format!("the generator offered {share:.1} % of the rate"));
         }
+        let is_broken = self.errors > 0 || !self.broken.is_empty();
+        if let Some(reason) = self.unfit.first().filter(|_| !is_broken) {
+            return Some(reason.clone());
+        }
         let late = u128::from(self.lateness_p99_ns) > level.lateness_max().as_nanos();
-        let is_systems = self.errors > 0
-            || !self.broken.is_empty()
-            || self.service_p99_ns > level.p99_ns()
-            || self.lag_slope_share(rate) > self.slope_max();
+        let is_systems =
+            is_broken || self.service_p99_ns > level.p99_ns() || self.lag_slope_share(rate) > self.slope_max();
         (late && !is_systems).then(|| format!("the generator was {} late at p99", duration(self.lateness_p99_ns)))
     }
 }
@@ -289,6 +295,34 @@ mod tests {
             let (verdict, _) = judged(|it| {
                 late(it);
                 it.p99_ns = 30 * MS;
+                change(it);
+            });
+            assert!(matches!(verdict, Verdict::Fail { .. }), "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn a_machine_that_others_took_excuses_everything_but_errors() {
+        let taken = "tasks waited for a processor".to_owned();
+        let unfit = |it: &mut Measured| it.unfit.push("tasks waited for a processor".to_owned());
+        assert_eq!(judged(unfit).0, Verdict::Pass, "it holds all the same");
+        type Change = fn(&mut Measured);
+        let slow: [Change; 3] = [
+            |it| (it.p99_ns, it.service_p99_ns) = (41 * MS, 40 * MS),
+            |it| it.lags[0].slope_upper = 300.0,
+            |it| it.delivered = 90_000,
+        ];
+        for change in slow {
+            let (verdict, _) = judged(|it| {
+                unfit(it);
+                change(it);
+            });
+            assert_eq!(verdict, Verdict::GeneratorLimited { reason: taken.clone() });
+        }
+        let broken: [Change; 2] = [|it| it.errors = 1, |it| it.broken.push("tracker died".to_owned())];
+        for change in broken {
+            let (verdict, _) = judged(|it| {
+                unfit(it);
                 change(it);
             });
             assert!(matches!(verdict, Verdict::Fail { .. }), "{verdict:?}");
