@@ -76,6 +76,8 @@ impl ScenarioSubject {
         scenario.load.messages = rate;
         scenario.load.per = Duration::from_secs(1);
         scenario.load.duration = duration;
+        // What a cap holds back is the generator's own lateness: the search would find the cap.
+        scenario.load.max_rate = None;
         scenario.flows.clear();
         scenario.conserved.clear();
         scenario.books = BookPlan::default();
