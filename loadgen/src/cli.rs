@@ -233,9 +233,10 @@ fn offer(
     if let Some(tap) = &tap {
         beside.live.watch(tap.gauges());
     }
-    beside.before_load();
     let shard = arguments.shard.plan();
     let mut meeting = shard.map(|shard| open_meeting(arguments, shard, clock)).transpose()?;
+    // Behind the clients of the meeting, which are no part of the load either.
+    beside.before_load();
     let (operations, intervals, stop) = (directory.operation_writer()?, directory.interval_log(), StopFlag::new());
     let load = match &mut meeting {
         None => Load::start(plan, &arguments.bootstrap, clock, operations, intervals, stop)?,
