@@ -3,9 +3,9 @@
 //! Protocol rule: only an answer shows that a request was applied, and only a refusal shows that it was not. So
 //!
 //! - 2xx, read to its end: **ok**;
-//! - 3xx and 4xx: **fail**, refused for good. But 408, 425 and 429 are about the moment: asked again;
-//! - 5xx, a time-out, a connection that broke, an answer that broke off: **unknown**, asked again with the same key, as a
-//!   customer's browser does;
+//! - 4xx: **fail**, refused for good. But 408, 425 and 429 are about the moment: asked again;
+//! - 3xx (which may stand behind something done), 5xx, a time-out, a connection that broke, an answer that broke off:
+//!   **unknown**, asked again with the same key, as a customer's browser does;
 //! - no connection: nothing was sent. Asked again; no attempt of a request that never had a connection was applied.
 //!
 //! A refusal behind an attempt of which nobody knows proves nothing of that attempt: the request stays unknown.

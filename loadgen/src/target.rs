@@ -1,5 +1,5 @@
 //! What a load is offered to, as the pacer sees it: a topic ([`crate::topic_target`]) or a service that takes requests
-//! ([`crate::http_target`]).
+//! ([`crate::http_client`]).
 
 use crate::recorder::End;
 use crate::slots::InFlight;
