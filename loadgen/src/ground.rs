@@ -46,7 +46,8 @@ impl Ground {
         let (schedule, workload) = (plan.schedule()?, plan.workload()?);
         Ok(Self {
             planned: planned(&workload, schedule.total(), shard),
-            cap: plan.max_rate.and_then(Cap::new).map(Arc::new),
+            // Shards know nothing of what the others send: each has an equal part of the cap, so that all keep it together.
+            cap: plan.max_rate.and_then(|rate| Cap::new(rate.slowed(shard.of()))).map(Arc::new),
             recorder: Arc::new(Recorder::new(clock, operations)),
             schedule,
             workload,

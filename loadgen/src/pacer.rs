@@ -245,8 +245,8 @@ enum Offered {
     Refused,
 }
 
-/// A plan's `max_rate`, over all its producers. What it holds back is late. Periods are whole nanoseconds, rounded up: a cap
-/// is never passed.
+/// A plan's `max_rate`, or a shard's part of it, over all producers of this process. What it holds back is late. Periods are
+/// whole nanoseconds, rounded up: a cap is never passed.
 pub(crate) struct Cap {
     limiter: DefaultDirectRateLimiter,
     clock: DefaultClock,

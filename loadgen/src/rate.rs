@@ -81,6 +81,11 @@ impl Rate {
         u64::try_from((u128::from(span_ns) * u128::from(self.messages)).div_ceil(u128::from(self.per_ns))).ok()
     }
 
+    /// So many times slower; exact, up to 584 years for its messages.
+    pub(crate) fn slowed(self, times: u32) -> Self {
+        Self { messages: self.messages, per_ns: self.per_ns.saturating_mul(u64::from(times)) }
+    }
+
     /// For display and for statistics, never for scheduling.
     #[must_use]
     pub fn as_f64_per_second(self) -> f64 {
@@ -161,6 +166,14 @@ mod tests {
         let offsets: Vec<_> = (0..7).map(|n| rate.offset_ns(n).expect("fits")).collect();
         assert_eq!(offsets, [0, 333_333_333, 666_666_666, 1_000_000_000, 1_333_333_333, 1_666_666_666, 2_000_000_000]);
         assert_eq!(rate.offset_ns(3 * 86_400 * 365), Some(86_400 * 365 * 1_000_000_000));
+    }
+
+    #[test]
+    fn parts_of_a_rate_add_up_to_it() {
+        let rate = Rate::per_second(1_000).expect("valid");
+        assert_eq!(rate.slowed(1), rate);
+        assert_eq!(rate.slowed(3).messages_within(3_000_000_000), Some(1_000), "a third of it in each second");
+        assert_eq!(rate.slowed(u32::MAX).slowed(u32::MAX).per_ns(), u64::MAX);
     }
 
     #[test]
