@@ -13,7 +13,7 @@ pub(super) fn run(arguments: &MergeArguments) -> Exit {
         Err(error) => {
             eprintln!("error: {error}");
             match error {
-                MergeError::Different { .. } | MergeError::Twice { .. } => Exit::Usage,
+                MergeError::Different { .. } | MergeError::Missing { .. } | MergeError::Twice { .. } => Exit::Usage,
                 MergeError::Read { .. } | MergeError::Log { .. } | MergeError::Write(_) => Exit::Broken,
             }
         }

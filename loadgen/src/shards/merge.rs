@@ -3,6 +3,7 @@
 //!
 //! Nothing is resampled: streams are merged by the instants at which they were observed, histograms add up, second by second.
 
+use crate::part::Shard;
 use clap::Args;
 use hdrhistogram::Histogram;
 use shakedown_reports::intervals::{self, Interval};
@@ -60,6 +61,14 @@ pub enum MergeError {
         /// In what.
         what: &'static str,
     },
+    /// Some were not given.
+    #[error("of run {run:?} {missing} missing: give the directories of all of its shards")]
+    Missing {
+        /// The run's name.
+        run: String,
+        /// Which, in words.
+        missing: String,
+    },
     /// A message is there twice.
     #[error("message {sequence} is in {} and in another of them: was one of them given twice?", directory.display())]
     Twice {
@@ -91,13 +100,14 @@ pub struct MergeReport {
 /// Merges run directories of one run's shards into a new one.
 ///
 /// # Errors
-/// When they are no shards of one run, have a message in common, or a file cannot be read or written.
+/// When they are no shards of one run, or not all of them, have a message in common, or a file cannot be read or written.
 pub fn merge(arguments: &MergeArguments) -> Result<MergeReport, MergeError> {
     let open = |directory: &PathBuf| {
         RunRecord::open(directory).map_err(|source| MergeError::Read { directory: directory.clone(), source })
     };
     let records = arguments.directories.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let info = common(&records, &arguments.directories)?;
+    all_there(&records)?;
     let directory = RunDirectory::create(&arguments.out, &info)?;
     let mut report = MergeReport {
         shards: records.len(),
@@ -132,11 +142,13 @@ pub fn merge(arguments: &MergeArguments) -> Result<MergeReport, MergeError> {
 /// What all were; the merged run began with the first of them.
 fn common(records: &[RunRecord], directories: &[PathBuf]) -> Result<RunInfo, MergeError> {
     let first = records[0].info();
+    let run = |info: &RunInfo| shard_of(info).map(|(shard, run)| (shard.of(), run.to_owned()));
     for (record, directory) in records.iter().zip(directories).skip(1) {
         let info = record.info();
         let same = [
             ("their plans", info.plan_digest == first.plan_digest && info.seed == first.seed),
             ("their streams", info.streams == first.streams && info.key_prefix == first.key_prefix),
+            ("the run that they are shards of", run(info) == run(first)),
         ];
         if let Some((what, _)) = same.into_iter().find(|(_, same)| !same) {
             return Err(MergeError::Different { one: directories[0].clone(), other: directory.clone(), what });
@@ -145,6 +157,28 @@ fn common(records: &[RunRecord], directories: &[PathBuf]) -> Result<RunInfo, Mer
     let started = records.iter().map(|record| record.info().started_unix_ms).min();
     let scenario = first.scenario.split(" shard ").next().unwrap_or(&first.scenario).to_owned();
     Ok(RunInfo { scenario, started_unix_ms: started.unwrap_or(first.started_unix_ms), ..first.clone() })
+}
+
+/// Which shard of which run a load was, by its name; nothing of what was no shard.
+fn shard_of(info: &RunInfo) -> Option<(Shard, &str)> {
+    let (_, told) = info.scenario.strip_prefix("load ")?.split_once(" shard ")?;
+    let (shard, run) = told.split_once(" of ")?;
+    Some((shard.parse().ok()?, run))
+}
+
+/// Without one of its shards a run would look as if it had lost that one's messages, or never planned them.
+fn all_there(records: &[RunRecord]) -> Result<(), MergeError> {
+    let shards: Vec<(Shard, &str)> = records.iter().filter_map(|record| shard_of(record.info())).collect();
+    let Some((one, run)) = shards.first() else { return Ok(()) };
+    let is_there = |index: u32| shards.iter().any(|(shard, _)| shard.index() == index);
+    let missing = (0..one.of()).filter(|index| !is_there(*index));
+    let missing: Vec<String> = missing.map(|index| format!("{}/{}", index + 1, one.of())).collect();
+    let missing = match missing.as_slice() {
+        [] => return Ok(()),
+        [one] => format!("shard {one} is"),
+        more => format!("shards {} are", more.join(", ")),
+    };
+    Err(MergeError::Missing { run: (*run).to_owned(), missing })
 }
 
 fn operations(

@@ -144,7 +144,10 @@ fn what_is_no_shard_of_the_run_is_not_merged() {
     let merged = |directories: Vec<PathBuf>| {
         merge::merge(&MergeArguments { directories, out: out.path().join("merged") }).expect_err("refused")
     };
-    let twice = merged(vec![directory(0), directory(1), directory(0)]);
+    let missing = merged(vec![directory(0), directory(2)]);
+    assert!(missing.to_string().starts_with("of run \"one\" shard 2/3 is missing: give "), "{missing}");
+    assert!(!out.path().join("merged").exists(), "nothing is begun that cannot be done");
+    let twice = merged(vec![directory(0), directory(1), directory(2), directory(0)]);
     assert!(matches!(twice, MergeError::Twice { .. }), "{twice}");
     let other = offer(&ground.bootstrap, out.path(), "1/1", "other", &["--seed", "43"]).expect("it runs");
     let different = merged(vec![directory(0), other.directory]);
