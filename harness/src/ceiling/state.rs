@@ -130,6 +130,27 @@ impl State {
         }
     }
 
+    /// Whether this is the machine, and the build, with which it began: trials of two of them make no ceiling.
+    ///
+    /// # Errors
+    /// When it is another one.
+    pub fn belongs_here(&self, folder: &Path) -> Result<(), CeilingError> {
+        // Of main memory a kernel tells some pages more or less from one boot to the next.
+        let here = Environment { memory_bytes: self.environment.memory_bytes, ..Environment::detect() };
+        if here == self.environment {
+            return Ok(());
+        }
+        let told = |it: &Environment| {
+            format!("{} {} with {} processors {:?}, a {} build", it.os, it.arch, it.cores, it.processor, it.build)
+        };
+        Err(CeilingError::Unsuitable(format!(
+            "the search in {} began on {}, and this is {}: begin a new one",
+            folder.display(),
+            told(&self.environment),
+            told(&here)
+        )))
+    }
+
     /// Writes it into its folder, in the place of what is there.
     ///
     /// # Errors

@@ -50,6 +50,7 @@ fn search(arguments: &CeilingArguments, interrupt: &StopFlag) -> Result<Exit, Ce
     let (folder, state, subject) = match &arguments.resume {
         Some(folder) => {
             let state = State::read(folder)?;
+            state.belongs_here(folder)?;
             let subject = subject(&state, folder, interrupt)?;
             (folder.clone(), state, subject)
         }
