@@ -216,8 +216,9 @@ impl Replicate {
     fn after_lower(&mut self, decision: Decision) {
         if decision == Decision::Pass {
             match self.upper {
-                Some((upper, Limit::System)) => (self.phase, self.rate) = (Phase::ConfirmUpper, upper),
-                _ => self.end = Some(End::Limited { lower: self.rate }),
+                // Whoever was in the way of the generator may be gone by now: its limit is confirmed like the system's.
+                Some((upper, _)) => (self.phase, self.rate) = (Phase::ConfirmUpper, upper),
+                None => self.end = Some(End::Limited { lower: self.rate }),
             }
             return;
         }
@@ -243,7 +244,7 @@ impl Replicate {
             Decision::Fail(Limit::System) => self.end = Some(End::Found { lower, upper }),
             Decision::Fail(Limit::Generator) => self.end = Some(End::Limited { lower }),
             Decision::Pass => {
-                if self.contradicted(format!("{}/s failed, and held when it was tried again", grouped(upper))) {
+                if self.contradicted(format!("{}/s did not hold, and held when it was tried again", grouped(upper))) {
                     return;
                 }
                 self.lower = Some(upper);
@@ -391,6 +392,21 @@ mod tests {
         assert!(lower <= 86_400 && upper > 86_400 && upper as f64 <= lower as f64 * 1.03, "{lower} to {upper}");
         assert_eq!(flags.len(), 1);
         assert!(flags[0].ends_with("held when it was tried again"), "{flags:?}");
+    }
+
+    #[test]
+    fn a_generator_that_was_disturbed_for_a_while_does_not_become_the_limit() {
+        let mut disturbed = 4;
+        let (end, _, flags) = search(Replicate::new(1_000, u64::MAX), |_, rate| {
+            if rate > 500 && disturbed > 0 {
+                disturbed -= 1;
+                return limited();
+            }
+            if rate <= 86_400 { Verdict::Pass } else { fail() }
+        });
+        let End::Found { lower, upper } = end else { panic!("{end:?}") };
+        assert!(lower <= 86_400 && upper > 86_400 && upper as f64 <= lower as f64 * 1.03, "{lower} to {upper}");
+        assert_eq!(flags.len(), 1, "{flags:?}");
     }
 
     #[test]
