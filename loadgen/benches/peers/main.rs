@@ -125,7 +125,9 @@ fn full_speed(options: &Options, peers: &[Peer], table: &mut Table) -> f64 {
         rates.map(|(_, figures)| figures.rate).fold(0.0, f64::max)
     };
     let (ours, fastest) = (rate(true), rate(false));
-    table.check(Check::at_least("rate of ours, of the fastest peer's", ours / fastest, SPEED_MIN));
+    // Without a peer there is no figure, and not one beyond all bounds.
+    let part = if fastest > 0.0 { ours / fastest } else { f64::NAN };
+    table.check(Check::at_least("rate of ours, of the fastest peer's", part, SPEED_MIN));
     ours
 }
 
