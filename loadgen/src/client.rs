@@ -112,7 +112,7 @@ pub(crate) fn connect(
 ) -> KafkaResult<LoadProducer> {
     let mut properties = properties(plan);
     properties.set("bootstrap.servers", bootstrap);
-    let ready = properties.get("enable.idempotence") != Some("true");
+    let ready = !properties.get("enable.idempotence").is_some_and(is_true);
     if !ready {
         // An idempotent client sends nothing before it has a producer id, and if no broker is connected at its first
         // attempt it tries again after half a second. Only its log tells when it has one; these lines are otherwise
@@ -143,6 +143,11 @@ fn properties(plan: &LoadPlan) -> ClientConfig {
         properties.set(name, value);
     }
     properties
+}
+
+/// What librdkafka takes for yes.
+fn is_true(value: &str) -> bool {
+    value == "1" || ["true", "t"].iter().any(|word| value.eq_ignore_ascii_case(word))
 }
 
 /// librdkafka's two names for the acknowledgement of every replica in sync.
@@ -180,6 +185,13 @@ mod tests {
         ] {
             let properties = properties(&plan(client));
             assert_eq!(properties.get("enable.idempotence"), Some(idempotence), "{client:?}");
+        }
+    }
+
+    #[test]
+    fn every_yes_of_librdkafka_makes_a_client_idempotent() {
+        for (value, is) in [("true", true), ("True", true), ("T", true), ("1", true), ("false", false), ("0", false)] {
+            assert_eq!(is_true(value), is, "{value}");
         }
     }
 
