@@ -184,6 +184,15 @@ impl LoadArguments {
 /// # Errors
 /// When the plan, the cluster or the record is not fit.
 pub fn run(arguments: &LoadArguments) -> Result<CommandReport, CommandError> {
+    run_until(arguments, &StopFlag::new())
+}
+
+/// As [`run`], and ends in good order when somebody raises the flag: what was offered by then is waited for and
+/// recorded.
+///
+/// # Errors
+/// As [`run`], and when the flag is raised before the first message.
+pub fn run_until(arguments: &LoadArguments, stop: &StopFlag) -> Result<CommandReport, CommandError> {
     let (clock, began) = (RunClock::start(), Instant::now());
     // Runs on one topic are told apart by the second in which they began, or by the name that shards agree on.
     let began_s = u32::try_from(clock.now_ns() / 1_000_000_000).unwrap_or(u32::MAX);
@@ -194,16 +203,17 @@ pub fn run(arguments: &LoadArguments) -> Result<CommandReport, CommandError> {
     let info = describe(arguments, &digest);
     let beside = Beside::new(&info.scenario, arguments.metrics_addr)?;
     let directory = RunDirectory::create(&arguments.out, &info)?;
-    match offer(arguments, &plan, clock, &directory, beside) {
+    match offer(arguments, &plan, clock, &directory, beside, stop) {
         Ok(Offered { load, tap, drained, conclusion }) => {
-            let ending = ending(&load, drained);
+            let ending = ending(&load, drained, stop.is_stopped());
             directory.write_ending(&ending)?;
             directory.write_summary(&conclusion.summary(&load, began.elapsed()))?;
             let (slo_ns, directory) = (arguments.slo.map(nanoseconds), directory.path().to_owned());
             Ok(CommandReport { plan, digest, compression, load, tap, ending, conclusion, slo_ns, directory })
         }
         Err(error) => {
-            let ending = Ending { reasons: vec![format!("the load failed: {error}")], ..Ending::default() };
+            let (reasons, interrupted) = (vec![format!("the load failed: {error}")], stop.is_stopped());
+            let ending = Ending { reasons, interrupted, ..Ending::default() };
             // The first error is the one to tell.
             drop(directory.write_ending(&ending));
             Err(error)
@@ -227,6 +237,7 @@ fn offer(
     clock: RunClock,
     directory: &RunDirectory,
     mut beside: Beside,
+    stop: &StopFlag,
 ) -> Result<Offered, CommandError> {
     let stop_tap = StopFlag::new();
     let tap = arguments.tap.then(|| start_tap(arguments, plan, clock, directory, &stop_tap)).transpose()?;
@@ -237,14 +248,14 @@ fn offer(
     let mut meeting = shard.map(|shard| open_meeting(arguments, shard, clock)).transpose()?;
     // Behind the clients of the meeting, which are no part of the load either.
     beside.before_load();
-    let (operations, intervals, stop) = (directory.operation_writer()?, directory.interval_log(), StopFlag::new());
+    let (operations, intervals, flag) = (directory.operation_writer()?, directory.interval_log(), stop.clone());
     let load = match &mut meeting {
-        None => Load::start(plan, &arguments.bootstrap, clock, operations, intervals, stop)?,
+        None => Load::start(plan, &arguments.bootstrap, clock, operations, intervals, flag)?,
         Some(meeting) => {
             let digest = plan.digest().map_err(LoadError::from)?;
-            let (shard, flag) = (meeting.shard(), stop.clone());
-            let meet = || Ok(Start { at_ns: meeting.meet(&digest, &flag)?, run: plan.run });
-            Load::start_shard(plan, shard, &arguments.bootstrap, clock, operations, intervals, stop, meet)?
+            let shard = meeting.shard();
+            let meet = || Ok(Start { at_ns: meeting.meet(&digest, stop)?, run: plan.run });
+            Load::start_shard(plan, shard, &arguments.bootstrap, clock, operations, intervals, flag, meet)?
         }
     };
     beside.load_began(&load, clock, directory)?;
@@ -252,7 +263,7 @@ fn offer(
     let load = load.join()?;
     let conclusion = beside.load_ended(&load, arguments.slo.map(nanoseconds), directory)?;
     // What other shards still send belongs to what a tap reads; they are told in any case.
-    let patience = if tap.is_some() { plan.flush_timeout } else { Duration::ZERO };
+    let patience = if tap.is_some() && !stop.is_stopped() { plan.flush_timeout } else { Duration::ZERO };
     let all_sent = meeting.as_mut().map_or(Ok(true), |meeting| meeting.part(patience));
     let Some(tap) = tap else { return Ok(Offered { load, tap: None, drained: true, conclusion }) };
     let drained = drain(&tap, &arguments.bootstrap, &arguments.topic, plan.flush_timeout);
@@ -267,7 +278,7 @@ fn open_meeting(arguments: &LoadArguments, shard: ShardPlan, clock: RunClock) ->
     MeetingPlace::open(shard, &arguments.bootstrap, &client, clock).map_err(LoadError::from)
 }
 
-fn ending(load: &LoadSummary, drained: bool) -> Ending {
+fn ending(load: &LoadSummary, drained: bool, interrupted: bool) -> Ending {
     let progress = &load.progress;
     let mut reasons = Vec::new();
     if progress.offered < progress.planned {
@@ -277,7 +288,7 @@ fn ending(load: &LoadSummary, drained: bool) -> Ending {
     if !drained {
         reasons.push("the tap had not read all that the topic holds when its time was up".to_owned());
     }
-    Ending { drained, interrupted: false, reasons, lateness_p99_ns: Some(progress.lateness_p99_ns) }
+    Ending { drained, interrupted, reasons, lateness_p99_ns: Some(progress.lateness_p99_ns) }
 }
 
 fn describe(arguments: &LoadArguments, digest: &str) -> RunInfo {

@@ -1,6 +1,7 @@
 //! `loadgen`: the load half of `shakedown` alone, for machines that only drive load.
 
 use clap::{CommandFactory, Parser, Subcommand};
+use shakedown_loadgen::StopFlag;
 use shakedown_loadgen::beside::LevelOutcome;
 use shakedown_loadgen::cli::{self, LoadArguments};
 use shakedown_loadgen::shards::merge::{self, MergeArguments};
@@ -13,6 +14,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The service level did not hold, and the generator was unfit to measure: what `shakedown` says of whatever proves nothing.
 const INVALID: u8 = 3;
+/// What a shell reports for a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
 
 /// Offers a load to a topic of any Kafka cluster, open loop, and records when each message was wanted, sent and
 /// acknowledged.
@@ -42,7 +45,9 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::command().print_help()?;
         return Ok(ExitCode::FAILURE);
     };
-    let report = cli::run(&load)?;
+    let stop = StopFlag::new();
+    stop_on_interrupt(stop.clone())?;
+    let report = cli::run_until(&load, &stop)?;
     println!("{report}");
     Ok(match report.level() {
         _ if report.unacknowledged() > 0 => ExitCode::FAILURE,
@@ -50,4 +55,21 @@ fn main() -> anyhow::Result<ExitCode> {
         Some(LevelOutcome::Invalid) => ExitCode::from(INVALID),
         Some(LevelOutcome::Held) | None => ExitCode::SUCCESS,
     })
+}
+
+/// At the first Ctrl-C the load ends in good order, at the second at once.
+fn stop_on_interrupt(stop: StopFlag) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("loadgen-signals".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            while tokio::signal::ctrl_c().await.is_ok() {
+                if stop.is_stopped() {
+                    std::process::exit(INTERRUPTED);
+                }
+                stop.stop();
+                eprintln!("\ninterrupted: nothing more is offered; once more ends at once");
+            }
+        });
+    })?;
+    Ok(())
 }
