@@ -1,6 +1,6 @@
 //! `loadgen`: the load half of `shakedown` alone, for machines that only drive load.
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 use shakedown_loadgen::StopFlag;
 use shakedown_loadgen::beside::LevelOutcome;
 use shakedown_loadgen::cli::{self, LoadArguments};
@@ -17,33 +17,45 @@ const INVALID: u8 = 3;
 /// What a shell reports for a program that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
 
-/// Offers a load to a topic of any Kafka cluster, open loop, and records when each message was wanted, sent and
-/// acknowledged.
-#[derive(Debug, Parser)]
-#[command(name = "loadgen", version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-struct Command {
-    #[command(flatten)]
-    load: Option<LoadArguments>,
-    #[command(subcommand)]
-    other: Option<Other>,
-}
-
-#[derive(Debug, Subcommand)]
-enum Other {
-    /// Make one run directory of those of a load's shards
+/// What is wanted.
+enum Wanted {
+    Load(Box<LoadArguments>),
     Merge(MergeArguments),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    let command = Command::parse();
-    if let Some(Other::Merge(arguments)) = command.other {
-        let report = merge::merge(&arguments)?;
-        println!("{report}");
-        return Ok(if report.unacknowledged() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+/// The command line. Not derived: clap takes optional arguments that have arguments of their own flattened into them for
+/// absent, whatever was said.
+fn command() -> Command {
+    let merge = MergeArguments::augment_args(Command::new("merge"))
+        .about("Make one run directory of those of a load's shards")
+        .long_about(None);
+    LoadArguments::augment_args(Command::new("loadgen"))
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(
+            "Offers a load to a topic of any Kafka cluster, open loop, and records when each message was wanted, sent and \
+             acknowledged",
+        )
+        .long_about(None)
+        .args_conflicts_with_subcommands(true)
+        .subcommand_negates_reqs(true)
+        .subcommand(merge)
+}
+
+fn wanted(matches: &ArgMatches) -> Result<Wanted, clap::Error> {
+    match matches.subcommand() {
+        Some((_, matches)) => MergeArguments::from_arg_matches(matches).map(Wanted::Merge),
+        None => LoadArguments::from_arg_matches(matches).map(|load| Wanted::Load(Box::new(load))),
     }
-    let Some(load) = command.load else {
-        Command::command().print_help()?;
-        return Ok(ExitCode::FAILURE);
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let load = match wanted(&command().get_matches()).unwrap_or_else(|error| error.exit()) {
+        Wanted::Load(load) => load,
+        Wanted::Merge(arguments) => {
+            let report = merge::merge(&arguments)?;
+            println!("{report}");
+            return Ok(if report.unacknowledged() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
     };
     let stop = StopFlag::new();
     stop_on_interrupt(stop.clone())?;

@@ -23,6 +23,7 @@ pub(crate) const TESTS: &[Test] = &[
         "command::a_load_of_raw_bytes_in_steps_can_be_replayed_from_its_run_directory",
         a_load_of_raw_bytes_in_steps_can_be_replayed_from_its_run_directory,
     ),
+    ("command::the_program_itself_offers_merges_and_helps", the_program_itself_offers_merges_and_helps),
 ];
 
 #[derive(Debug, Parser)]
@@ -80,6 +81,35 @@ fn a_bare_load_leaves_a_run_directory_and_prints_a_summary() {
     let summary = record.summary().expect("a readable summary").expect("it came to its end");
     assert_eq!((summary.usage.is_some(), summary.totals["messages acknowledged"]), (cfg!(target_os = "linux"), 300));
     assert!(text.contains("\n  cpu           "), "{text}");
+}
+
+/// What its exit says, and what it prints on either stream.
+fn loadgen(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_loadgen")).args(arguments).output().expect("it starts");
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    (output.status.code(), text.into_owned())
+}
+
+fn the_program_itself_offers_merges_and_helps() {
+    let bench = Bench::new();
+    let out = tempfile::tempdir().expect("a temporary directory");
+    let out_text = out.path().to_str().expect("UTF-8");
+    let load = ["--bootstrap", &bench.bootstrap, "--topic", TOPIC, "--for", "200ms", "--out", out_text];
+    let (code, text) = loadgen(&load);
+    assert!(code == Some(0) && text.contains("acknowledged             200"), "{code:?} {text}");
+
+    for (arguments, code, says) in [
+        (&["--help"][..], 0, "--bootstrap <HOST:PORT,...>"),
+        (&["merge", "--help"], 0, "Usage: loadgen merge"),
+        (&["--topic", TOPIC], 2, "--bootstrap"),
+        (&[], 2, "--bootstrap"),
+        (&["merge", out_text, out_text, "--out", out_text], 1, "Error"),
+        (&["merge", "--rate", "1/s"], 2, "--rate"),
+        (&["--bootstrap", "localhost:1", "merge", out_text], 2, "merge"),
+    ] {
+        let (actual, text) = loadgen(arguments);
+        assert!(actual == Some(code) && text.contains(says), "{arguments:?}: {actual:?} {text}");
+    }
 }
 
 /// The cap is the generator's own: it holds messages back for hundreds of milliseconds.
