@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use shakedown_reports::intervals::{self, Interval};
 use shakedown_reports::numbers::{duration, grouped};
 use shakedown_reports::record::{Delivery, Operation, Outcome, Record, RecordError, StreamKind};
-use shakedown_reports::{DirectoryError, Ending, RunDirectory, RunInfo, RunRecord};
+use shakedown_reports::{DirectoryError, Ending, RunDirectory, RunInfo, RunRecord, Summary, Validity};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -126,6 +126,8 @@ pub fn merge(arguments: &MergeArguments) -> Result<MergeReport, MergeError> {
     intervals::merge_into(&directory.interval_log(), &logs, SLOT)?;
     report.metrics = totals(&logs);
     directory.write_ending(&ending(&records, arguments, &report)?)?;
+    // Last, as every load does: a directory without it is that of a merge that did not come to its end.
+    directory.write_summary(&summary(&records, arguments, &report)?)?;
     Ok(report)
 }
 
@@ -298,6 +300,26 @@ fn ending(records: &[RunRecord], arguments: &MergeArguments, report: &MergeRepor
     }
     let lateness = report.metrics.iter().find(|(tag, _)| tag == "lateness");
     merged.lateness_p99_ns = lateness.map(|(_, histogram)| histogram.value_at_quantile(0.99));
+    Ok(merged)
+}
+
+/// The merged run can be believed if all can, and lasted as long as the longest.
+fn summary(records: &[RunRecord], arguments: &MergeArguments, report: &MergeReport) -> Result<Summary, MergeError> {
+    let (mut merged, mut reasons) = (Summary::default(), Vec::new());
+    for (record, directory) in records.iter().zip(&arguments.directories) {
+        let told = record.summary().map_err(|source| MergeError::Read { directory: directory.clone(), source })?;
+        let Some(summary) = told else { continue };
+        merged.elapsed_ms = merged.elapsed_ms.max(summary.elapsed_ms);
+        let told = summary.validity.reasons().iter().map(|reason| format!("{}: {reason}", record.info().scenario));
+        reasons.extend(told);
+    }
+    merged.validity = Validity::of(reasons);
+    let (offered, acknowledged) = (report.outcomes.iter().sum::<u64>(), report.outcomes[0]);
+    let (shards, all, answered) = (report.shards, grouped(offered), grouped(acknowledged));
+    merged.line("load", format!("{shards} shards, {all} messages offered, {answered} acknowledged"));
+    for (name, total) in [("messages offered", offered), ("messages acknowledged", acknowledged)] {
+        merged.totals.insert(name.to_owned(), i64::try_from(total).unwrap_or(i64::MAX));
+    }
     Ok(merged)
 }
 

@@ -62,7 +62,8 @@ pub struct Overview {
 /// # Errors
 /// When a file of the directory is damaged before its end.
 pub fn gather(directory: &Path, record: &RunRecord, verdict: Verdict) -> Result<Overview, RecordError> {
-    let (ending, stored) = (record.ending()?, record.verdict()?);
+    let (ending, summary) = (record.ending()?, record.summary()?);
+    let is_concluded = summary.is_some() || record.verdict()?.is_some();
     let events = record.events()?;
     let started_ns = record.info().started_unix_ms.saturating_mul(1_000_000);
     let origin_ns = record.course().load_began_ns.unwrap_or(started_ns);
@@ -83,10 +84,10 @@ pub fn gather(directory: &Path, record: &RunRecord, verdict: Verdict) -> Result<
     let (metrics, hops) = metrics::read(directory).map_err(damaged(intervals::FILE))?;
     let resources = Resources::read(directory).map_err(damaged(resources::FILE))?;
     Ok(Overview {
-        state: RunState::of(ending.as_ref(), stored.as_ref()),
+        state: RunState::of(ending.as_ref(), is_concluded, RunRecord::is_under_way(directory)),
         ending,
         verdict,
-        summary: record.summary()?,
+        summary,
         bands: bands(&events, last_ns),
         events,
         defects: record.defects().to_vec(),
