@@ -21,6 +21,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Fewer pairs cannot promise 99 % of anything: all of n differences lie on one side with a probability of 2 / 2^n.
+const FLOOR_PAIRS_LEAST: u16 = 8;
+
 pub(super) fn run(arguments: &CompareArguments) -> Exit {
     let compared = if arguments.against.is_empty() { compare_scenarios(arguments) } else { compare_stored(arguments) };
     match compared {
@@ -82,13 +85,22 @@ fn calibrated(comparison: &Comparison) -> String {
 
 fn settings(arguments: &CompareArguments, labels: [String; 2]) -> Settings {
     let [a, b] = labels;
-    let tags = arguments.latencies.clone();
+    // A tag that is given twice is one question, and pays for one.
+    let mut tags: Vec<String> = Vec::new();
+    for tag in &arguments.latencies {
+        if !tags.contains(tag) {
+            tags.push(tag.clone());
+        }
+    }
     Settings { tags, margins: arguments.margins(), ..Settings::new(a, b) }
 }
 
 fn compare_stored(arguments: &CompareArguments) -> Result<Comparison, Exit> {
     let read = |folders: &[PathBuf]| stored::read(folders, arguments.warm_up).map_err(|error| fail(&error));
     let (a, b) = (read(&arguments.paths)?, read(&arguments.against)?);
+    if let Some(twice) = stored::given_twice(a.iter().chain(&b)) {
+        return Err(usage(&format!("{} is given twice: each run counts once, on one side", twice.display())));
+    }
     let name = |folders: &[PathBuf]| file_name(&folders[0]);
     let labels = labels(
         arguments,
@@ -97,11 +109,15 @@ fn compare_stored(arguments: &CompareArguments) -> Result<Comparison, Exit> {
         &arguments.against[0],
     );
     let mut settings = settings(arguments, labels);
-    if let Some((_, floors)) = noise_floors(arguments)? {
+    let mut note = None;
+    if let Some((file, floors)) = noise_floors(arguments)? {
         let first = a.first().and_then(|run| run.info.as_ref());
         settings.noise_floor = first.and_then(|info| floors.of(info)).cloned();
+        note = settings.noise_floor.is_none().then(|| floors.note(&file));
     }
-    Ok(stored_runs::compare(&a, &b, &settings, arguments.seed))
+    let mut comparison = stored_runs::compare(&a, &b, &settings, arguments.seed);
+    comparison.notes.extend(note);
+    Ok(comparison)
 }
 
 fn compare_scenarios(arguments: &CompareArguments) -> Result<Comparison, Exit> {
@@ -113,6 +129,9 @@ fn compare_scenarios(arguments: &CompareArguments) -> Result<Comparison, Exit> {
     }
     if arguments.bootstrap.is_some() && arguments.backend != Some(BackendArgument::External) {
         return Err(usage("`--bootstrap` says where an external cluster is: write `--backend external` with it"));
+    }
+    if arguments.calibrate && arguments.pairs < FLOOR_PAIRS_LEAST {
+        return Err(usage(&too_few_for_a_floor(arguments.pairs)));
     }
     let stop = StopFlag::new();
     let interrupted = || tell("\ninterrupted: the run that goes on ends in good order");
@@ -236,9 +255,13 @@ fn floor_file(arguments: &CompareArguments) -> PathBuf {
     arguments.noise_floor.clone().unwrap_or_else(|| PathBuf::from(NOISE_FLOOR))
 }
 
+fn too_few_for_a_floor(pairs: u16) -> String {
+    format!("--pairs {pairs} is too few for a noise floor: {FLOOR_PAIRS_LEAST} are the least")
+}
+
 fn keep_floor(comparison: &Comparison, arguments: &CompareArguments) -> Result<(), Exit> {
     let Some(floor) = NoiseFloor::of(comparison) else {
-        return Err(usage("too few pairs for a noise floor: 8 are the least"));
+        return Err(usage("there is no noise floor in what was measured"));
     };
     let file = floor_file(arguments);
     let keep = || -> std::io::Result<()> {

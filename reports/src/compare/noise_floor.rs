@@ -105,6 +105,15 @@ impl NoiseFloors {
         self.floors.push(floor);
     }
 
+    /// What a reader is told where this file has nothing for the runs that are compared.
+    #[must_use]
+    pub fn note(&self, file: &Path) -> String {
+        format!(
+            "{} has no noise floor of this scenario on this machine and back end; --calibrate measures it",
+            file.display()
+        )
+    }
+
     /// What was measured for runs like this one.
     #[must_use]
     pub fn of(&self, run: &RunInfo) -> Option<&NoiseFloor> {
