@@ -145,6 +145,7 @@ fn few_pairs_and_a_high_noise_floor_settle_nothing() {
     let floor = |share| [("p50".to_owned(), share), ("p99".to_owned(), share)].into();
     noisy.noise_floor = Some(shakedown_reports::compare::NoiseFloor {
         scenario: "storefront".to_owned(),
+        backend: few.backend,
         environment: few.environment,
         pairs: 12,
         floors: floor(0.4),
