@@ -177,6 +177,10 @@ fn a_run_that_cannot_be_believed_takes_its_pair_along() {
     assert_eq!((many.judgement, many.judgement.exit_code()), (Judgement::Invalid, 3));
     insta::assert_snapshot!("compared_invalid", text::render(&many));
     insta::assert_snapshot!("compared_invalid_junit", junit::render(&many).expect("XML"));
+    let mut slower = many;
+    slower.metrics[0].judgement = Judgement::Slower;
+    let results = junit::render(&slower).expect("XML");
+    assert!(!results.contains("<failure"), "runs that cannot be believed convict nobody: {results}");
 }
 
 #[test]
