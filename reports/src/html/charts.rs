@@ -22,7 +22,7 @@ pub(super) fn all(overview: &Overview) -> Result<Markup, ChartError> {
         hops(overview)?,
         throughput(overview)?,
         lag(overview)?,
-        overview.partitions.as_ref().map(partitions).transpose()?.unwrap_or_default(),
+        maps(overview)?,
         processors(overview)?,
     ];
     Ok(html! { @for part in parts { (part) } })
@@ -219,6 +219,12 @@ fn lag(overview: &Overview) -> Result<Markup, ChartError> {
     section("Lag", about, &over_time(overview, Scale::Number, series.collect()), &table)
 }
 
+/// A map for each topic.
+fn maps(overview: &Overview) -> Result<Markup, ChartError> {
+    let drawn = overview.partitions.iter().map(partitions).collect::<Result<Vec<Markup>, ChartError>>()?;
+    Ok(html! { @for map in drawn { (map) } })
+}
+
 fn partitions(map: &PartitionMap) -> Result<Markup, ChartError> {
     let shades = Shades::of(map);
     let mut drawn = Vec::new();
@@ -237,7 +243,7 @@ fn partitions(map: &PartitionMap) -> Result<Markup, ChartError> {
             }
             ul .legend { @for shade in 0..HEAT.len() { li { i class={ "h" (shade) } {} "to " (shades.up_to(shade)) } } }
             @for (class, svg) in &drawn {
-                figure class=(class) role="img" aria-label="latency by partition and time" { (PreEscaped(svg)) }
+                figure class=(class) role="img" aria-label={ "latency by partition and time, " (map.measured) } { (PreEscaped(svg)) }
             }
         }
     })

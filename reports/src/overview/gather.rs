@@ -49,8 +49,8 @@ pub struct Overview {
     pub hops: Vec<HopCourse>,
     /// How far groups were behind, where they were watched.
     pub lags: Vec<LagCourse>,
-    /// Latency by partition, where there are partitions.
-    pub partitions: Option<PartitionMap>,
+    /// Latency by partition, where there are partitions: a map for each topic, as far as the record tells them apart.
+    pub partitions: Vec<PartitionMap>,
     /// When faults had struck.
     pub bands: Vec<Band>,
     /// What the machine had to do meanwhile, where somebody looked.
@@ -70,16 +70,16 @@ pub fn gather(directory: &Path, record: &RunRecord, verdict: Verdict) -> Result<
     let mut last_ns = events.iter().map(|event| event.at_ns).max().unwrap_or(0).max(origin_ns);
 
     let mut counting = CourseSlots::new(origin_ns, slots::SLOTS_MAX);
-    let mut by_partition = partitions::Gathering::new(origin_ns);
+    let mut by_partition = partitions::LoadMaps::new(record, origin_ns);
     record.operations(&mut |operation| {
         slots::count(&mut counting, operation);
         by_partition.operation(operation);
         last_ns = last_ns.max(operation.completed_ns);
     })?;
-    let partitions = match by_partition.finish("acknowledged".to_owned()) {
-        Some(map) => Some(map),
-        None => partitions::of_deliveries(record, origin_ns)?,
-    };
+    let mut partitions = by_partition.finish();
+    if partitions.is_empty() {
+        partitions = partitions::of_deliveries(record, origin_ns)?;
+    }
     let damaged = |file: &'static str| move |source| RecordError::Io { file: file.to_owned(), source };
     let (metrics, hops) = metrics::read(directory).map_err(damaged(intervals::FILE))?;
     let resources = Resources::read(directory).map_err(damaged(resources::FILE))?;
