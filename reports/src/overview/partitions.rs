@@ -186,6 +186,39 @@ pub(super) fn of_deliveries(record: &dyn Record, origin_ns: u64) -> Result<Vec<P
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::MemoryRecord;
+    use crate::identity::{Identity, Key};
+
+    #[test]
+    fn topics_of_one_load_have_a_map_each() {
+        let mut record = MemoryRecord::new();
+        let load = record.add_stream("load", StreamKind::Load);
+        for (place, name) in (0..).zip(["orders", "refunds"]) {
+            let topic = record.add_stream(name, StreamKind::Topic);
+            let flow = record.add_flow(load, topic);
+            record.shares.push((flow, Share { place, of: 2 }));
+        }
+        let mut maps = LoadMaps::new(&record, 0);
+        for n in 0..6 {
+            maps.operation(&Operation {
+                identity: Identity::planned(n),
+                key: Key::planned(0),
+                key_sequence: 0,
+                outcome: Outcome::Ok,
+                error: 0,
+                partition: 0,
+                offset: 0,
+                value: 0,
+                intended_ns: n,
+                sent_ns: n,
+                completed_ns: n + 1_000 * (1 + n % 2),
+            });
+        }
+        let maps = maps.finish();
+        let told: Vec<_> =
+            maps.iter().map(|map| (map.measured.as_str(), map.rows[0].count, map.rows[0].max_ns)).collect();
+        assert_eq!(told, [("acknowledged by orders", 3, 1_000), ("acknowledged by refunds", 3, 2_000)]);
+    }
 
     #[test]
     fn the_slowest_partitions_are_kept_and_an_empty_slot_is_none() {
