@@ -21,7 +21,8 @@ const LOSSES: [&str; 2] = ["lost", "unacknowledged"];
 pub(super) fn of_run(summary: Option<&Summary>, ending: Option<&Ending>, verdict: Option<&Verdict>) -> Vec<String> {
     // A bare load has no verdict, because nothing is expected of it; its summary is the last thing that it writes.
     let (Some(summary), Some(ending)) = (summary, ending) else {
-        return vec!["it was killed before its end".to_owned()];
+        let broke_off = ending.map(|ending| ending.reasons.clone()).filter(|reasons| !reasons.is_empty());
+        return broke_off.unwrap_or_else(|| vec!["it was killed before its end".to_owned()]);
     };
     let mut objections: Vec<String> = ending.reasons.clone();
     objections.extend(summary.validity.reasons().iter().cloned());
@@ -139,6 +140,8 @@ mod tests {
         assert_eq!(of_run(Some(&good), None, Some(&slow)), ["it was killed before its end"]);
         assert_eq!(of_run(None, Some(&ended), Some(&slow)), ["it was killed before its end"]);
         assert_eq!(of_run(Some(&good), Some(&ended), None), [""; 0], "a bare load is not judged");
+        let broken = Ending { reasons: vec!["the load failed: no broker".to_owned()], ..Ending::default() };
+        assert_eq!(of_run(None, Some(&broken), None), ["the load failed: no broker"]);
         let lost = Verdict::new(vec![finding("lost", Outcome::Fail)], Vec::new());
         assert_eq!(told(&good, &ended, &lost), "lost: 3 of 100 (load -> topic orders)");
         let late = Ending { lateness_p99_ns: Some(2_500_000), ..ended.clone() };
