@@ -84,6 +84,9 @@ pub struct MergeReport {
     pub deliveries: u64,
     /// The histograms by metric, of the whole run.
     pub metrics: Vec<(String, Histogram<u64>)>,
+    /// Why the merged run is not to be believed: shards that were killed or did not come to their end, and generators that were
+    /// in the way.
+    pub against: Vec<String>,
     /// Where it is.
     pub directory: PathBuf,
 }
@@ -99,19 +102,35 @@ pub fn merge(arguments: &MergeArguments) -> Result<MergeReport, MergeError> {
     let records = arguments.directories.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let info = common(&records, &arguments.directories)?;
     let directory = RunDirectory::create(&arguments.out, &info)?;
+    let merged = join(&records, &info, arguments, &directory);
+    if merged.is_err() {
+        // Half a merge would look like a run that was killed. The error is what has to be told, whether or not this succeeds.
+        let _ = std::fs::remove_dir_all(directory.path());
+    }
+    merged
+}
+
+/// Writes everything that the records have into the new directory.
+fn join(
+    records: &[RunRecord],
+    info: &RunInfo,
+    arguments: &MergeArguments,
+    directory: &RunDirectory,
+) -> Result<MergeReport, MergeError> {
     let mut report = MergeReport {
         shards: records.len(),
         outcomes: [0; 3],
         deliveries: 0,
         metrics: Vec::new(),
+        against: Vec::new(),
         directory: directory.path().to_owned(),
     };
-    operations(&records, arguments, &directory, &mut report)?;
+    operations(records, arguments, directory, &mut report)?;
     for (stream, _) in (0..).zip(&info.streams).filter(|(_, stream)| stream.kind == StreamKind::Topic) {
         let mut writer = directory.delivery_writer(stream)?;
         let visit = |record: &RunRecord, push: &mut dyn FnMut(&Delivery)| record.deliveries(stream, push);
         in_order(
-            &records,
+            records,
             arguments,
             visit,
             |delivery| delivery.received_ns,
@@ -125,9 +144,12 @@ pub fn merge(arguments: &MergeArguments) -> Result<MergeReport, MergeError> {
     let logs = arguments.directories.iter().map(|path| read_log(path)).collect::<Result<Vec<_>, _>>()?;
     intervals::merge_into(&directory.interval_log(), &logs, SLOT)?;
     report.metrics = totals(&logs);
-    directory.write_ending(&ending(&records, arguments, &report)?)?;
+    let (ending, summary) = (ending(records, arguments, &report)?, summary(records, arguments, &report)?);
+    directory.write_ending(&ending)?;
     // Last, as every load does: a directory without it is that of a merge that did not come to its end.
-    directory.write_summary(&summary(&records, arguments, &report)?)?;
+    directory.write_summary(&summary)?;
+    report.against = ending.reasons;
+    report.against.extend_from_slice(summary.validity.reasons());
     Ok(report)
 }
 
@@ -347,6 +369,9 @@ impl fmt::Display for MergeReport {
             let at = |quantile| duration(histogram.value_at_quantile(quantile));
             let (p50, p99, p999, max) = (at(0.5), at(0.99), at(0.999), duration(histogram.max()));
             writeln!(formatter, "  {tag:<26}{p50:>11}{p99:>11}{p999:>11}{max:>11}")?;
+        }
+        for reason in &self.against {
+            writeln!(formatter, "\n  not to be believed: {reason}")?;
         }
         write!(formatter, "\n  recorded in {}", self.directory.display())
     }
