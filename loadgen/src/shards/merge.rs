@@ -3,6 +3,7 @@
 //!
 //! Nothing is resampled: streams are merged by the instants at which they were observed, histograms add up, second by second.
 
+use crate::part::Shard;
 use clap::Args;
 use hdrhistogram::Histogram;
 use shakedown_reports::intervals::{self, Interval};
@@ -161,6 +162,7 @@ fn common(records: &[RunRecord], directories: &[PathBuf]) -> Result<RunInfo, Mer
         let same = [
             ("their plans", info.plan_digest == first.plan_digest && info.seed == first.seed),
             ("their streams", info.streams == first.streams && info.key_prefix == first.key_prefix),
+            ("the names of their runs", shard_of(info).map(|(_, run)| run) == shard_of(first).map(|(_, run)| run)),
         ];
         if let Some((what, _)) = same.into_iter().find(|(_, same)| !same) {
             return Err(MergeError::Different { one: directories[0].clone(), other: directory.clone(), what });
@@ -169,6 +171,23 @@ fn common(records: &[RunRecord], directories: &[PathBuf]) -> Result<RunInfo, Mer
     let started = records.iter().map(|record| record.info().started_unix_ms).min();
     let scenario = first.scenario.split(" shard ").next().unwrap_or(&first.scenario).to_owned();
     Ok(RunInfo { scenario, started_unix_ms: started.unwrap_or(first.started_unix_ms), ..first.clone() })
+}
+
+/// Which shard of which run it was; nothing of a load that was none.
+fn shard_of(info: &RunInfo) -> Option<(Shard, &str)> {
+    let (_, told) = info.scenario.split_once(" shard ")?;
+    let (shard, run) = told.split_once(" of ")?;
+    Some((shard.parse().ok()?, run))
+}
+
+/// The shards that were not given: what is merged without them is not what was planned.
+fn missing(records: &[RunRecord]) -> Option<String> {
+    let given: Vec<Shard> =
+        records.iter().filter_map(|record| shard_of(record.info())).map(|(shard, _)| shard).collect();
+    let of = given.first()?.of();
+    let is_missing = |index: &u32| given.iter().all(|shard| shard.index() != *index);
+    let missing: Vec<String> = (0..of).filter(is_missing).map(|index| (index + 1).to_string()).collect();
+    (!missing.is_empty()).then(|| format!("of {of} shards number {} is not among them", missing.join(", ")))
 }
 
 fn operations(
@@ -320,6 +339,7 @@ fn ending(records: &[RunRecord], arguments: &MergeArguments, report: &MergeRepor
         merged.interrupted |= ending.interrupted;
         merged.reasons.extend(ending.reasons.iter().map(|reason| format!("{}: {reason}", record.info().scenario)));
     }
+    merged.reasons.extend(missing(records));
     let lateness = report.metrics.iter().find(|(tag, _)| tag == "lateness");
     merged.lateness_p99_ns = lateness.map(|(_, histogram)| histogram.value_at_quantile(0.99));
     Ok(merged)

@@ -90,6 +90,9 @@ fn three_shards_begin_together_and_merge_into_one_run() {
         assert_eq!((total.len(), &total), (1_500, &union), "{tag}: nothing is lost");
     }
 
+    let two = merge::merge(&MergeArguments { directories: directories[..2].to_vec(), out: out.path().to_owned() });
+    assert_eq!(two.expect("shards of one run").against[0], "of 3 shards number 3 is not among them");
+
     let again = offer(&ground.bootstrap, out.path(), "2/3", "nightly", &["--producers", "2"]).expect_err("it was run");
     assert_eq!(refusal(again), MeetingError::Begun { run: "nightly".to_owned() });
 }
