@@ -141,7 +141,7 @@ fn compare_scenarios(arguments: &CompareArguments) -> Result<Comparison, Exit> {
     let plan = plan(arguments)?;
     let options = PairedOptions {
         pairs: usize::from(arguments.pairs),
-        extend: !arguments.no_extension && !arguments.calibrate,
+        extend: extends(arguments),
         warm_up: arguments.warm_up,
         settings: settings(arguments, [plan.a.label.clone(), plan.b.label.clone()]),
         noise_floors: if arguments.calibrate { None } else { noise_floors(arguments)? },
@@ -159,6 +159,11 @@ fn compare_scenarios(arguments: &CompareArguments) -> Result<Comparison, Exit> {
     }
     tell(&format!("runs and reports: {}", out.display()));
     Ok(comparison)
+}
+
+/// Whether there may be a second look.
+fn extends(arguments: &CompareArguments) -> bool {
+    !arguments.no_extension && !arguments.calibrate
 }
 
 /// What is run against what. Scenarios are validated here, before the first run, unless another program is to read them.
@@ -194,7 +199,8 @@ fn plan(arguments: &CompareArguments) -> Result<ComparisonPlan, Exit> {
     if let Some(bootstrap) = &arguments.bootstrap {
         passed_on.extend(["--bootstrap".to_owned(), bootstrap.clone()]);
     }
-    Ok(ComparisonPlan { format: FORMAT_VERSION, a, b, arguments: passed_on, seed: arguments.seed })
+    let (pairs, extend) = (arguments.pairs, extends(arguments));
+    Ok(ComparisonPlan { format: FORMAT_VERSION, a, b, arguments: passed_on, seed: arguments.seed, pairs, extend })
 }
 
 fn side(
@@ -224,8 +230,16 @@ fn side(
         scenario: scenario.to_owned(),
         scenario_text: std::fs::read_to_string(scenario).map_err(unreadable)?,
         settings: settings.iter().map(Override::text).collect(),
+        program_unix_ms: written_unix_ms(&program),
         program,
     })
+}
+
+/// When a file was written; 0 where nobody can say, as of a program that the system looks for by its name.
+fn written_unix_ms(file: &Path) -> u64 {
+    let written = std::fs::metadata(file).and_then(|metadata| metadata.modified()).unwrap_or(UNIX_EPOCH);
+    let since_epoch = written.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What the sides are called: as was asked for; or these names, unless they are equal; or the paths.

@@ -95,6 +95,11 @@ fn pairs() {
     let other = compare(&["--seed", "9"]);
     assert_eq!(other.status.code(), Some(2));
     assert!(said(&other).contains("its seed is not the one that is asked for now"), "{}", said(&other));
+    let (setting, folder) = ("fault.0.do.clients.delay=20ms", text(&out));
+    let more = ["compare", &scenario, "--b", setting, "--pairs", "3", "--no-extension", "--out", &folder];
+    let more = shakedown(&more);
+    assert_eq!(more.status.code(), Some(2), "another look at the same runs: {}", said(&more));
+    assert!(said(&more).contains("its number of pairs is not the one that is asked for now"), "{}", said(&more));
 }
 
 fn refused() {
