@@ -73,7 +73,7 @@ impl RunSample {
         let summary: Option<Summary> = json(directory, SUMMARY_FILE).map_err(unreadable(SUMMARY_FILE))?;
         let ending: Option<Ending> = json(directory, ending::FILE).map_err(unreadable(ending::FILE))?;
         let verdict: Option<Verdict> = json(directory, VERDICT_FILE).map_err(unreadable(VERDICT_FILE))?;
-        let all = latencies::by_tag(intervals::read(directory).map_err(unreadable(intervals::FILE))?);
+        let all = latencies::read(directory).map_err(unreadable(intervals::FILE))?;
         let readings = Resources::read(directory).map_err(unreadable(crate::resources::FILE))?;
 
         let origin = |latencies: &Latencies| latencies.intervals.first().map(|interval| interval.start_ns);
