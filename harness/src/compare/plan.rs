@@ -19,8 +19,8 @@ pub struct SidePlan {
     pub settings: Vec<String>,
     /// The `shakedown` that runs it.
     pub program: PathBuf,
-    /// When that file was written, in milliseconds since the Unix epoch, 0 where nobody can say: a program that was built again
-    /// under its name is another one.
+    /// When that file was written, in milliseconds since the Unix epoch, 0 where nobody can say: a program that was
+    /// built again under its name is another one.
     #[serde(default)]
     pub program_unix_ms: u64,
 }
@@ -39,7 +39,8 @@ pub struct ComparisonPlan {
     /// What the order within pairs is drawn from. The runs of pair n have this plus n as their seed, both of them: they
     /// offer the same load.
     pub seed: u64,
-    /// How many pairs the first look takes. More of them in the same folder would be a look that no error was set aside for.
+    /// How many pairs the first look takes. More of them in the same folder would be a look that no error was set aside
+    /// for.
     #[serde(default)]
     pub pairs: u16,
     /// Whether there may be a second look.

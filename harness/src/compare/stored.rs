@@ -26,8 +26,8 @@ pub fn read(folders: &[PathBuf], warm_up: Duration) -> Result<Vec<RunSample>, Co
     Ok(runs)
 }
 
-/// A run that is among these more than once, by whatever path: twice on a side it would make that side surer than it is, and on
-/// both sides it would be compared with itself.
+/// A run that is among these more than once, by whatever path: twice on a side it would make that side surer than it
+/// is, and on both sides it would be compared with itself.
 #[must_use]
 pub fn given_twice<'a>(runs: impl IntoIterator<Item = &'a RunSample>) -> Option<&'a Path> {
     let mut seen = BTreeSet::new();

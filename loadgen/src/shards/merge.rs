@@ -85,8 +85,8 @@ pub struct MergeReport {
     pub deliveries: u64,
     /// The histograms by metric, of the whole run.
     pub metrics: Vec<(String, Histogram<u64>)>,
-    /// Why the merged run is not to be believed: shards that were killed or did not come to their end, and generators that were
-    /// in the way.
+    /// Why the merged run is not to be believed: shards that were killed or did not come to their end, and generators
+    /// that were in the way.
     pub against: Vec<String>,
     /// Where it is.
     pub directory: PathBuf,
@@ -105,7 +105,8 @@ pub fn merge(arguments: &MergeArguments) -> Result<MergeReport, MergeError> {
     let directory = RunDirectory::create(&arguments.out, &info)?;
     let merged = join(&records, &info, arguments, &directory);
     if merged.is_err() {
-        // Half a merge would look like a run that was killed. The error is what has to be told, whether or not this succeeds.
+        // Half a merge would look like a run that was killed. The error is what has to be told, whether or not this
+        // succeeds.
         let _ = std::fs::remove_dir_all(directory.path());
     }
     merged

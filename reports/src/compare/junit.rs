@@ -11,7 +11,8 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 #[error("cannot write the comparison as JUnit: {0}")]
 pub struct JunitError(#[from] quick_junit::SerializeError);
 
-/// The comparison as a JUnit report. One that is invalid, or noisy beside what metrics say, has a case of its own that says why.
+/// The comparison as a JUnit report. One that is invalid, or noisy beside what metrics say, has a case of its own that
+/// says why.
 ///
 /// # Errors
 /// When the XML cannot be made.

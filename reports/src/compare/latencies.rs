@@ -24,7 +24,8 @@ pub struct Counted {
 /// When an interval began and ended, and how often each value was recorded in it, ascending.
 type Recorded = (u64, u64, Vec<(u64, u64)>);
 
-/// What is kept of an interval: a histogram has room for every value, and takes some two hundred kilobytes for a few hundred.
+/// What is kept of an interval: a histogram has room for every value, and takes some two hundred kilobytes for a few
+/// hundred.
 fn recorded(interval: &intervals::Interval) -> Recorded {
     let steps = interval.histogram.iter_recorded();
     let counts = steps.map(|step| (step.value_iterated_to(), step.count_at_value())).collect();

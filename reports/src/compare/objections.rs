@@ -12,7 +12,8 @@ const ACHIEVED_LEAST: f64 = 0.995;
 const LATENESS_MAX_NS: u64 = 1_000_000;
 /// From how many intervals on their course is judged.
 const INTERVALS_LEAST: usize = 3;
-/// How many points a course has at most: there is a slope between any two of them. Neighbours of longer ones are put together.
+/// How many points a course has at most: there is a slope between any two of them. Neighbours of longer ones are put
+/// together.
 const POINTS_MAX: usize = 300;
 /// Checks whose failure means that messages are gone.
 const LOSSES: [&str; 2] = ["lost", "unacknowledged"];
@@ -52,9 +53,9 @@ pub(super) fn of_run(summary: Option<&Summary>, ending: Option<&Ending>, verdict
 }
 
 /// What the course of the acknowledgements says against a run: latencies that grow from second to second are those of a
-/// system that falls behind. Intervals are those in which answers came: what is answered at `t` was due at `t - latency(t)`, so
-/// it acknowledges `1 - growth` of what is offered. The trend is the median of all slopes between two points (Theil and
-/// Sen), so that a single pause is none.
+/// system that falls behind. Intervals are those in which answers came, and what is answered now was due a latency ago:
+/// such a system acknowledges `1 - growth` of what is offered. The trend is the median of all slopes between two points
+/// (Theil and Sen), so that a single pause is none.
 pub(super) fn of_pace(latencies: &Latencies) -> Option<String> {
     let number = latencies.intervals.len();
     if number == 0 {

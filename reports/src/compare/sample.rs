@@ -134,8 +134,8 @@ impl RunSample {
     }
 }
 
-/// A latency as comparisons take it. What took no time at all (a hop whose ends were read at one instant) has no logarithm, and
-/// no ratio to anything: it took the least that the clock can tell.
+/// A latency as comparisons take it. What took no time at all (a hop whose ends were read at one instant) has no
+/// logarithm, and no ratio to anything: it took the least that the clock can tell.
 fn positive(nanoseconds: u64) -> f64 {
     nanoseconds.max(1) as f64
 }

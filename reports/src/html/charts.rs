@@ -115,7 +115,8 @@ fn over_time(overview: &Overview, y: Scale, mut series: Vec<Series>) -> Chart {
     let slots = overview.slots.last().map(|slot| slot.at_ns + overview.slot_ns);
     let hops = overview.hops.iter().filter_map(|hop| hop.points.last()).map(|point| point.at_ns + point.length_ns);
     let lags = overview.lags.iter().filter_map(|lag| lag.points.last()).map(|point| point.at_ns);
-    // The machine is looked at for longer than messages are seen; what lies beyond the axis would be drawn over the page.
+    // The machine is looked at for longer than messages are seen; what lies beyond the axis would be drawn over the
+    // page.
     let machine = overview.resources.last().map(|reading| reading.at_ns);
     let last_ns = slots.into_iter().chain(hops).chain(lags).chain(machine).max().unwrap_or(overview.origin_ns);
     let last = since(overview, last_ns);
@@ -243,7 +244,9 @@ fn partitions(map: &PartitionMap) -> Result<Markup, ChartError> {
             }
             ul .legend { @for shade in 0..HEAT.len() { li { i class={ "h" (shade) } {} "to " (shades.up_to(shade)) } } }
             @for (class, svg) in &drawn {
-                figure class=(class) role="img" aria-label={ "latency by partition and time, " (map.measured) } { (PreEscaped(svg)) }
+                figure class=(class) role="img" aria-label={ "latency by partition and time, " (map.measured) } {
+                    (PreEscaped(svg))
+                }
             }
         }
     })

@@ -18,8 +18,8 @@ const ROWS_LEAST: usize = 4;
 /// Latency by partition and time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PartitionMap {
-    /// Whose partitions, and what is measured: `acknowledged`, `acknowledged by orders` where a load is spread over several
-    /// topics, or `read from orders`.
+    /// Whose partitions, and what is measured: `acknowledged`, `acknowledged by orders` where a load is spread over
+    /// several topics, or `read from orders`.
     pub measured: String,
     /// The partitions, by number.
     pub rows: Vec<PartitionRow>,
@@ -123,8 +123,8 @@ impl Gathering {
     }
 }
 
-/// The maps of a load: one, or one for each topic where flows tell which part of the load goes where. Partition 0 of one topic is
-/// not that of another.
+/// The maps of a load: one, or one for each topic where flows tell which part of the load goes where. Partition 0 of
+/// one topic is not that of another.
 #[derive(Debug)]
 pub(super) struct LoadMaps {
     /// A part of the load, and the place of its map.

@@ -20,8 +20,8 @@ pub enum RunState {
 }
 
 impl RunState {
-    /// What a directory with this ending says. It is concluded when it has the last thing that its kind writes: a verdict, or
-    /// the summary of a bare load, which is not judged.
+    /// What a directory with this ending says. It is concluded when it has the last thing that its kind writes: a
+    /// verdict, or the summary of a bare load, which is not judged.
     #[must_use]
     pub fn of(ending: Option<&Ending>, is_concluded: bool, is_under_way: bool) -> Self {
         match ending {
@@ -46,8 +46,8 @@ impl RunState {
                 "This run is still under way. What follows is what was seen until now; the last second may be missing.",
             ),
             Self::Killed => Some(
-                "This run was killed: it left no ending. What follows is what was seen until then; the last second may be \
-                 missing.",
+                "This run was killed: it left no ending. What follows is what was seen until then; the last second may \
+                 be missing.",
             ),
         }
     }
