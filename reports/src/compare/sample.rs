@@ -8,6 +8,7 @@ use crate::ending::{self, Ending};
 use crate::info::{FORMAT_VERSION, RunInfo};
 use crate::intervals;
 use crate::resources::{Reading, Resources};
+use crate::run_record::RunRecord;
 use crate::summary::Summary;
 use crate::verdict::Verdict;
 use rand::{Rng, RngExt as _};
@@ -87,7 +88,10 @@ impl RunSample {
         let latencies: BTreeMap<_, _> = all.into_iter().map(|(tag, all)| (tag, after_warm_up(all))).collect();
         let offered = latencies.get(ACKNOWLEDGEMENT).or_else(|| latencies.values().next());
         let costs = offered.map_or_else(Vec::new, |offered| costs(&readings, span(offered)));
-        let mut objections = objections::of_run(summary.as_ref(), ending.as_ref(), verdict.as_ref());
+        let mut objections = match &ending {
+            None if RunRecord::is_under_way(directory) => vec!["it is still under way".to_owned()],
+            ending => objections::of_run(summary.as_ref(), ending.as_ref(), verdict.as_ref()),
+        };
         objections.extend(latencies.get(ACKNOWLEDGEMENT).and_then(objections::of_pace));
         Ok(Self { directory: directory.to_owned(), info: Some(info), latencies, costs, objections })
     }
