@@ -101,11 +101,15 @@ impl RunDirectory {
         let open = |name: &str| File::create_new(path.join(name)).map_err(|source| DirectoryError::write(name, source));
         let sinks = (0..).zip(&info.streams).filter(|(_, stream)| stream.kind != StreamKind::Load);
         let interner = Interner::new(&info.key_prefix, Box::new(open(IDENTITIES_FILE)?), Box::new(open(KEYS_FILE)?));
+        let events = open(EVENTS_FILE)?;
+        // The system lets go of the lock when this process ends, however it ends: that tells a run that goes on from
+        // one that was killed. Where a file system has no locks, both look killed.
+        let _ = events.try_lock();
         Ok(Self(Arc::new(Inner {
             sinks: sinks.map(|(id, stream)| (id, stream.label())).collect(),
             interner: Arc::new(interner),
             intervals: IntervalLog::create(&path, info.started_unix_ms)?,
-            events: Mutex::new(open(EVENTS_FILE)?),
+            events: Mutex::new(events),
             path,
         })))
     }

@@ -19,7 +19,8 @@ pub fn grouped(number: impl Into<i128>) -> String {
 #[must_use]
 pub fn duration(nanoseconds: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")];
-    let Some((unit, name)) = UNITS.into_iter().find(|(unit, _)| nanoseconds >= *unit) else {
+    // What rounds to 1,000 of a unit is one of the next.
+    let Some((unit, name)) = UNITS.into_iter().find(|(unit, _)| nanoseconds >= unit - unit / 2_000) else {
         return format!("{nanoseconds} ns");
     };
     let decimals = match nanoseconds / unit {
@@ -61,6 +62,10 @@ mod tests {
             (20_000_000, "20 ms"),
             (100_000_000, "100 ms"),
             (190_400_000, "190 ms"),
+            (999, "999 ns"),
+            (999_499, "999 us"),
+            (999_500, "1 ms"),
+            (999_999_999, "1 s"),
             (610_000_000, "610 ms"),
             (1_250_000_000, "1.25 s"),
             (12_340_000_000, "12.3 s"),

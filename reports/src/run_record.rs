@@ -18,7 +18,7 @@ use crate::summary::Summary;
 use crate::verdict::Verdict;
 use crate::watch::{Commit, Reading, Watch};
 use serde::de::DeserializeOwned;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -110,6 +110,13 @@ impl RunRecord {
     /// When the file is damaged.
     pub fn verdict(&self) -> Result<Option<Verdict>, RecordError> {
         read_json(&self.path, VERDICT_FILE)
+    }
+
+    /// Whether somebody is still writing the directory: the timeline is locked for as long.
+    #[must_use]
+    pub fn is_under_way(directory: &Path) -> bool {
+        let events = File::open(directory.join(EVENTS_FILE));
+        events.is_ok_and(|events| matches!(events.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// What the run cost, second by second; nothing where the system did not say.

@@ -9,8 +9,9 @@ use shakedown_loadgen::ceiling::generator;
 use shakedown_loadgen::ceiling::measuring::OwnAccount;
 use shakedown_loadgen::ceiling::{ServiceLevel, Trial};
 use shakedown_loadgen::{Arrivals, KEY_PREFIX, KeySpace, Load, LoadPlan, Rate, RunClock, Shape, StopFlag};
+use shakedown_reports::numbers::grouped;
 use shakedown_reports::record::{StreamInfo, StreamKind};
-use shakedown_reports::{Ending, RunDirectory, RunInfo};
+use shakedown_reports::{Ending, RunDirectory, RunInfo, Summary};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -99,6 +100,10 @@ impl Subject for TopicSubject {
         let lateness_p99_ns = summary.progress.lateness_p99_ns;
         let ending = Ending { drained: true, lateness_p99_ns: Some(lateness_p99_ns), ..Ending::default() };
         directory.write_ending(&ending)?;
+        let mut account = Summary::default();
+        let (offered, acknowledged) = (summary.progress.offered, summary.progress.acknowledged);
+        account.line("load", format!("{} messages offered, {} acknowledged", grouped(offered), grouped(acknowledged)));
+        directory.write_summary(&account)?;
         let own = OwnAccount { lateness_p99_ns, planned: summary.progress.planned };
         let measured = subject::figures(directory.path(), trial, self.level, &own, self.keep_records)?;
         Ok(Carried { measured, directory: directory.path().to_owned() })

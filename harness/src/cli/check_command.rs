@@ -2,12 +2,14 @@
 
 use super::arguments::CheckArguments;
 use super::output;
+use super::report_command::so_far;
 use super::run_command::complain;
 use crate::exit::Exit;
 use crate::report::Report;
 use crate::run::error::RunError;
 use crate::run::judgement::{Ending, judge};
 use shakedown_reports::RunRecord;
+use shakedown_reports::overview::gather;
 use std::io::IsTerminal as _;
 use std::path::Path;
 
@@ -28,6 +30,9 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
 fn check(directory: &Path) -> Result<Report, RunError> {
     let record = RunRecord::open(directory)?;
     let verdict = judge(&record, &Ending::read(directory)?)?;
-    let summary = record.summary()?.unwrap_or_default();
+    let summary = match record.summary()? {
+        Some(summary) => summary,
+        None => so_far(&gather(directory, &record, verdict.clone())?),
+    };
     Ok(Report::new(record.info().clone(), summary, record.events()?, verdict, directory.to_owned()))
 }

@@ -21,6 +21,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Fewer pairs cannot promise 99 % of anything: all of n differences lie on one side with a probability of 2 / 2^n.
+const FLOOR_PAIRS_LEAST: u16 = 8;
+
 pub(super) fn run(arguments: &CompareArguments) -> Exit {
     let compared = if arguments.against.is_empty() { compare_scenarios(arguments) } else { compare_stored(arguments) };
     match compared {
@@ -82,13 +85,22 @@ fn calibrated(comparison: &Comparison) -> String {
 
 fn settings(arguments: &CompareArguments, labels: [String; 2]) -> Settings {
     let [a, b] = labels;
-    let tags = arguments.latencies.clone();
+    // A tag that is given twice is one question, and pays for one.
+    let mut tags: Vec<String> = Vec::new();
+    for tag in &arguments.latencies {
+        if !tags.contains(tag) {
+            tags.push(tag.clone());
+        }
+    }
     Settings { tags, margins: arguments.margins(), ..Settings::new(a, b) }
 }
 
 fn compare_stored(arguments: &CompareArguments) -> Result<Comparison, Exit> {
     let read = |folders: &[PathBuf]| stored::read(folders, arguments.warm_up).map_err(|error| fail(&error));
     let (a, b) = (read(&arguments.paths)?, read(&arguments.against)?);
+    if let Some(twice) = stored::given_twice(a.iter().chain(&b)) {
+        return Err(usage(&format!("{} is given twice: each run counts once, on one side", twice.display())));
+    }
     let name = |folders: &[PathBuf]| file_name(&folders[0]);
     let labels = labels(
         arguments,
@@ -97,11 +109,15 @@ fn compare_stored(arguments: &CompareArguments) -> Result<Comparison, Exit> {
         &arguments.against[0],
     );
     let mut settings = settings(arguments, labels);
-    if let Some((_, floors)) = noise_floors(arguments)? {
+    let mut note = None;
+    if let Some((file, floors)) = noise_floors(arguments)? {
         let first = a.first().and_then(|run| run.info.as_ref());
         settings.noise_floor = first.and_then(|info| floors.of(info)).cloned();
+        note = settings.noise_floor.is_none().then(|| floors.note(&file));
     }
-    Ok(stored_runs::compare(&a, &b, &settings, arguments.seed))
+    let mut comparison = stored_runs::compare(&a, &b, &settings, arguments.seed);
+    comparison.notes.extend(note);
+    Ok(comparison)
 }
 
 fn compare_scenarios(arguments: &CompareArguments) -> Result<Comparison, Exit> {
@@ -114,6 +130,9 @@ fn compare_scenarios(arguments: &CompareArguments) -> Result<Comparison, Exit> {
     if arguments.bootstrap.is_some() && arguments.backend != Some(BackendArgument::External) {
         return Err(usage("`--bootstrap` says where an external cluster is: write `--backend external` with it"));
     }
+    if arguments.calibrate && arguments.pairs < FLOOR_PAIRS_LEAST {
+        return Err(usage(&too_few_for_a_floor(arguments.pairs)));
+    }
     let stop = StopFlag::new();
     let interrupted = || tell("\ninterrupted: the run that goes on ends in good order");
     if let Err(error) = signals::raise_on_signal(stop.clone(), interrupted) {
@@ -122,7 +141,7 @@ fn compare_scenarios(arguments: &CompareArguments) -> Result<Comparison, Exit> {
     let plan = plan(arguments)?;
     let options = PairedOptions {
         pairs: usize::from(arguments.pairs),
-        extend: !arguments.no_extension && !arguments.calibrate,
+        extend: extends(arguments),
         warm_up: arguments.warm_up,
         settings: settings(arguments, [plan.a.label.clone(), plan.b.label.clone()]),
         noise_floors: if arguments.calibrate { None } else { noise_floors(arguments)? },
@@ -140,6 +159,11 @@ fn compare_scenarios(arguments: &CompareArguments) -> Result<Comparison, Exit> {
     }
     tell(&format!("runs and reports: {}", out.display()));
     Ok(comparison)
+}
+
+/// Whether there may be a second look.
+fn extends(arguments: &CompareArguments) -> bool {
+    !arguments.no_extension && !arguments.calibrate
 }
 
 /// What is run against what. Scenarios are validated here, before the first run, unless another program is to read them.
@@ -175,7 +199,8 @@ fn plan(arguments: &CompareArguments) -> Result<ComparisonPlan, Exit> {
     if let Some(bootstrap) = &arguments.bootstrap {
         passed_on.extend(["--bootstrap".to_owned(), bootstrap.clone()]);
     }
-    Ok(ComparisonPlan { format: FORMAT_VERSION, a, b, arguments: passed_on, seed: arguments.seed })
+    let (pairs, extend) = (arguments.pairs, extends(arguments));
+    Ok(ComparisonPlan { format: FORMAT_VERSION, a, b, arguments: passed_on, seed: arguments.seed, pairs, extend })
 }
 
 fn side(
@@ -205,8 +230,16 @@ fn side(
         scenario: scenario.to_owned(),
         scenario_text: std::fs::read_to_string(scenario).map_err(unreadable)?,
         settings: settings.iter().map(Override::text).collect(),
+        program_unix_ms: written_unix_ms(&program),
         program,
     })
+}
+
+/// When a file was written; 0 where nobody can say, as of a program that the system looks for by its name.
+fn written_unix_ms(file: &Path) -> u64 {
+    let written = std::fs::metadata(file).and_then(|metadata| metadata.modified()).unwrap_or(UNIX_EPOCH);
+    let since_epoch = written.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What the sides are called: as was asked for; or these names, unless they are equal; or the paths.
@@ -236,9 +269,13 @@ fn floor_file(arguments: &CompareArguments) -> PathBuf {
     arguments.noise_floor.clone().unwrap_or_else(|| PathBuf::from(NOISE_FLOOR))
 }
 
+fn too_few_for_a_floor(pairs: u16) -> String {
+    format!("--pairs {pairs} is too few for a noise floor: {FLOOR_PAIRS_LEAST} are the least")
+}
+
 fn keep_floor(comparison: &Comparison, arguments: &CompareArguments) -> Result<(), Exit> {
     let Some(floor) = NoiseFloor::of(comparison) else {
-        return Err(usage("too few pairs for a noise floor: 8 are the least"));
+        return Err(usage("there is no noise floor in what was measured"));
     };
     let file = floor_file(arguments);
     let keep = || -> std::io::Result<()> {

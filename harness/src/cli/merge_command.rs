@@ -8,12 +8,12 @@ pub(super) fn run(arguments: &MergeArguments) -> Exit {
     match merge::merge(arguments) {
         Ok(report) => {
             let printed = output::print(&format!("{report}\n"));
-            if report.unacknowledged() == 0 { printed } else { Exit::Fail }
+            if report.is_sound() { printed } else { Exit::Fail }
         }
         Err(error) => {
             eprintln!("error: {error}");
             match error {
-                MergeError::Different { .. } | MergeError::Missing { .. } | MergeError::Twice { .. } => Exit::Usage,
+                MergeError::Different { .. } | MergeError::Twice { .. } => Exit::Usage,
                 MergeError::Read { .. } | MergeError::Log { .. } | MergeError::Write(_) => Exit::Broken,
             }
         }

@@ -60,7 +60,7 @@ fn text(directory: &Path, overview: &Overview, colour: bool) -> String {
 }
 
 /// What can be said of a run that did not come to its summary.
-fn so_far(overview: &Overview) -> Summary {
+pub(super) fn so_far(overview: &Overview) -> Summary {
     let mut summary = Summary::default();
     if let Some(notice) = overview.state.notice() {
         summary.line("state", notice);

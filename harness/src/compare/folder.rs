@@ -106,8 +106,10 @@ mod tests {
             scenario_text: String::new(),
             settings: Vec::new(),
             program: PathBuf::from("shakedown"),
+            program_unix_ms: 0,
         };
-        ComparisonPlan { format: 1, a: side.clone(), b: side, arguments: Vec::new(), seed }
+        let (a, b) = (side.clone(), side);
+        ComparisonPlan { format: 1, a, b, arguments: Vec::new(), seed, pairs: 12, extend: true }
     }
 
     fn make_run(path: &Path, files: &[&str]) {

@@ -45,10 +45,7 @@ pub fn run(
     if let Some((file, floors)) = &options.noise_floors {
         let first = runs.pairs.first().and_then(|(a, _)| a.info.as_ref());
         settings.noise_floor = first.and_then(|info| floors.of(info)).cloned();
-        if settings.noise_floor.is_none() {
-            let file = file.display();
-            note = Some(format!("{file} has no noise floor of this scenario on this machine; --calibrate measures it"));
-        }
+        note = settings.noise_floor.is_none().then(|| floors.note(file));
     }
     let mut comparison = compare(&runs.pairs, &settings);
     if options.extend && comparison.judgement == Judgement::TooNoisy {

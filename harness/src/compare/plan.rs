@@ -19,9 +19,13 @@ pub struct SidePlan {
     pub settings: Vec<String>,
     /// The `shakedown` that runs it.
     pub program: PathBuf,
+    /// When that file was written, in milliseconds since the Unix epoch, 0 where nobody can say: a program that was
+    /// built again under its name is another one.
+    #[serde(default)]
+    pub program_unix_ms: u64,
 }
 
-/// A comparison by pairs, as far as its runs depend on it.
+/// A comparison by pairs, as far as its runs depend on it, and how often anybody looks at them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComparisonPlan {
     /// [`FORMAT_VERSION`].
@@ -35,6 +39,13 @@ pub struct ComparisonPlan {
     /// What the order within pairs is drawn from. The runs of pair n have this plus n as their seed, both of them: they
     /// offer the same load.
     pub seed: u64,
+    /// How many pairs the first look takes. More of them in the same folder would be a look that no error was set aside
+    /// for.
+    #[serde(default)]
+    pub pairs: u16,
+    /// Whether there may be a second look.
+    #[serde(default)]
+    pub extend: bool,
 }
 
 impl ComparisonPlan {
@@ -49,8 +60,11 @@ impl ComparisonPlan {
             ("scenario's text", differs(|one, other| one.scenario_text != other.scenario_text)),
             ("set of settings", differs(|one, other| one.settings != other.settings)),
             ("program", differs(|one, other| one.program != other.program)),
+            ("build of a program", differs(|one, other| one.program_unix_ms != other.program_unix_ms)),
             ("back end", self.arguments != other.arguments),
             ("seed", self.seed != other.seed),
+            ("number of pairs", self.pairs != other.pairs),
+            ("number of looks", self.extend != other.extend),
         ];
         found.into_iter().find(|(_, is_different)| *is_different).map(|(what, _)| what)
     }
@@ -68,13 +82,19 @@ mod tests {
             scenario_text: "name = \"a\"".to_owned(),
             settings: Vec::new(),
             program: PathBuf::from("shakedown"),
+            program_unix_ms: 5,
         };
-        let plan = ComparisonPlan { format: 1, a: side.clone(), b: side, arguments: Vec::new(), seed: 1 };
+        let (a, b) = (side.clone(), side);
+        let plan = ComparisonPlan { format: 1, a, b, arguments: Vec::new(), seed: 1, pairs: 12, extend: true };
         let mut other = plan.clone();
         other.b.label = "branch".to_owned();
         assert_eq!(plan.difference(&other), None, "a name is no run");
         other.b.settings.push("load.users=2".to_owned());
         assert_eq!(plan.difference(&other), Some("set of settings"));
         assert_eq!(plan.difference(&ComparisonPlan { seed: 2, ..plan.clone() }), Some("seed"));
+        assert_eq!(plan.difference(&ComparisonPlan { pairs: 13, ..plan.clone() }), Some("number of pairs"));
+        let mut other = plan.clone();
+        other.a.program_unix_ms = 6;
+        assert_eq!(plan.difference(&other), Some("build of a program"));
     }
 }

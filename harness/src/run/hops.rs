@@ -80,7 +80,7 @@ impl Hop {
     fn write(&mut self, log: &IntervalLog) -> Result<(), RunError> {
         let start_ns = self.interval.saturating_mul(INTERVAL_NS);
         for (tag, histogram) in std::mem::take(&mut self.histograms) {
-            log.record(&tag, start_ns, start_ns + INTERVAL_NS, &histogram)?;
+            log.record(&tag, start_ns, start_ns.saturating_add(INTERVAL_NS), &histogram)?;
         }
         Ok(())
     }

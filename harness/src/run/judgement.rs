@@ -80,6 +80,10 @@ impl Ending {
                 doing: format!("read {ENDING_FILE}"),
                 source: std::io::Error::other(error),
             }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && RunRecord::is_under_way(directory) => {
+                let reasons = vec!["the run is still under way".to_owned()];
+                Ok(Self { reasons, ..Self::default() })
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::of_killed_run()),
             Err(source) => Err(RunError::Io { doing: format!("read {ENDING_FILE}"), source }),
         }

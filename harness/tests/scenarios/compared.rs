@@ -49,6 +49,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             assert_eq!((json["a"]["label"].as_str(), json["b"]["label"].as_str()), (Some("before"), Some("after")));
             assert_eq!(json["design"].as_str(), Some("stored"));
             assert!(matches!(json["judgement"].as_str(), Some("too-noisy" | "invalid")), "{json}");
+            for (a, b) in [("before", "before"), (".", "after")] {
+                let output = shakedown(&["compare", &runs(a), "--against", &runs(b)]);
+                assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+                assert!(said(&output).contains("is given twice: each run counts once"), "{}", said(&output));
+            }
         }),
         trial("compared::what_cannot_be_compared_is_refused_before_anything_runs", refused),
     ]
@@ -90,6 +95,11 @@ fn pairs() {
     let other = compare(&["--seed", "9"]);
     assert_eq!(other.status.code(), Some(2));
     assert!(said(&other).contains("its seed is not the one that is asked for now"), "{}", said(&other));
+    let (setting, folder) = ("fault.0.do.clients.delay=20ms", text(&out));
+    let more = ["compare", &scenario, "--b", setting, "--pairs", "3", "--no-extension", "--out", &folder];
+    let more = shakedown(&more);
+    assert_eq!(more.status.code(), Some(2), "another look at the same runs: {}", said(&more));
+    assert!(said(&more).contains("its number of pairs is not the one that is asked for now"), "{}", said(&more));
 }
 
 fn refused() {
@@ -106,6 +116,7 @@ fn refused() {
         (vec![&folder, "--against", &folder], "there is no run in"),
         (vec![&scenario, &scenario, &scenario], "one scenario or two are compared, and there are 3"),
         (vec![&scenario, "--calibrate", "--b", "seed=2"], "there is no B to set anything for"),
+        (vec![&scenario, "--calibrate", "--pairs", "7"], "--pairs 7 is too few for a noise floor: 8 are the least"),
         (vec![&scenario, "--b", "seed=2", "--noise-floor", "no/such.json"], "there is no noise floor in no/such.json"),
     ] {
         let output = shakedown(&[&["compare"], &arguments[..]].concat());

@@ -106,6 +106,10 @@ fn killed() {
         assert!(!run.join(missing).exists(), "{missing} is there: the run was not killed in its middle");
     }
     let whole = assert_rendered(&run);
+    let checked = tool::shakedown(&["check", &run.display().to_string()]);
+    let told = String::from_utf8_lossy(&checked.stdout);
+    assert_eq!(checked.status.code(), Some(3), "{told}");
+    assert!(told.contains("This run was killed") && !told.contains(" in 0 ns"), "{told}");
     // What the page cache loses when a machine dies is cut anywhere.
     tear(&run);
     let torn = assert_rendered(&run);

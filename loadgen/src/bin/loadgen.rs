@@ -54,7 +54,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Wanted::Merge(arguments) => {
             let report = merge::merge(&arguments)?;
             println!("{report}");
-            return Ok(if report.unacknowledged() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            return Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
     };
     let stop = StopFlag::new();

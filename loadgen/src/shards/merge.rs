@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use shakedown_reports::intervals::{self, Interval};
 use shakedown_reports::numbers::{duration, grouped};
 use shakedown_reports::record::{Delivery, Operation, Outcome, Record, RecordError, StreamKind};
-use shakedown_reports::{DirectoryError, Ending, RunDirectory, RunInfo, RunRecord};
+use shakedown_reports::{DirectoryError, Ending, RunDirectory, RunInfo, RunRecord, Summary, Validity};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -61,14 +61,6 @@ pub enum MergeError {
         /// In what.
         what: &'static str,
     },
-    /// Some were not given.
-    #[error("of run {run:?} {missing} missing: give the directories of all of its shards")]
-    Missing {
-        /// The run's name.
-        run: String,
-        /// Which, in words.
-        missing: String,
-    },
     /// A message is there twice.
     #[error("message {sequence} is in {} and in another of them: was one of them given twice?", directory.display())]
     Twice {
@@ -93,6 +85,9 @@ pub struct MergeReport {
     pub deliveries: u64,
     /// The histograms by metric, of the whole run.
     pub metrics: Vec<(String, Histogram<u64>)>,
+    /// Why the merged run is not to be believed: shards that were killed or did not come to their end, and generators
+    /// that were in the way.
+    pub against: Vec<String>,
     /// Where it is.
     pub directory: PathBuf,
 }
@@ -100,28 +95,44 @@ pub struct MergeReport {
 /// Merges run directories of one run's shards into a new one.
 ///
 /// # Errors
-/// When they are no shards of one run, or not all of them, have a message in common, or a file cannot be read or written.
+/// When they are no shards of one run, have a message in common, or a file cannot be read or written.
 pub fn merge(arguments: &MergeArguments) -> Result<MergeReport, MergeError> {
     let open = |directory: &PathBuf| {
         RunRecord::open(directory).map_err(|source| MergeError::Read { directory: directory.clone(), source })
     };
     let records = arguments.directories.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let info = common(&records, &arguments.directories)?;
-    all_there(&records)?;
     let directory = RunDirectory::create(&arguments.out, &info)?;
+    let merged = join(&records, &info, arguments, &directory);
+    if merged.is_err() {
+        // Half a merge would look like a run that was killed. The error is what has to be told, whether or not this
+        // succeeds.
+        let _ = std::fs::remove_dir_all(directory.path());
+    }
+    merged
+}
+
+/// Writes everything that the records have into the new directory.
+fn join(
+    records: &[RunRecord],
+    info: &RunInfo,
+    arguments: &MergeArguments,
+    directory: &RunDirectory,
+) -> Result<MergeReport, MergeError> {
     let mut report = MergeReport {
         shards: records.len(),
         outcomes: [0; 3],
         deliveries: 0,
         metrics: Vec::new(),
+        against: Vec::new(),
         directory: directory.path().to_owned(),
     };
-    operations(&records, arguments, &directory, &mut report)?;
+    operations(records, arguments, directory, &mut report)?;
     for (stream, _) in (0..).zip(&info.streams).filter(|(_, stream)| stream.kind == StreamKind::Topic) {
         let mut writer = directory.delivery_writer(stream)?;
         let visit = |record: &RunRecord, push: &mut dyn FnMut(&Delivery)| record.deliveries(stream, push);
         in_order(
-            &records,
+            records,
             arguments,
             visit,
             |delivery| delivery.received_ns,
@@ -135,7 +146,12 @@ pub fn merge(arguments: &MergeArguments) -> Result<MergeReport, MergeError> {
     let logs = arguments.directories.iter().map(|path| read_log(path)).collect::<Result<Vec<_>, _>>()?;
     intervals::merge_into(&directory.interval_log(), &logs, SLOT)?;
     report.metrics = totals(&logs);
-    directory.write_ending(&ending(&records, arguments, &report)?)?;
+    let (ending, summary) = (ending(records, arguments, &report)?, summary(records, arguments, &report)?);
+    directory.write_ending(&ending)?;
+    // Last, as every load does: a directory without it is that of a merge that did not come to its end.
+    directory.write_summary(&summary)?;
+    report.against = ending.reasons;
+    report.against.extend_from_slice(summary.validity.reasons());
     Ok(report)
 }
 
@@ -159,26 +175,21 @@ fn common(records: &[RunRecord], directories: &[PathBuf]) -> Result<RunInfo, Mer
     Ok(RunInfo { scenario, started_unix_ms: started.unwrap_or(first.started_unix_ms), ..first.clone() })
 }
 
-/// Which shard of which run a load was, by its name; nothing of what was no shard.
+/// Which shard of which run it was; nothing of a load that was none.
 fn shard_of(info: &RunInfo) -> Option<(Shard, &str)> {
     let (_, told) = info.scenario.strip_prefix("load ")?.split_once(" shard ")?;
     let (shard, run) = told.split_once(" of ")?;
     Some((shard.parse().ok()?, run))
 }
 
-/// Without one of its shards a run would look as if it had lost that one's messages, or never planned them.
-fn all_there(records: &[RunRecord]) -> Result<(), MergeError> {
-    let shards: Vec<(Shard, &str)> = records.iter().filter_map(|record| shard_of(record.info())).collect();
-    let Some((one, run)) = shards.first() else { return Ok(()) };
-    let is_there = |index: u32| shards.iter().any(|(shard, _)| shard.index() == index);
-    let missing = (0..one.of()).filter(|index| !is_there(*index));
-    let missing: Vec<String> = missing.map(|index| format!("{}/{}", index + 1, one.of())).collect();
-    let missing = match missing.as_slice() {
-        [] => return Ok(()),
-        [one] => format!("shard {one} is"),
-        more => format!("shards {} are", more.join(", ")),
-    };
-    Err(MergeError::Missing { run: (*run).to_owned(), missing })
+/// The shards that were not given: what is merged without them is not what was planned.
+fn missing(records: &[RunRecord]) -> Option<String> {
+    let given: Vec<Shard> =
+        records.iter().filter_map(|record| shard_of(record.info())).map(|(shard, _)| shard).collect();
+    let of = given.first()?.of();
+    let is_missing = |index: &u32| given.iter().all(|shard| shard.index() != *index);
+    let missing: Vec<String> = (0..of).filter(is_missing).map(|index| (index + 1).to_string()).collect();
+    (!missing.is_empty()).then(|| format!("of {of} shards number {} is not among them", missing.join(", ")))
 }
 
 fn operations(
@@ -330,12 +341,39 @@ fn ending(records: &[RunRecord], arguments: &MergeArguments, report: &MergeRepor
         merged.interrupted |= ending.interrupted;
         merged.reasons.extend(ending.reasons.iter().map(|reason| format!("{}: {reason}", record.info().scenario)));
     }
+    merged.reasons.extend(missing(records));
     let lateness = report.metrics.iter().find(|(tag, _)| tag == "lateness");
     merged.lateness_p99_ns = lateness.map(|(_, histogram)| histogram.value_at_quantile(0.99));
     Ok(merged)
 }
 
+/// The merged run can be believed if all can, and lasted as long as the longest.
+fn summary(records: &[RunRecord], arguments: &MergeArguments, report: &MergeReport) -> Result<Summary, MergeError> {
+    let (mut merged, mut reasons) = (Summary::default(), Vec::new());
+    for (record, directory) in records.iter().zip(&arguments.directories) {
+        let told = record.summary().map_err(|source| MergeError::Read { directory: directory.clone(), source })?;
+        let Some(summary) = told else { continue };
+        merged.elapsed_ms = merged.elapsed_ms.max(summary.elapsed_ms);
+        let told = summary.validity.reasons().iter().map(|reason| format!("{}: {reason}", record.info().scenario));
+        reasons.extend(told);
+    }
+    merged.validity = Validity::of(reasons);
+    let (offered, acknowledged) = (report.outcomes.iter().sum::<u64>(), report.outcomes[0]);
+    let (shards, all, answered) = (report.shards, grouped(offered), grouped(acknowledged));
+    merged.line("load", format!("{shards} shards, {all} messages offered, {answered} acknowledged"));
+    for (name, total) in [("messages offered", offered), ("messages acknowledged", acknowledged)] {
+        merged.totals.insert(name.to_owned(), i64::try_from(total).unwrap_or(i64::MAX));
+    }
+    Ok(merged)
+}
+
 impl MergeReport {
+    /// Whether every message was acknowledged, and nothing speaks against the merged run.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.unacknowledged() == 0 && self.against.is_empty()
+    }
+
     /// Messages that were not acknowledged.
     #[must_use]
     pub const fn unacknowledged(&self) -> u64 {
@@ -359,6 +397,9 @@ impl fmt::Display for MergeReport {
             let at = |quantile| duration(histogram.value_at_quantile(quantile));
             let (p50, p99, p999, max) = (at(0.5), at(0.99), at(0.999), duration(histogram.max()));
             writeln!(formatter, "  {tag:<26}{p50:>11}{p99:>11}{p999:>11}{max:>11}")?;
+        }
+        for reason in &self.against {
+            writeln!(formatter, "\n  not to be believed: {reason}")?;
         }
         write!(formatter, "\n  recorded in {}", self.directory.display())
     }

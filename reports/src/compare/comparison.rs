@@ -150,6 +150,9 @@ pub struct Comparison {
     pub reasons: Vec<String>,
     /// What a reader has to know all the same.
     pub notes: Vec<String>,
+    /// What played the cluster for A's first run.
+    #[serde(default)]
+    pub backend: String,
     /// The machine.
     pub environment: Environment,
     /// When A's first run began, in milliseconds since the Unix epoch.
@@ -220,6 +223,7 @@ pub(super) fn frame(design: Design, a: &[&RunSample], b: &[&RunSample], settings
         judgement: Judgement::TooNoisy,
         reasons: Vec::new(),
         notes: Vec::new(),
+        backend: first.map(|info| info.backend.clone()).unwrap_or_default(),
         environment: first.map(|info| info.environment.clone()).unwrap_or_default(),
         started_unix_ms: first.map_or(0, |info| info.started_unix_ms),
     }

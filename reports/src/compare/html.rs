@@ -4,8 +4,12 @@ use super::comparison::Comparison;
 use super::figures::{change, percent, signed, time};
 use super::judgement::Judgement;
 use super::text;
+use crate::text::cut;
 
 mod curve;
+
+/// The longest that a side's name is in the drawing.
+const NAME_MAX: usize = 24;
 
 /// Dark where the reader's system is; no wider than a phone where the reader has one.
 const STYLE: &str = "
@@ -44,7 +48,9 @@ pub fn render(comparison: &Comparison) -> String {
         out.push_str(&format!("<ul>\n{items}</ul>\n"));
     }
     out.push_str("<h2>Latency by percentile</h2>\n");
-    match curve::render(&comparison.a.curve, &comparison.b.curve, &labels) {
+    // Names in the drawing stand beside each other, and a path would run into its neighbour.
+    let short = [&comparison.a, &comparison.b].map(|side| escaped(&cut(&side.label, NAME_MAX)));
+    match curve::render(&comparison.a.curve, &comparison.b.curve, &short) {
         Some(svg) => out.push_str(&format!("<div class=\"scroll\">{svg}</div>\n")),
         None => out.push_str("<p>Nothing was measured.</p>\n"),
     }

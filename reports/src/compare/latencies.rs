@@ -5,6 +5,8 @@
 
 use crate::intervals::{self, metric_of};
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 
 /// What was counted of one metric within one interval.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,17 @@ pub struct Counted {
     counts: Vec<(usize, u64)>,
 }
 
+/// When an interval began and ended, and how often each value was recorded in it, ascending.
+type Recorded = (u64, u64, Vec<(u64, u64)>);
+
+/// What is kept of an interval: a histogram has room for every value, and takes some two hundred kilobytes for a few
+/// hundred.
+fn recorded(interval: &intervals::Interval) -> Recorded {
+    let steps = interval.histogram.iter_recorded();
+    let counts = steps.map(|step| (step.value_iterated_to(), step.count_at_value())).collect();
+    (interval.start_ns, interval.end_ns, counts)
+}
+
 /// All intervals of one metric.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Latencies {
@@ -31,19 +44,18 @@ pub struct Latencies {
 impl Latencies {
     /// Puts intervals of one metric together.
     #[must_use]
-    pub fn new(mut intervals: Vec<intervals::Interval>) -> Self {
-        intervals.sort_by_key(|interval| interval.start_ns);
-        let recorded = |interval: &intervals::Interval| -> Vec<(u64, u64)> {
-            interval.histogram.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value())).collect()
-        };
-        let counted: Vec<_> =
-            intervals.iter().map(|interval| (interval.start_ns, interval.end_ns, recorded(interval))).collect();
+    pub fn new(intervals: Vec<intervals::Interval>) -> Self {
+        Self::of(intervals.into_iter().map(|interval| recorded(&interval)).collect())
+    }
+
+    fn of(mut counted: Vec<Recorded>) -> Self {
+        counted.sort_by_key(|(start_ns, ..)| *start_ns);
         let mut values: Vec<u64> =
             counted.iter().flat_map(|(_, _, counts)| counts.iter().map(|(value, _)| *value)).collect();
         values.sort_unstable();
         values.dedup();
         let place = |value: u64| values.partition_point(|other| *other < value);
-        let interval = |(start_ns, end_ns, counts): (u64, u64, Vec<(u64, u64)>)| Counted {
+        let interval = |(start_ns, end_ns, counts): Recorded| Counted {
             start_ns,
             end_ns,
             total: counts.iter().map(|(_, count)| count).sum(),
@@ -100,6 +112,21 @@ impl Latencies {
 fn rank(share: f64, total: u64) -> Option<u64> {
     // As HdrHistogram does it.
     (total > 0).then(|| ((share * total as f64).ceil().max(1.0) as u64).min(total))
+}
+
+/// Reads the log of a run directory, sorted by tags, without figures of single partitions.
+///
+/// # Errors
+/// When the log cannot be read, or a line before the last is no interval.
+pub fn read(directory: &Path) -> io::Result<BTreeMap<String, Latencies>> {
+    let mut tagged: BTreeMap<String, Vec<Recorded>> = BTreeMap::new();
+    intervals::visit(directory, &mut |interval| {
+        if metric_of(&interval.tag).1.is_none() {
+            let kept = recorded(&interval);
+            tagged.entry(interval.tag).or_default().push(kept);
+        }
+    })?;
+    Ok(tagged.into_iter().map(|(tag, counted)| (tag, Latencies::of(counted))).collect())
 }
 
 /// Sorts what was read by its tags. Figures of single partitions stay out: what is compared is the whole.

@@ -1,6 +1,6 @@
 //! How far apart two lots of the same thing lie on a machine: what nobody should take for a difference there.
 //!
-//! Kept in a file of JSON, an entry for each scenario and machine.
+//! Kept in a file of JSON, an entry for each scenario, back end and machine.
 
 use super::comparison::Comparison;
 use super::environment::of_machines;
@@ -13,11 +13,14 @@ use std::path::Path;
 /// The version of the file that this crate writes, and the only one that it reads.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// The noise of one scenario on one machine.
+/// The noise of one scenario on one back end and machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NoiseFloor {
     /// The scenario's name.
     pub scenario: String,
+    /// What played the cluster: another one has a noise of its own.
+    #[serde(default)]
+    pub backend: String,
     /// The machine.
     pub environment: Environment,
     /// How many pairs it was measured with.
@@ -40,6 +43,7 @@ impl NoiseFloor {
             .collect();
         (!floors.is_empty()).then(|| Self {
             scenario: comparison.scenario.clone(),
+            backend: comparison.backend.clone(),
             environment: comparison.environment.clone(),
             pairs: comparison.pairs,
             floors,
@@ -47,8 +51,9 @@ impl NoiseFloor {
         })
     }
 
-    fn is_of(&self, scenario: &str, environment: &Environment) -> bool {
-        self.scenario == scenario && of_machines(&self.environment, environment).is_empty()
+    fn is_of(&self, scenario: &str, backend: &str, environment: &Environment) -> bool {
+        let is_same = self.scenario == scenario && self.backend == backend;
+        is_same && of_machines(&self.environment, environment).is_empty()
     }
 }
 
@@ -57,7 +62,7 @@ impl NoiseFloor {
 pub struct NoiseFloors {
     /// [`FORMAT_VERSION`] of the writer.
     pub format: u32,
-    /// One for each scenario and machine.
+    /// One for each scenario, back end and machine.
     pub floors: Vec<NoiseFloor>,
 }
 
@@ -101,14 +106,23 @@ impl NoiseFloors {
 
     /// Keeps a measurement, instead of an earlier one of the same.
     pub fn keep(&mut self, floor: NoiseFloor) {
-        self.floors.retain(|kept| !kept.is_of(&floor.scenario, &floor.environment));
+        self.floors.retain(|kept| !kept.is_of(&floor.scenario, &floor.backend, &floor.environment));
         self.floors.push(floor);
+    }
+
+    /// What a reader is told where this file has nothing for the runs that are compared.
+    #[must_use]
+    pub fn note(&self, file: &Path) -> String {
+        format!(
+            "{} has no noise floor of this scenario on this machine and back end; --calibrate measures it",
+            file.display()
+        )
     }
 
     /// What was measured for runs like this one.
     #[must_use]
     pub fn of(&self, run: &RunInfo) -> Option<&NoiseFloor> {
-        self.floors.iter().find(|floor| floor.is_of(&run.scenario, &run.environment))
+        self.floors.iter().find(|floor| floor.is_of(&run.scenario, &run.backend, &run.environment))
     }
 }
 
@@ -124,6 +138,7 @@ mod tests {
         let run = RunInfo::new("storefront", 1);
         let floor = |p50: f64| NoiseFloor {
             scenario: "storefront".to_owned(),
+            backend: run.backend.clone(),
             environment: run.environment.clone(),
             pairs: 12,
             floors: BTreeMap::from([("p50".to_owned(), p50)]),
@@ -140,6 +155,10 @@ mod tests {
         elsewhere.environment.cores += 1;
         assert_eq!(read.of(&elsewhere), None);
         assert_eq!(read.of(&RunInfo::new("another", 1)), None);
+        elsewhere.environment.cores -= 1;
+        assert!(read.of(&elsewhere).is_some());
+        elsewhere.backend = "apache".to_owned();
+        assert_eq!(read.of(&elsewhere), None, "another back end has a noise of its own");
 
         std::fs::write(&path, "{\"format\": 9, \"floors\": []}").expect("written");
         let error = NoiseFloors::read(&path).expect_err("of another version").to_string();

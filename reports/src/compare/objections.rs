@@ -12,13 +12,18 @@ const ACHIEVED_LEAST: f64 = 0.995;
 const LATENESS_MAX_NS: u64 = 1_000_000;
 /// From how many intervals on their course is judged.
 const INTERVALS_LEAST: usize = 3;
+/// How many points a course has at most: there is a slope between any two of them. Neighbours of longer ones are put
+/// together.
+const POINTS_MAX: usize = 300;
 /// Checks whose failure means that messages are gone.
 const LOSSES: [&str; 2] = ["lost", "unacknowledged"];
 
 /// What the files of a run say against it.
 pub(super) fn of_run(summary: Option<&Summary>, ending: Option<&Ending>, verdict: Option<&Verdict>) -> Vec<String> {
-    let (Some(summary), Some(ending), Some(verdict)) = (summary, ending, verdict) else {
-        return vec!["it was killed before its end".to_owned()];
+    // A bare load has no verdict, because nothing is expected of it; its summary is the last thing that it writes.
+    let (Some(summary), Some(ending)) = (summary, ending) else {
+        let broke_off = ending.map(|ending| ending.reasons.clone()).filter(|reasons| !reasons.is_empty());
+        return broke_off.unwrap_or_else(|| vec!["it was killed before its end".to_owned()]);
     };
     let mut objections: Vec<String> = ending.reasons.clone();
     objections.extend(summary.validity.reasons().iter().cloned());
@@ -39,7 +44,8 @@ pub(super) fn of_run(summary: Option<&Summary>, ending: Option<&Ending>, verdict
         let missing = grouped(offered - acknowledged);
         objections.push(format!("{missing} of {} messages were not acknowledged", grouped(offered)));
     }
-    let losses = verdict.findings.iter().filter(|finding| LOSSES.contains(&finding.check.as_str()));
+    let findings = verdict.map(|verdict| verdict.findings.as_slice()).unwrap_or_default();
+    let losses = findings.iter().filter(|finding| LOSSES.contains(&finding.check.as_str()));
     for finding in losses.filter(|finding| finding.outcome == Outcome::Fail) {
         objections.push(format!("{}: {} ({})", finding.check, finding.detail, finding.subject));
     }
@@ -47,8 +53,9 @@ pub(super) fn of_run(summary: Option<&Summary>, ending: Option<&Ending>, verdict
 }
 
 /// What the course of the acknowledgements says against a run: latencies that grow from second to second are those of a
-/// system that falls behind, and it acknowledges `1 / (1 + growth)` of what is offered. The trend is the median of all
-/// slopes between two intervals (Theil and Sen), so that a single pause is none.
+/// system that falls behind. Intervals are those in which answers came, and what is answered now was due a latency ago:
+/// such a system acknowledges `1 - growth` of what is offered. The trend is the median of all slopes between two points
+/// (Theil and Sen), so that a single pause is none.
 pub(super) fn of_pace(latencies: &Latencies) -> Option<String> {
     let number = latencies.intervals.len();
     if number == 0 {
@@ -57,13 +64,14 @@ pub(super) fn of_pace(latencies: &Latencies) -> Option<String> {
     if number < INTERVALS_LEAST {
         return None;
     }
-    let medians: Vec<(f64, f64)> = latencies
-        .intervals
-        .iter()
-        .enumerate()
-        .filter_map(|(place, interval)| {
-            let middle = f64::midpoint(interval.start_ns as f64, interval.end_ns as f64);
-            Some((middle, latencies.quantile_over([place], 0.5)? as f64))
+    let together = number.div_ceil(POINTS_MAX);
+    let medians: Vec<(f64, f64)> = (0..number)
+        .step_by(together)
+        .filter_map(|first| {
+            let end = (first + together).min(number);
+            let (from_ns, to_ns) = (latencies.intervals[first].start_ns, latencies.intervals[end - 1].end_ns);
+            let middle = f64::midpoint(from_ns as f64, to_ns as f64);
+            Some((middle, latencies.quantile_over(first..end, 0.5)? as f64))
         })
         .collect();
     let mut slopes = Vec::new();
@@ -71,7 +79,7 @@ pub(super) fn of_pace(latencies: &Latencies) -> Option<String> {
         slopes.extend(medians[place + 1..].iter().map(|(to, after)| (after - before) / (to - from)));
     }
     slopes.sort_by(f64::total_cmp);
-    let achieved = 1.0 / (1.0 + super::walsh::median(&slopes)?.max(0.0));
+    let achieved = 1.0 - super::walsh::median(&slopes)?.clamp(0.0, 1.0);
     (achieved < ACHIEVED_LEAST).then(|| {
         let (achieved, least) = (achieved * 100.0, ACHIEVED_LEAST * 100.0);
         format!("only {achieved:.1} % of the offered rate was reached, and latencies grew all the time; {least:.1} % has to be")
@@ -105,6 +113,12 @@ mod tests {
         let objection = of_pace(&course(&[10, 20, 30, 40])).expect("it falls behind");
         assert!(objection.starts_with("only 99.0 % of the offered rate"), "{objection}");
         assert_eq!(of_pace(&course(&[10, 14, 18, 22])), None, "4 ms each second are within half a percent");
+        // Half of what is offered: after two seconds the first second has been answered.
+        let objection = of_pace(&course(&[500, 1_000, 1_500, 2_000])).expect("it falls behind");
+        assert!(objection.starts_with("only 50.0 % of the offered rate"), "{objection}");
+        let long: Vec<u64> = (0..310).map(|second| 10 + 10 * second).collect();
+        let objection = of_pace(&course(&long)).expect("neighbours put together fall behind, too");
+        assert!(objection.starts_with("only 99.0 % of the offered rate"), "{objection}");
         assert_eq!(of_pace(&course(&[40, 30, 20, 10])), None, "catching up is not falling behind");
         assert_eq!(of_pace(&course(&[10, 200])), None, "two intervals have no course");
         assert!(of_pace(&course(&[])).is_some());
@@ -125,6 +139,10 @@ mod tests {
         };
         assert_eq!(told(&good, &ended, &slow), "", "slow is what is compared");
         assert_eq!(of_run(Some(&good), None, Some(&slow)), ["it was killed before its end"]);
+        assert_eq!(of_run(None, Some(&ended), Some(&slow)), ["it was killed before its end"]);
+        assert_eq!(of_run(Some(&good), Some(&ended), None), [""; 0], "a bare load is not judged");
+        let broken = Ending { reasons: vec!["the load failed: no broker".to_owned()], ..Ending::default() };
+        assert_eq!(of_run(None, Some(&broken), None), ["the load failed: no broker"]);
         let lost = Verdict::new(vec![finding("lost", Outcome::Fail)], Vec::new());
         assert_eq!(told(&good, &ended, &lost), "lost: 3 of 100 (load -> topic orders)");
         let late = Ending { lateness_p99_ns: Some(2_500_000), ..ended.clone() };

@@ -41,7 +41,8 @@ pub fn a_goes_first(seed: u64, pair: u64) -> bool {
 }
 
 /// Compares the pairs of which both runs can be believed. The others are set aside: a decision that looks at the
-/// generator and at what arrived, never at how long it took, and that strikes both runs of a pair.
+/// generator, at what arrived and at whether it kept arriving, never at how long it took, and that strikes both runs of
+/// a pair.
 #[must_use]
 pub fn compare(pairs: &[(RunSample, RunSample)], settings: &Settings) -> Comparison {
     let (sound, aside): (Vec<_>, Vec<_>) = pairs.iter().partition(|pair| is_sound(pair));

@@ -5,9 +5,10 @@ use super::metric::{ACKNOWLEDGEMENT, Metric};
 use super::objections;
 use crate::directory::{INFO_FILE, SUMMARY_FILE, VERDICT_FILE};
 use crate::ending::{self, Ending};
-use crate::info::RunInfo;
+use crate::info::{FORMAT_VERSION, RunInfo};
 use crate::intervals;
 use crate::resources::{Reading, Resources};
+use crate::run_record::RunRecord;
 use crate::summary::Summary;
 use crate::verdict::Verdict;
 use rand::{Rng, RngExt as _};
@@ -68,11 +69,12 @@ impl RunSample {
         let unreadable = |file| move |source| SampleError::Unreadable { directory: directory.to_owned(), file, source };
         let info: RunInfo = json(directory, INFO_FILE)
             .and_then(|info| info.ok_or_else(|| io::ErrorKind::NotFound.into()))
+            .and_then(readable)
             .map_err(unreadable(INFO_FILE))?;
         let summary: Option<Summary> = json(directory, SUMMARY_FILE).map_err(unreadable(SUMMARY_FILE))?;
         let ending: Option<Ending> = json(directory, ending::FILE).map_err(unreadable(ending::FILE))?;
         let verdict: Option<Verdict> = json(directory, VERDICT_FILE).map_err(unreadable(VERDICT_FILE))?;
-        let all = latencies::by_tag(intervals::read(directory).map_err(unreadable(intervals::FILE))?);
+        let all = latencies::read(directory).map_err(unreadable(intervals::FILE))?;
         let readings = Resources::read(directory).map_err(unreadable(crate::resources::FILE))?;
 
         let origin = |latencies: &Latencies| latencies.intervals.first().map(|interval| interval.start_ns);
@@ -86,7 +88,10 @@ impl RunSample {
         let latencies: BTreeMap<_, _> = all.into_iter().map(|(tag, all)| (tag, after_warm_up(all))).collect();
         let offered = latencies.get(ACKNOWLEDGEMENT).or_else(|| latencies.values().next());
         let costs = offered.map_or_else(Vec::new, |offered| costs(&readings, span(offered)));
-        let mut objections = objections::of_run(summary.as_ref(), ending.as_ref(), verdict.as_ref());
+        let mut objections = match &ending {
+            None if RunRecord::is_under_way(directory) => vec!["it is still under way".to_owned()],
+            ending => objections::of_run(summary.as_ref(), ending.as_ref(), verdict.as_ref()),
+        };
         objections.extend(latencies.get(ACKNOWLEDGEMENT).and_then(objections::of_pace));
         Ok(Self { directory: directory.to_owned(), info: Some(info), latencies, costs, objections })
     }
@@ -95,8 +100,8 @@ impl RunSample {
     #[must_use]
     pub fn figure(&self, metric: &Metric) -> Option<f64> {
         match metric {
-            Metric::P50(tag) => self.latencies.get(tag)?.quantile(0.50).map(|value| value as f64),
-            Metric::P99(tag) => self.latencies.get(tag)?.quantile(0.99).map(|value| value as f64),
+            Metric::P50(tag) => self.latencies.get(tag)?.quantile(0.50).map(positive),
+            Metric::P99(tag) => self.latencies.get(tag)?.quantile(0.99).map(positive),
             Metric::CpuPerMessage => per_message(self.costs.iter()),
         }
     }
@@ -113,7 +118,7 @@ impl RunSample {
                 let latencies = self.latencies.get(tag)?;
                 let share = if matches!(metric, Metric::P50(_)) { 0.50 } else { 0.99 };
                 let places = blocks(latencies.intervals.len(), random);
-                latencies.quantile_over(places, share).map(|value| value as f64)
+                latencies.quantile_over(places, share).map(positive)
             }
             Metric::CpuPerMessage => {
                 let places = blocks(self.costs.len(), random);
@@ -131,6 +136,12 @@ impl RunSample {
         let total: u64 = intervals.iter().map(|interval| interval.total).sum();
         (span_ns > 0).then(|| total as f64 * 1e9 / span_ns as f64)
     }
+}
+
+/// A latency as comparisons take it. What took no time at all (a hop whose ends were read at one instant) has no
+/// logarithm, and no ratio to anything: it took the least that the clock can tell.
+fn positive(nanoseconds: u64) -> f64 {
+    nanoseconds.max(1) as f64
 }
 
 /// So many places out of so many, in blocks as long as the cube root of their number.
@@ -168,6 +179,15 @@ fn costs(readings: &[Reading], (first_ns, last_ns): (u64, u64)) -> Vec<Cost> {
     between.filter(|cost| cost.messages > 0).collect()
 }
 
+/// What another version wrote may mean something else.
+fn readable(info: RunInfo) -> io::Result<RunInfo> {
+    if info.format == FORMAT_VERSION {
+        return Ok(info);
+    }
+    let reason = format!("its format is version {}, this program reads {FORMAT_VERSION}", info.format);
+    Err(io::Error::new(io::ErrorKind::InvalidData, reason))
+}
+
 fn json<T: DeserializeOwned>(directory: &Path, file: &str) -> io::Result<Option<T>> {
     match std::fs::read(directory.join(file)) {
         Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
@@ -202,6 +222,18 @@ mod tests {
         assert_eq!(per_message([].iter()), None, "nobody looked");
         let generator_alone = Cost { cpu_ns: 0, messages: 20 };
         assert_eq!(per_message([generator_alone].iter()), None, "brokers elsewhere cost something all the same");
+    }
+
+    #[test]
+    fn what_took_no_time_has_a_ratio_all_the_same() {
+        let mut histogram = hdrhistogram::Histogram::<u64>::new(3).expect("three digits are allowed");
+        histogram.record_n(0, 100).expect("it resizes");
+        let tag = "hop:topic_a->topic_b";
+        let interval = intervals::Interval { tag: tag.to_owned(), start_ns: 0, end_ns: 1_000_000_000, histogram };
+        let run = RunSample { latencies: latencies::by_tag(vec![interval]), ..RunSample::default() };
+        let metric = Metric::P50(tag.to_owned());
+        assert_eq!(run.figure(&metric), Some(1.0));
+        assert_eq!(run.resampled(&metric, &mut ChaCha8Rng::seed_from_u64(1)), Some(1.0));
     }
 
     #[test]

@@ -28,7 +28,8 @@ fn doubled_ranks(ascending: &[f64]) -> Vec<usize> {
     while ranks.len() < ascending.len() {
         let first = ranks.len();
         let size = ascending[first].abs();
-        let tied = ascending[first..].iter().take_while(|other| other.abs() <= size).count();
+        // What is no number is tied with nothing, not even with itself.
+        let tied = ascending[first..].iter().take_while(|other| other.abs() <= size).count().max(1);
         // The mean of first + 1 to first + tied, twice.
         ranks.extend(std::iter::repeat_n(2 * first + tied + 1, tied));
     }
@@ -74,6 +75,7 @@ mod tests {
         is(p_two_sided(&[]), 1.0);
         is(p_two_sided(&[0.0, 0.0]), 1.0);
         is(p_two_sided(&[1.0]), 1.0);
+        assert!(p_two_sided(&[f64::NAN, 1.0, f64::NAN]) <= 1.0, "it ends");
         // All of n positive: one of 2^n outcomes each way.
         is(p_two_sided(&[1.0, 2.0, 3.0, 4.0, 5.0]), 2.0 / 32.0);
         // Only rank 1 is negative: sums 0 and 1, each way.

@@ -22,7 +22,7 @@ pub(super) fn all(overview: &Overview) -> Result<Markup, ChartError> {
         hops(overview)?,
         throughput(overview)?,
         lag(overview)?,
-        overview.partitions.as_ref().map(partitions).transpose()?.unwrap_or_default(),
+        maps(overview)?,
         processors(overview)?,
     ];
     Ok(html! { @for part in parts { (part) } })
@@ -115,7 +115,10 @@ fn over_time(overview: &Overview, y: Scale, mut series: Vec<Series>) -> Chart {
     let slots = overview.slots.last().map(|slot| slot.at_ns + overview.slot_ns);
     let hops = overview.hops.iter().filter_map(|hop| hop.points.last()).map(|point| point.at_ns + point.length_ns);
     let lags = overview.lags.iter().filter_map(|lag| lag.points.last()).map(|point| point.at_ns);
-    let last_ns = slots.into_iter().chain(hops).chain(lags).max().unwrap_or(overview.origin_ns);
+    // The machine is looked at for longer than messages are seen; what lies beyond the axis would be drawn over the
+    // page.
+    let machine = overview.resources.last().map(|reading| reading.at_ns);
+    let last_ns = slots.into_iter().chain(hops).chain(lags).chain(machine).max().unwrap_or(overview.origin_ns);
     let last = since(overview, last_ns);
     let bands = overview.bands.iter().map(|band| (since(overview, band.since_ns), since(overview, band.until_ns)));
     let bands = bands.filter(|(from, to)| *from < last && *to > 0.0).collect();
@@ -217,6 +220,12 @@ fn lag(overview: &Overview) -> Result<Markup, ChartError> {
     section("Lag", about, &over_time(overview, Scale::Number, series.collect()), &table)
 }
 
+/// A map for each topic.
+fn maps(overview: &Overview) -> Result<Markup, ChartError> {
+    let drawn = overview.partitions.iter().map(partitions).collect::<Result<Vec<Markup>, ChartError>>()?;
+    Ok(html! { @for map in drawn { (map) } })
+}
+
 fn partitions(map: &PartitionMap) -> Result<Markup, ChartError> {
     let shades = Shades::of(map);
     let mut drawn = Vec::new();
@@ -235,7 +244,9 @@ fn partitions(map: &PartitionMap) -> Result<Markup, ChartError> {
             }
             ul .legend { @for shade in 0..HEAT.len() { li { i class={ "h" (shade) } {} "to " (shades.up_to(shade)) } } }
             @for (class, svg) in &drawn {
-                figure class=(class) role="img" aria-label="latency by partition and time" { (PreEscaped(svg)) }
+                figure class=(class) role="img" aria-label={ "latency by partition and time, " (map.measured) } {
+                    (PreEscaped(svg))
+                }
             }
         }
     })
@@ -258,7 +269,7 @@ fn processors(overview: &Overview) -> Result<Markup, ChartError> {
             .filter_map(|pair| {
                 let span_ns = pair[1].at_ns.checked_sub(pair[0].at_ns).filter(|span_ns| *span_ns > 0)?;
                 let share = of(pair[1]).saturating_sub(of(pair[0])) as f64 / span_ns as f64;
-                Some(Some((since(overview, pair[0].at_ns + span_ns / 2), share)))
+                Some(Some((since(overview, pair[0].at_ns + span_ns / 2).max(0.0), share)))
                     .filter(|_| pair[1].at_ns > overview.origin_ns)
             })
             .collect(),

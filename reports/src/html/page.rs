@@ -49,6 +49,7 @@ pub fn render(overview: &Overview) -> Result<String, ChartError> {
 /// In one word, what came of the run.
 fn status(overview: &Overview) -> &'static str {
     match overview.state {
+        RunState::Running => "RUNNING",
         RunState::Killed => "KILLED",
         RunState::BrokeOff => "BROKE OFF",
         RunState::Finished | RunState::Interrupted => match overview.verdict.outcome {
@@ -77,7 +78,7 @@ fn head(overview: &Overview) -> Markup {
             h1 { (info.scenario) }
             div {
                 span class={ "badge " (class(outcome)) } { (status(overview)) }
-                @if matches!(overview.state, RunState::Killed | RunState::BrokeOff) {
+                @if matches!(overview.state, RunState::Running | RunState::Killed | RunState::BrokeOff) {
                     span class={ "badge " (class(outcome)) } { (outcome_word(outcome)) }
                 }
                 @if is_invalid { span .badge.inconclusive { "INVALID MEASUREMENT" } }

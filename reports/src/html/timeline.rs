@@ -4,6 +4,7 @@ use crate::event::EventKind;
 use crate::overview::Overview;
 use crate::text::{self, seconds};
 use maud::{Markup, html};
+use std::collections::BTreeSet;
 
 /// Longer stories are told in `events.jsonl`.
 const ROWS_MAX: usize = 300;
@@ -36,13 +37,11 @@ pub(super) fn section(overview: &Overview) -> Markup {
 }
 
 fn rows(overview: &Overview) -> Vec<(u64, &'static str, String)> {
-    let faults = |told: &str| {
-        let is_it = |event: &&crate::event::Event| matches!(event.kind, EventKind::Fault { .. }) && event.text == told;
-        overview.events.iter().any(|event| is_it(&event))
-    };
+    let faults = overview.events.iter().filter(|event| matches!(event.kind, EventKind::Fault { .. }));
+    let faults: BTreeSet<&str> = faults.map(|event| event.text.as_str()).collect();
     let lines = text::timeline(&overview.events).into_iter().map(|line| {
         let told = line.text();
-        let kind = if faults(&told) { "fault" } else { "cluster" };
+        let kind = if faults.contains(told.as_str()) { "fault" } else { "cluster" };
         (line.at_ns, kind, told)
     });
     let others = overview.events.iter().filter_map(|event| match &event.kind {

@@ -96,7 +96,7 @@ fn histogram(deserializer: &mut Deserializer, line: &IntervalLogHistogram<'_>) -
 
 /// The format has whole milliseconds, and reading them as a fraction of seconds leaves some nanoseconds too many or too few.
 fn nanoseconds(time: Duration) -> u64 {
-    let milliseconds = (time + Duration::from_micros(500)).as_millis();
+    let milliseconds = time.saturating_add(Duration::from_micros(500)).as_millis();
     u64::try_from(milliseconds).unwrap_or(u64::MAX).saturating_mul(1_000_000)
 }
 

@@ -49,8 +49,8 @@ pub struct Overview {
     pub hops: Vec<HopCourse>,
     /// How far groups were behind, where they were watched.
     pub lags: Vec<LagCourse>,
-    /// Latency by partition, where there are partitions.
-    pub partitions: Option<PartitionMap>,
+    /// Latency by partition, where there are partitions: a map for each topic, as far as the record tells them apart.
+    pub partitions: Vec<PartitionMap>,
     /// When faults had struck.
     pub bands: Vec<Band>,
     /// What the machine had to do meanwhile, where somebody looked.
@@ -62,31 +62,32 @@ pub struct Overview {
 /// # Errors
 /// When a file of the directory is damaged before its end.
 pub fn gather(directory: &Path, record: &RunRecord, verdict: Verdict) -> Result<Overview, RecordError> {
-    let (ending, stored) = (record.ending()?, record.verdict()?);
+    let (ending, summary) = (record.ending()?, record.summary()?);
+    let is_concluded = summary.is_some() || record.verdict()?.is_some();
     let events = record.events()?;
     let started_ns = record.info().started_unix_ms.saturating_mul(1_000_000);
     let origin_ns = record.course().load_began_ns.unwrap_or(started_ns);
     let mut last_ns = events.iter().map(|event| event.at_ns).max().unwrap_or(0).max(origin_ns);
 
     let mut counting = CourseSlots::new(origin_ns, slots::SLOTS_MAX);
-    let mut by_partition = partitions::Gathering::new(origin_ns);
+    let mut by_partition = partitions::LoadMaps::new(record, origin_ns);
     record.operations(&mut |operation| {
         slots::count(&mut counting, operation);
         by_partition.operation(operation);
         last_ns = last_ns.max(operation.completed_ns);
     })?;
-    let partitions = match by_partition.finish("acknowledged".to_owned()) {
-        Some(map) => Some(map),
-        None => partitions::of_deliveries(record, origin_ns)?,
-    };
+    let mut partitions = by_partition.finish();
+    if partitions.is_empty() {
+        partitions = partitions::of_deliveries(record, origin_ns)?;
+    }
     let damaged = |file: &'static str| move |source| RecordError::Io { file: file.to_owned(), source };
     let (metrics, hops) = metrics::read(directory).map_err(damaged(intervals::FILE))?;
     let resources = Resources::read(directory).map_err(damaged(resources::FILE))?;
     Ok(Overview {
-        state: RunState::of(ending.as_ref(), stored.as_ref()),
+        state: RunState::of(ending.as_ref(), is_concluded, RunRecord::is_under_way(directory)),
         ending,
         verdict,
-        summary: record.summary()?,
+        summary,
         bands: bands(&events, last_ns),
         events,
         defects: record.defects().to_vec(),

@@ -58,7 +58,9 @@ pub(super) fn courses(record: &dyn Record, origin_ns: u64, slots_max: usize) -> 
     };
     let mut open: Option<Look> = None;
     record.readings(&mut |reading| match &mut open {
-        Some(look) if (look.watch, look.asked_ns) == (reading.watch, reading.asked_ns) => look.lag += reading.lag(),
+        Some(look) if (look.watch, look.asked_ns) == (reading.watch, reading.asked_ns) => {
+            look.lag = look.lag.saturating_add(reading.lag());
+        }
         _ => {
             let next = Look { watch: reading.watch, asked_ns: reading.asked_ns, lag: reading.lag() };
             if let Some(look) = open.replace(next) {

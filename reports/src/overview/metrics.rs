@@ -101,7 +101,10 @@ impl Metric {
             "lateness" => "of that, by the generator's own making".to_owned(),
             tag => match (tag.strip_prefix(DELIVER), tag.strip_prefix(HOP)) {
                 (Some(topic), _) => format!("read from {topic}, from the intended instant"),
-                (None, Some(hop)) => hop.replacen("->", " to ", 1).replace('_', " "),
+                // A blank before the name of each end is all that the log wrote as something else.
+                (None, Some(hop)) => {
+                    hop.split("->").map(|end| end.replacen('_', " ", 1)).collect::<Vec<_>>().join(" to ")
+                }
                 (None, None) => tag.to_owned(),
             },
         }
@@ -232,6 +235,13 @@ mod tests {
         assert!((last.nines - 3.0).abs() < 1e-9 && last.value_ns == thousand.max(), "{last:?}");
         assert!(metric.curve.is_sorted_by_key(|point| point.value_ns));
         assert!(curve(&histogram()).is_empty());
+    }
+
+    #[test]
+    fn names_of_topics_keep_their_underscores() {
+        let label = |tag: &str| Metric::of(tag.to_owned(), &histogram()).label();
+        assert_eq!(label("hop:topic_orders_v2->ledger_tracker"), "topic orders_v2 to ledger tracker");
+        assert_eq!(label("deliver:orders_v2"), "read from orders_v2, from the intended instant");
     }
 
     #[test]

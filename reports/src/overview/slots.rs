@@ -111,7 +111,8 @@ pub(super) fn finish(slots: &CourseSlots<Counting>) -> Vec<Slot> {
                 p50_ns: latency.value_at_quantile(0.5).min(slot.max_ns),
                 p99_ns: latency.value_at_quantile(0.99).min(slot.max_ns),
                 max_ns: slot.max_ns,
-                service_p99_ns: service.value_at_quantile(0.99),
+                // It is a part of the latency, and no part is longer than the whole.
+                service_p99_ns: service.value_at_quantile(0.99).min(slot.max_ns),
             }
         });
         Slot { at_ns, latency, ..slot.counts.clone() }

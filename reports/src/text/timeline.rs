@@ -70,7 +70,9 @@ pub(crate) fn lines(events: &[Event]) -> Vec<Line> {
     for event in shown {
         let Some((what, place)) = read(event) else { continue };
         let at_ns = event.at_ns;
-        let same = lines.iter().rposition(|line| line.what == what && at_ns - line.at_ns <= MOMENT_NS);
+        // Lines are in order of time: what is older than a moment ends the search, however long the timeline is.
+        let mut recent = lines.iter().enumerate().rev().take_while(|(_, line)| at_ns - line.at_ns <= MOMENT_NS);
+        let same = recent.find(|(_, line)| line.what == what).map(|(index, _)| index);
         let index = same.unwrap_or(lines.len());
         if same.is_none() {
             lines.push(Line { at_ns, what, places: BTreeMap::new() });

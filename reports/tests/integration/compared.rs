@@ -145,6 +145,7 @@ fn few_pairs_and_a_high_noise_floor_settle_nothing() {
     let floor = |share| [("p50".to_owned(), share), ("p99".to_owned(), share)].into();
     noisy.noise_floor = Some(shakedown_reports::compare::NoiseFloor {
         scenario: "storefront".to_owned(),
+        backend: few.backend,
         environment: few.environment,
         pairs: 12,
         floors: floor(0.4),
@@ -176,6 +177,10 @@ fn a_run_that_cannot_be_believed_takes_its_pair_along() {
     assert_eq!((many.judgement, many.judgement.exit_code()), (Judgement::Invalid, 3));
     insta::assert_snapshot!("compared_invalid", text::render(&many));
     insta::assert_snapshot!("compared_invalid_junit", junit::render(&many).expect("XML"));
+    let mut slower = many;
+    slower.metrics[0].judgement = Judgement::Slower;
+    let results = junit::render(&slower).expect("XML");
+    assert!(!results.contains("<failure"), "runs that cannot be believed convict nobody: {results}");
 }
 
 #[test]

@@ -152,9 +152,16 @@ fn the_page_of_a_long_run_is_as_large_as_that_of_a_short_one() {
 fn a_run_that_was_killed_at_once_is_shown_as_that() {
     let root = tempfile::tempdir().expect("a temporary directory");
     let run = RunDirectory::create(root.path(), &sample::info()).expect("the run starts");
-    let record = RunRecord::open(run.path()).expect("readable");
+    let path = run.path().to_owned();
+    let record = RunRecord::open(&path).expect("readable");
     let verdict = Verdict::new(Vec::new(), Ending::of_killed_run().reasons);
-    let overview = gather(run.path(), &record, verdict).expect("readable");
+    let overview = gather(&path, &record, verdict.clone()).expect("readable");
+    assert_eq!(overview.state, RunState::Running, "somebody holds its directory");
+    let page = html::render(&overview).expect("a page");
+    assert!(page.contains("RUNNING") && page.contains("still under way"), "{page}");
+    // Whatever ends a process, the system closes its files.
+    drop(run);
+    let overview = gather(&path, &record, verdict).expect("readable");
     assert_eq!(overview.state, RunState::Killed);
     let page = html::render(&overview).expect("a page");
     assert!(page.contains("KILLED") && page.contains("This run was killed"), "{page}");
