@@ -35,7 +35,9 @@ impl Answers {
     pub(crate) fn run(self) {
         let mut flushed = Instant::now();
         while !self.state.done.load(Ordering::Acquire) {
-            self.producer.poll(POLL);
+            if !self.state.turn.lend(FLUSH_EVERY) {
+                self.producer.poll(POLL);
+            }
             if flushed.elapsed() >= FLUSH_EVERY {
                 self.recorder.flush();
                 flushed = Instant::now();

@@ -48,7 +48,7 @@ impl Ground {
             planned: planned(&workload, schedule.total(), shard),
             // Shards know nothing of what the others send: each has an equal part of the cap, so that all keep it together.
             cap: plan.max_rate.and_then(|rate| Cap::new(rate.slowed(shard.of()))).map(Arc::new),
-            recorder: Arc::new(Recorder::new(clock, operations)),
+            recorder: Arc::new(Recorder::new(clock, operations)?),
             schedule,
             workload,
             clock,
@@ -122,6 +122,8 @@ impl Ground {
             workload: self.workload.clone(),
             held: None,
             own_lateness: OwnLateness::default(),
+            unanswered: 0,
+            read_ns: 0,
         };
         spawn("pacer", move || pacer.run())
     }

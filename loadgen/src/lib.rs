@@ -82,6 +82,7 @@ mod tap_reader;
 mod target;
 pub mod topic;
 mod topic_target;
+mod turn;
 pub mod workload;
 
 pub use bodies::BodyForm;

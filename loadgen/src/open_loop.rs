@@ -65,7 +65,8 @@ fn offer() -> impl Fn(&str) -> Histogram<u64> {
     let root = tempfile::tempdir().expect("a temporary directory");
     let directory = RunDirectory::create(root.path(), &RunInfo::new("stall", 1)).expect("a run directory");
     let clock = RunClock::told();
-    let recorder = Arc::new(Recorder::new(clock, directory.operation_writer().expect("one load a run")));
+    let operations = directory.operation_writer().expect("one load a run");
+    let recorder = Arc::new(Recorder::new(clock, operations).expect("a thread"));
     let slots = Arc::new(Slots::new(64));
     let reporter = Reporter::start("reporter", clock, directory.interval_log(), recorder.meters()).expect("a thread");
     let target = StallingTarget { clock, slots: Arc::clone(&slots), recorder: Arc::clone(&recorder) };
@@ -83,6 +84,8 @@ fn offer() -> impl Fn(&str) -> Histogram<u64> {
         workload: plan.workload().expect("valid"),
         held: None,
         own_lateness: OwnLateness::default(),
+        unanswered: 0,
+        read_ns: 0,
     };
     pacer.run();
     recorder.finish().expect("operations are written");

@@ -14,6 +14,7 @@ use crate::schedule::ScheduleCursor;
 use crate::slots::{InFlight, Slots};
 use crate::stop::StopFlag;
 use crate::target::{Handed, Target};
+use crate::turn::Turn;
 use crate::workload::{PlannedMessage, Workload};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -31,6 +32,10 @@ const SLEEP_MAX_NS: u64 = 20_000_000;
 const QUEUE_FULL_PAUSE: Duration = Duration::from_micros(200);
 /// Between two looks at a gate that is closed.
 const GATE_PAUSE: Duration = Duration::from_micros(200);
+/// So late it has no time to sleep for a while, and takes the answers itself.
+const FAR_BEHIND_NS: u64 = 10_000_000;
+/// After so many messages, then.
+const ANSWERS_EVERY: u32 = 64;
 /// What a cap may let through at once; a limiter without any burst cannot reach its rate with real sleeps.
 const CAP_BURST_NS: u64 = 5_000_000;
 
@@ -46,6 +51,8 @@ pub(crate) struct PacerState {
     pub(crate) stopped_early: AtomicBool,
     /// Where it is to wait.
     pub(crate) gate: Gate,
+    /// Who takes the answers.
+    pub(crate) turn: Turn,
     /// Nothing more will be offered.
     pub(crate) done: AtomicBool,
 }
@@ -53,6 +60,7 @@ pub(crate) struct PacerState {
 impl PacerState {
     /// Nothing more will be offered.
     pub(crate) fn done(&self) {
+        self.turn.give_back();
         self.done.store(true, Ordering::Release);
     }
 }
@@ -79,6 +87,10 @@ pub(crate) struct Pacer<T> {
     /// A claimed slot that no message took.
     pub(crate) held: Option<usize>,
     pub(crate) own_lateness: OwnLateness,
+    /// Messages since the pacer took answers itself.
+    pub(crate) unanswered: u32,
+    /// The last reading of the clock, of which there are few: a pacer in arrears has no time for more.
+    pub(crate) read_ns: u64,
 }
 
 /// The message was never offered: the run was stopped.
@@ -114,12 +126,31 @@ impl<T: Target> Pacer<T> {
             if self.stop.is_stopped() {
                 return Err(Stopped);
             }
-            let now_ns = self.clock.now_ns();
-            if now_ns >= due_ns {
+            if self.read_ns < due_ns {
+                self.read_ns = self.clock.now_ns();
+            }
+            if self.read_ns >= due_ns {
+                self.take_answers_when_behind(self.read_ns - due_ns);
                 return Ok(());
             }
             self.own_lateness.caught_up();
-            self.clock.sleep(Duration::from_nanos(pause_ns(now_ns, due_ns)));
+            self.clock.sleep(Duration::from_nanos(pause_ns(self.read_ns, due_ns)));
+        }
+    }
+
+    /// Where nothing else makes it wait: a gate and a cap do, and answers must not wait with it.
+    fn take_answers_when_behind(&mut self, late_ns: u64) {
+        if !T::HAS_ANSWERS || self.cap.is_some() {
+            return;
+        }
+        if late_ns < FAR_BEHIND_NS {
+            self.state.turn.give_back();
+        } else if self.state.turn.ask() {
+            self.unanswered += 1;
+            if self.unanswered >= ANSWERS_EVERY {
+                self.unanswered = 0;
+                self.target.take_answers();
+            }
         }
     }
 
@@ -128,6 +159,7 @@ impl<T: Target> Pacer<T> {
         if !self.state.gate.holds(sequence) {
             return Ok(0);
         }
+        self.state.turn.give_back();
         let began_ns = self.clock.now_ns();
         while self.state.gate.holds(sequence) {
             if self.stop.is_stopped() {
@@ -145,13 +177,12 @@ impl<T: Target> Pacer<T> {
         if let Some(cap) = &self.cap {
             cap.wait(&self.stop)?;
         }
-        let own_ns = self.own_lateness.of(intended_ns, self.clock.now_ns());
         let slot = match self.held.take() {
             Some(slot) => slot,
             None => self.claim()?,
         };
         self.target.prepare(&self.workload, message);
-        let result = self.hand_over(message, intended_ns, slot, own_ns);
+        let result = self.hand_over(message, intended_ns, slot);
         if !matches!(result, Ok(Offered::Taken)) {
             self.held = Some(slot);
         }
@@ -172,24 +203,21 @@ impl<T: Target> Pacer<T> {
         }
     }
 
-    fn hand_over(
-        &mut self,
-        message: &PlannedMessage,
-        intended_ns: u64,
-        slot: usize,
-        own_ns: u64,
-    ) -> Result<Offered, Stopped> {
-        let mut first_ns = None;
+    fn hand_over(&mut self, message: &PlannedMessage, intended_ns: u64, slot: usize) -> Result<Offered, Stopped> {
+        let mut first = None;
         loop {
+            self.read_ns = self.clock.now_ns();
+            // What it waited for a slot is explained by now.
+            let (first_ns, own_ns) =
+                *first.get_or_insert_with(|| (self.read_ns, self.own_lateness.of(intended_ns, self.read_ns)));
             let in_flight = InFlight {
                 sequence: message.sequence,
                 key: message.key,
                 key_sequence: message.key_sequence,
                 value: message.value,
                 intended_ns,
-                sent_ns: self.clock.now_ns(),
+                sent_ns: self.read_ns,
             };
-            let first_ns = *first_ns.get_or_insert(in_flight.sent_ns);
             // Before the message is handed over: its answer may come before that returns.
             self.slots.occupy(slot, &in_flight);
             match self.target.hand_over(&in_flight, slot, own_ns) {
@@ -218,12 +246,15 @@ impl<T: Target> Pacer<T> {
         self.state.offered.fetch_add(1, Ordering::Release);
     }
 
-    fn pause_for_queue(&self) -> Result<(), Stopped> {
+    fn pause_for_queue(&mut self) -> Result<(), Stopped> {
         self.state.queue_full.fetch_add(1, Ordering::Relaxed);
         if self.stop.is_stopped() {
             return Err(Stopped);
         }
         let before_ns = self.clock.now_ns();
+        if self.state.turn.is_lent() {
+            self.target.take_answers();
+        }
         thread::sleep(QUEUE_FULL_PAUSE);
         self.state.blocked_ns.fetch_add(self.clock.now_ns() - before_ns, Ordering::Relaxed);
         Ok(())

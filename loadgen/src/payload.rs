@@ -133,11 +133,13 @@ impl Words {
         order_id::scramble(self.0)
     }
 
-    fn fill(&mut self, mut count: usize, buffer: &mut Vec<u8>) {
-        while count > 0 {
-            let taken = count.min(8);
-            buffer.extend_from_slice(&self.next().to_le_bytes()[..taken]);
-            count -= taken;
+    fn fill(&mut self, count: usize, buffer: &mut Vec<u8>) {
+        let from = buffer.len();
+        buffer.resize(from + count, 0);
+        let (words, rest) = buffer[from..].as_chunks_mut::<8>();
+        words.iter_mut().for_each(|word| *word = self.next().to_le_bytes());
+        if !rest.is_empty() {
+            rest.copy_from_slice(&self.next().to_le_bytes()[..rest.len()]);
         }
     }
 }

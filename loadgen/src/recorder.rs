@@ -5,7 +5,7 @@ use crate::meter::{Meter, PartitionMeters};
 use crate::slots::InFlight;
 use shakedown_reports::identity::{Identity, Key};
 use shakedown_reports::record::{Operation, Outcome};
-use shakedown_reports::{DirectoryError, OperationWriter};
+use shakedown_reports::{BackgroundWriter, DirectoryError, OperationWriter};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -34,7 +34,7 @@ impl End {
 #[derive(Debug)]
 pub(crate) struct Recorder {
     clock: RunClock,
-    operations: Mutex<Option<OperationWriter>>,
+    operations: Mutex<Option<BackgroundWriter<Operation>>>,
     last_error: Mutex<Option<String>>,
     pub(crate) acknowledged: AtomicU64,
     pub(crate) failed: AtomicU64,
@@ -56,10 +56,10 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new(clock: RunClock, operations: OperationWriter) -> Self {
-        Self {
+    pub(crate) fn new(clock: RunClock, operations: OperationWriter) -> Result<Self, DirectoryError> {
+        Ok(Self {
             clock,
-            operations: Mutex::new(Some(operations)),
+            operations: Mutex::new(Some(BackgroundWriter::start(operations)?)),
             last_error: Mutex::new(None),
             acknowledged: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -71,7 +71,7 @@ impl Recorder {
             delay: Meter::new("delay"),
             lateness: Meter::new("lateness"),
             ack_at: OnceLock::new(),
-        }
+        })
     }
 
     /// Measures each of so many partitions by itself, too. To be said before the first message.

@@ -81,9 +81,11 @@ impl Slots {
     /// Ends a message's flight and gives its slot back, for the delivery thread. `None` when nothing is in flight there.
     pub(crate) fn finish(&self, slot: usize) -> Option<InFlight> {
         let entry = self.slots.get(slot)?;
-        if !entry.occupied.swap(false, Ordering::AcqRel) {
+        if !entry.occupied.load(Ordering::Acquire) {
             return None;
         }
+        // Only who takes answers comes here, one at a time: to swap would be to wait for the memory of a cold slot.
+        entry.occupied.store(false, Ordering::Relaxed);
         let message = InFlight {
             sequence: entry.sequence.load(Ordering::Relaxed),
             key: entry.key.load(Ordering::Relaxed),

@@ -18,7 +18,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 use shakedown_reports::record::StreamId;
-use shakedown_reports::{DeliveryWriter, DirectoryError, Interner, IntervalLog};
+use shakedown_reports::{BackgroundWriter, DeliveryWriter, DirectoryError, Interner, IntervalLog};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -242,6 +242,7 @@ impl Tap {
         let gauges = Gauges(measured.meters());
         let reporter = Reporter::start("tap-reporter", clock, intervals, measured.meters()).map_err(spawn_error)?;
         let names = Names::new(interner, plan.seed, plan.planned);
+        let deliveries = BackgroundWriter::start(deliveries)?;
         let reader = Reader::new(plan, names, clock, deliveries, Arc::clone(&shared), measured);
         let thread = thread::Builder::new()
             .name(format!("tap-{topic}"))

@@ -7,7 +7,7 @@ use crate::tap::{Measured, Shared, TapError, TapPlan, Unreadable};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
-use shakedown_reports::DeliveryWriter;
+use shakedown_reports::BackgroundWriter;
 use shakedown_reports::record::Delivery;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -36,7 +36,7 @@ pub(crate) struct Reader {
     plan: TapPlan,
     names: Names,
     clock: RunClock,
-    deliveries: DeliveryWriter,
+    deliveries: BackgroundWriter<Delivery>,
     shared: Arc<Shared>,
     measured: Measured,
     seen: Seen,
@@ -47,7 +47,7 @@ impl Reader {
         plan: TapPlan,
         names: Names,
         clock: RunClock,
-        deliveries: DeliveryWriter,
+        deliveries: BackgroundWriter<Delivery>,
         shared: Arc<Shared>,
         measured: Measured,
     ) -> Self {

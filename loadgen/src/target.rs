@@ -7,6 +7,12 @@ use crate::workload::{PlannedMessage, Workload};
 
 /// Takes messages from the pacer, on the pacer's thread, and never makes it wait.
 pub(crate) trait Target {
+    /// Whether the pacer can take the answers itself; see [`crate::turn`].
+    const HAS_ANSWERS: bool = false;
+
+    /// Takes the answers that are there.
+    fn take_answers(&mut self) {}
+
     /// Writes a message down, once, before it is handed over for the first time.
     fn prepare(&mut self, workload: &Workload, message: &PlannedMessage);
 

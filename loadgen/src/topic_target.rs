@@ -12,6 +12,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 use shakedown_reports::record::Outcome;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Topics that take turns, with buffers that every message reuses.
 pub(crate) struct TopicTarget {
@@ -42,6 +43,12 @@ impl TopicTarget {
 }
 
 impl Target for TopicTarget {
+    const HAS_ANSWERS: bool = true;
+
+    fn take_answers(&mut self) {
+        self.producer.poll(Duration::ZERO);
+    }
+
     fn prepare(&mut self, workload: &Workload, message: &PlannedMessage) {
         write_key(message.key, &mut self.key);
         workload.write_payload(message, &mut self.payload);

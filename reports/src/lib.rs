@@ -53,6 +53,6 @@ pub use memory::MemoryRecord;
 pub use overview::Overview;
 pub use resources::{ResourceWriter, Resources, Usage};
 pub use run_record::RunRecord;
-pub use stream::{CommitWriter, DeliveryWriter, OperationWriter, ReadingWriter};
+pub use stream::{BackgroundWriter, CommitWriter, DeliveryWriter, OperationWriter, ReadingWriter};
 pub use summary::{Summary, SummaryLine};
 pub use validity::Validity;

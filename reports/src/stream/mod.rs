@@ -4,12 +4,14 @@
 //! there are. Blocks are appended whole, so that whatever `kill -9` leaves is a readable beginning and at most one torn
 //! block; the missing closing mark then says that there was more to come. `layout` draws the bytes.
 
+mod background;
 mod entry;
 mod layout;
 mod reader;
 mod watched;
 mod writer;
 
+pub use background::BackgroundWriter;
 pub use entry::Entry;
 pub(crate) use reader::StreamFile;
 pub use writer::{CommitWriter, DeliveryWriter, EntryWriter, OperationWriter, ReadingWriter};

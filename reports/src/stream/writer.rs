@@ -79,6 +79,11 @@ impl<E: Entry> EntryWriter<E> {
         self.block.truncate(layout::BLOCK_HEAD_SIZE);
     }
 
+    /// The file's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// How many entries were pushed.
     #[must_use]
     pub fn count(&self) -> u64 {
