@@ -1,7 +1,8 @@
 //! One search: doubling to the first failure, bisecting geometrically, confirming both ends.
 //!
 //! A state machine without clock or chance: [`Replicate::next`] says which rate is tried, [`Replicate::take`] what came of
-//! it. Every decision is on votes at one rate: a clear result decides at once, one near a limit takes the best of three.
+//! it. Every decision is on votes at one rate: a clear result decides at once, one near a limit takes the best of three, and so
+//! does a failure while the rate is still doubled: what is above is not looked at again, and a stall looks as clear.
 //!
 //! What contradicts itself is never smoothed over. A lower end that does not hold for longer is lowered; an upper end that
 //! holds when it is confirmed was a stray failure, and the search goes on above it. Both are flagged, and neither goes on
@@ -180,7 +181,7 @@ impl Replicate {
             (Phase::ConfirmLower, Verdict::Pass) if first => Some(Decision::Pass),
             (Phase::ConfirmLower | Phase::ConfirmUpper, _) => self.votes.majority(),
             (_, Verdict::Pass) if first && !near => Some(Decision::Pass),
-            (_, Verdict::Fail { .. }) if first && !near => Some(Decision::Fail(Limit::System)),
+            (Phase::Bisect, Verdict::Fail { .. }) if first && !near => Some(Decision::Fail(Limit::System)),
             _ => self.votes.majority(),
         }
     }
@@ -383,15 +384,17 @@ mod tests {
 
     #[test]
     fn a_stray_failure_does_not_become_the_ceiling() {
-        let mut stray = true;
-        let (end, _, flags) = search(Replicate::new(1_000, u64::MAX), |_, rate| {
-            let strikes = rate > 30_000 && std::mem::take(&mut stray);
-            if rate <= 86_400 && !strikes { Verdict::Pass } else { fail() }
-        });
-        let End::Found { lower, upper } = end else { panic!("{end:?}") };
-        assert!(lower <= 86_400 && upper > 86_400 && upper as f64 <= lower as f64 * 1.03, "{lower} to {upper}");
-        assert_eq!(flags.len(), 1);
-        assert!(flags[0].ends_with("held when it was tried again"), "{flags:?}");
+        for (struck, flagged) in [(Phase::Ramp, 0), (Phase::Bisect, 1)] {
+            let mut stray = true;
+            let (end, _, flags) = search(Replicate::new(1_000, u64::MAX), |phase, rate| {
+                let strikes = phase == struck && (30_000..=86_400).contains(&rate) && std::mem::take(&mut stray);
+                if rate <= 86_400 && !strikes { Verdict::Pass } else { fail() }
+            });
+            let End::Found { lower, upper } = end else { panic!("{end:?}") };
+            assert!(lower <= 86_400 && upper > 86_400 && upper as f64 <= lower as f64 * 1.03, "{lower} to {upper}");
+            assert!(!stray && flags.len() == flagged, "{flags:?}");
+            assert!(flags.iter().all(|flag| flag.ends_with("held when it was tried again")), "{flags:?}");
+        }
     }
 
     #[test]
