@@ -7,6 +7,7 @@
 use crate::connection;
 use crate::shell::Shell;
 use kafka_protocol::protocol::StrBytes;
+use socket2::SockRef;
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
@@ -18,6 +19,11 @@ use tokio::task::AbortHandle;
 
 /// How long to wait after accepting failed, so that a process without free descriptors does not spin.
 const RETRY: Duration = Duration::from_millis(10);
+
+/// What a connection may have received that nobody has read. On loopback a segment is 64 KiB, and the usual window at first
+/// no larger: the sender of a large request then waits for an acknowledgement that the receiver's kernel puts off for 40 ms,
+/// because not more than one segment has come. Linux gives at most `net.core.rmem_max`, some three segments by default.
+const RECEIVE_BYTES: u32 = 1 << 20;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -37,6 +43,7 @@ pub(crate) struct Door {
 impl Door {
     /// The door of a node that runs.
     pub(crate) fn new(listener: std::net::TcpListener) -> io::Result<Self> {
+        SockRef::from(&listener).set_recv_buffer_size(RECEIVE_BYTES as usize)?;
         let listener = TcpListener::from_std(listener)?;
         let address = listener.local_addr()?;
         Ok(Self { address, listener: Rc::new(RefCell::new(Some(listener))), accepting: None, held: None })
@@ -73,6 +80,7 @@ impl Door {
 fn hold(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
+    socket.set_recv_buffer_size(RECEIVE_BYTES)?;
     socket.bind(address)?;
     Ok(socket)
 }
