@@ -18,7 +18,10 @@ const STALL: Duration = Duration::from_millis(500);
 const ERROR_MAX: f64 = 0.05;
 
 pub(crate) fn run(peers: &[Peer], table: &mut Table) {
-    table.section(&format!("{RATE}/s for {SECONDS} s, with a broker that stands still for {} ms; nobody idempotent", STALL.as_millis()));
+    table.section(&format!(
+        "{RATE}/s for {SECONDS} s, with a broker that stands still for {} ms; nobody idempotent",
+        STALL.as_millis()
+    ));
     let task = Task { rate: Some(RATE), messages: RATE * SECONDS, stall: Some((AFTER, STALL)) };
     for peer in peers {
         let mut server = Server::start();
