@@ -292,7 +292,8 @@ impl Load {
         let lanes = answering.into_iter().zip(producers).map(|((lane, delivery), producer)| {
             let topics = plan.topics().map(str::to_owned).collect();
             let number = lane.part.number();
-            (lane, TopicTarget::new(producer, Arc::clone(&ground.recorder), topics, start.run, number), delivery)
+            let (recorder, slots) = (Arc::clone(&ground.recorder), Arc::clone(&lane.slots));
+            (lane, TopicTarget::new(producer, recorder, slots, topics, start.run, number), delivery)
         });
         let lanes = lanes.collect();
         ground.begin(lanes, start.at_ns)

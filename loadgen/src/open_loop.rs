@@ -23,8 +23,10 @@ use crate::target::{Handed, Target};
 use crate::workload::{PlannedMessage, Workload};
 use hdrhistogram::Histogram;
 use shakedown_reports::{RunDirectory, RunInfo, intervals};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// How long the target stands still, and before which message.
 const STALL: Duration = Duration::from_millis(500);
@@ -54,6 +56,27 @@ impl Target for StallingTarget {
     }
 }
 
+/// The pacer of a plan whose first message is due now.
+fn pacer<T>(plan: &LoadPlan, clock: RunClock, target: T, recorder: Arc<Recorder>, slots: Arc<Slots>) -> Pacer<T> {
+    Pacer {
+        clock,
+        started_ns: clock.now_ns(),
+        part: Part::all(Shard::WHOLE, 1).next().expect("one producer has one part"),
+        target,
+        recorder,
+        slots,
+        state: Arc::new(PacerState::default()),
+        stop: StopFlag::new(),
+        cap: None,
+        schedule: plan.schedule().expect("valid").cursor(),
+        workload: plan.workload().expect("valid"),
+        held: None,
+        own_lateness: OwnLateness::default(),
+        unanswered: 0,
+        read_ns: 0,
+    }
+}
+
 /// 8,000 messages at 10,000/s against that target; what the run directory says of them, by tag.
 fn offer() -> impl Fn(&str) -> Histogram<u64> {
     let arrivals = Arrivals {
@@ -70,23 +93,7 @@ fn offer() -> impl Fn(&str) -> Histogram<u64> {
     let slots = Arc::new(Slots::new(64));
     let reporter = Reporter::start("reporter", clock, directory.interval_log(), recorder.meters()).expect("a thread");
     let target = StallingTarget { clock, slots: Arc::clone(&slots), recorder: Arc::clone(&recorder) };
-    let pacer = Pacer {
-        clock,
-        started_ns: clock.now_ns(),
-        part: Part::all(Shard::WHOLE, 1).next().expect("one producer has one part"),
-        target,
-        recorder: Arc::clone(&recorder),
-        slots,
-        state: Arc::new(PacerState::default()),
-        stop: StopFlag::new(),
-        cap: None,
-        schedule: plan.schedule().expect("valid").cursor(),
-        workload: plan.workload().expect("valid"),
-        held: None,
-        own_lateness: OwnLateness::default(),
-        unanswered: 0,
-        read_ns: 0,
-    };
+    let pacer = pacer(&plan, clock, target, Arc::clone(&recorder), slots);
     pacer.run();
     recorder.finish().expect("operations are written");
     reporter.finish().expect("no panic").expect("intervals are written");
@@ -115,4 +122,46 @@ fn a_stall_of_half_a_second_has_its_true_weight_in_every_percentile() {
     }
     assert!(ack.max().abs_diff(500_002_000) < 1_000_000, "{} ns", ack.max());
     assert_eq!(ack.value_at_quantile(0.3) / 1_000_000, 0, "what was due before and behind it is fast");
+}
+
+/// Takes everything, answers nothing, and has answers to be taken.
+struct Silent(mpsc::Sender<u64>);
+
+impl Target for Silent {
+    const HAS_ANSWERS: bool = true;
+
+    fn prepare(&mut self, _: &Workload, _: &PlannedMessage) {}
+
+    fn hand_over(&mut self, message: &InFlight, _: usize, _: u64) -> Handed {
+        self.0.send(message.sequence).expect("the test listens");
+        Handed::Taken
+    }
+}
+
+#[test]
+fn a_pacer_that_was_late_and_sleeps_leaves_the_answers_to_others() {
+    // One message at once, and the next in a minute.
+    let arrivals =
+        Arrivals { shape: Shape::Constant, rate: "1/m".parse().expect("a rate"), duration: Duration::from_secs(120) };
+    let plan = LoadPlan::new(1, 1, "orders", arrivals, KeySpace::uniform(10));
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let directory = RunDirectory::create(root.path(), &RunInfo::new("late", 1)).expect("a run directory");
+    let clock = RunClock::start();
+    let operations = directory.operation_writer().expect("one load a run");
+    let recorder = Arc::new(Recorder::new(clock, operations).expect("a thread"));
+    let (sent, handed) = mpsc::channel();
+    let mut pacer = pacer(&plan, clock, Silent(sent), recorder, Arc::new(Slots::new(4)));
+    // It is late by as much as makes it ask for the turn.
+    pacer.started_ns -= 1_000_000_000;
+    let (state, stop) = (Arc::clone(&pacer.state), pacer.stop.clone());
+    let pacing = thread::spawn(move || pacer.run());
+    assert_eq!(handed.recv_timeout(Duration::from_secs(30)), Ok(0));
+    let began = Instant::now();
+    while state.turn.lend(Duration::ZERO) {
+        assert!(began.elapsed() < Duration::from_secs(30), "nobody takes answers while it sleeps");
+        thread::yield_now();
+    }
+    assert!(!state.turn.is_lent() && state.offered.load(Ordering::Acquire) == 1);
+    stop.stop();
+    pacing.join().expect("no panic");
 }

@@ -134,6 +134,8 @@ impl<T: Target> Pacer<T> {
                 return Ok(());
             }
             self.own_lateness.caught_up();
+            // Whoever sleeps takes no answers.
+            self.state.turn.give_back();
             self.clock.sleep(Duration::from_nanos(pause_ns(self.read_ns, due_ns)));
         }
     }

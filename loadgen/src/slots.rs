@@ -1,7 +1,7 @@
 //! What the client holds: a slab of messages in flight, allocated once.
 //!
 //! Each message handed to the client carries the index of its slot as its opaque. Exactly one thread claims slots (the
-//! pacer) and exactly one gives them back (the delivery thread), so the list of free ones is a ring with one writer at
+//! pacer) and one at a time gives them back (who takes the answers, see [`crate::turn`]), so the list of free ones is a ring with one writer at
 //! each end, without a lock. A slab without a free slot is a full queue.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
@@ -36,7 +36,7 @@ pub(crate) struct Slots {
     free: Vec<AtomicU32>,
     /// Slots ever claimed; written by the pacer only.
     claimed: AtomicU64,
-    /// Slots ever given back, those free at the start included; written by the delivery thread only.
+    /// Slots ever given back, those free at the start included; written by who takes the answers.
     returned: AtomicU64,
 }
 
@@ -78,7 +78,7 @@ impl Slots {
         self.slots[slot].occupied.store(false, Ordering::Relaxed);
     }
 
-    /// Ends a message's flight and gives its slot back, for the delivery thread. `None` when nothing is in flight there.
+    /// Ends a message's flight and gives its slot back, for who takes the answers. `None` when nothing is in flight there.
     pub(crate) fn finish(&self, slot: usize) -> Option<InFlight> {
         let entry = self.slots.get(slot)?;
         if !entry.occupied.load(Ordering::Acquire) {
@@ -100,7 +100,7 @@ impl Slots {
         Some(message)
     }
 
-    /// How many messages have ended so far; exact for the delivery thread alone.
+    /// How many messages have ended so far; exact for who takes the answers.
     pub(crate) fn finished(&self) -> u64 {
         self.returned.load(Ordering::Acquire) - self.free.len() as u64
     }

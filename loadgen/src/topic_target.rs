@@ -4,7 +4,7 @@ use crate::client::LoadProducer;
 use crate::identity_header::{self, IdentityHeader};
 use crate::outcome;
 use crate::recorder::{End, Recorder};
-use crate::slots::InFlight;
+use crate::slots::{InFlight, Slots};
 use crate::target::{Handed, Target};
 use crate::workload::{PlannedMessage, Workload, write_key};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -18,6 +18,8 @@ use std::time::Duration;
 pub(crate) struct TopicTarget {
     producer: Arc<LoadProducer>,
     recorder: Arc<Recorder>,
+    /// Tell whether answers were taken.
+    slots: Arc<Slots>,
     /// Each in turn gets the next message.
     topics: Vec<String>,
     run: u32,
@@ -33,12 +35,13 @@ impl TopicTarget {
     pub(crate) fn new(
         producer: Arc<LoadProducer>,
         recorder: Arc<Recorder>,
+        slots: Arc<Slots>,
         topics: Vec<String>,
         run: u32,
         number: u16,
     ) -> Self {
         let (key, payload) = (Vec::with_capacity(32), Vec::with_capacity(256));
-        Self { producer, recorder, topics, run, number, key, payload, raw: false }
+        Self { producer, recorder, slots, topics, run, number, key, payload, raw: false }
     }
 }
 
@@ -46,7 +49,13 @@ impl Target for TopicTarget {
     const HAS_ANSWERS: bool = true;
 
     fn take_answers(&mut self) {
-        self.producer.poll(Duration::ZERO);
+        // The binding takes the answers of one batch, and does not say whether there are more. Nothing is sent meanwhile: this
+        // ends with what is in flight.
+        let mut before = None;
+        while before != Some(self.slots.finished()) {
+            before = Some(self.slots.finished());
+            self.producer.poll(Duration::ZERO);
+        }
     }
 
     fn prepare(&mut self, workload: &Workload, message: &PlannedMessage) {

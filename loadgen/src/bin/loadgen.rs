@@ -5,6 +5,7 @@ use shakedown_loadgen::StopFlag;
 use shakedown_loadgen::beside::LevelOutcome;
 use shakedown_loadgen::cli::{self, LoadArguments};
 use shakedown_loadgen::shards::merge::{self, MergeArguments};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// See the workspace's table of dependencies.
@@ -79,7 +80,8 @@ fn stop_on_interrupt(stop: StopFlag) -> anyhow::Result<()> {
                     std::process::exit(INTERRUPTED);
                 }
                 stop.stop();
-                eprintln!("\ninterrupted: nothing more is offered; once more ends at once");
+                // Nobody may be listening, and the next Ctrl-C has to be heard all the same.
+                drop(writeln!(std::io::stderr(), "\ninterrupted: nothing more is offered; once more ends at once"));
             }
         });
     })?;
