@@ -136,12 +136,11 @@ impl Subject for ScenarioSubject {
         let partitions = topic.map_or(1, |topic| topic.partitions);
         let plan = load_plan(self.scenario.seed, &self.scenario.load).map_err(RunError::from)?;
         let info = RunInfo::new(&format!("generator of {}", self.scenario.name), self.scenario.seed);
-        let directory = || RunDirectory::create(&self.options.output, &info);
+        let directory = RunDirectory::create(&self.options.output, &info)?;
         let stop = &self.options.interrupt;
         let size = (self.scenario.brokers, partitions);
-        let rate = subject::without_bulk(&directory, |record_in| {
-            generator::measure(&plan, size, length, RunClock::start(), record_in, stop)
-        });
+        let rate = generator::measure(&plan, size, length, RunClock::start(), &directory, stop);
+        subject::discard_bulk(directory.path());
         if stop.is_stopped() { Err(CeilingError::Interrupted) } else { Ok(Some(rate?)) }
     }
 }

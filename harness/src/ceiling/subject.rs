@@ -7,8 +7,7 @@ use shakedown_loadgen::ceiling::measuring::{self, OwnAccount};
 use shakedown_loadgen::ceiling::{Measured, ServiceLevel, Trial};
 use shakedown_loadgen::{LoadError, TapError};
 use shakedown_reports::record::RecordError;
-use shakedown_reports::{DirectoryError, RunDirectory, RunRecord};
-use std::cell::RefCell;
+use shakedown_reports::{DirectoryError, RunRecord};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -113,19 +112,4 @@ pub(super) fn discard_bulk(directory: &Path) {
     for file in BULK {
         let _ = std::fs::remove_file(directory.join(file));
     }
-}
-
-/// Makes directories for loads whose bulk nobody wants when all are done.
-pub(super) fn without_bulk<T>(
-    make: &dyn Fn() -> Result<RunDirectory, DirectoryError>,
-    body: impl FnOnce(&dyn Fn() -> Result<RunDirectory, DirectoryError>) -> T,
-) -> T {
-    let made = RefCell::new(Vec::new());
-    let result = body(&|| {
-        let directory = make()?;
-        made.borrow_mut().push(directory.path().to_owned());
-        Ok(directory)
-    });
-    made.into_inner().iter().for_each(|path| discard_bulk(path));
-    result
 }

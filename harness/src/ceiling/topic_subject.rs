@@ -11,7 +11,7 @@ use shakedown_loadgen::ceiling::{ServiceLevel, Trial};
 use shakedown_loadgen::{Arrivals, KEY_PREFIX, KeySpace, Load, LoadPlan, Rate, RunClock, Shape, StopFlag};
 use shakedown_reports::numbers::grouped;
 use shakedown_reports::record::{StreamInfo, StreamKind};
-use shakedown_reports::{DirectoryError, Ending, RunDirectory, RunInfo, Summary};
+use shakedown_reports::{Ending, RunDirectory, RunInfo, Summary};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -57,14 +57,14 @@ impl TopicSubject {
         Ok(LoadPlan { client, ..LoadPlan::new(self.seed, run, &self.at.topic, arrivals, keys) })
     }
 
-    fn directory(&self, scenario: &str) -> Result<RunDirectory, DirectoryError> {
+    fn directory(&self, scenario: &str) -> Result<RunDirectory, CeilingError> {
         let mut info = RunInfo::new(scenario, self.seed);
         "external".clone_into(&mut info.backend);
         KEY_PREFIX.clone_into(&mut info.key_prefix);
         info.versions.insert("shakedown".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
         info.versions.insert("librdkafka".to_owned(), rdkafka::util::get_rdkafka_version().1);
         info.streams.push(StreamInfo { name: "load".to_owned(), kind: StreamKind::Load });
-        RunDirectory::create(&self.output, &info)
+        Ok(RunDirectory::create(&self.output, &info)?)
     }
 
     /// How many brokers there are, and how many partitions the topic has.
@@ -112,10 +112,9 @@ impl Subject for TopicSubject {
     fn generator(&self, length: Duration) -> Result<Option<u64>, CeilingError> {
         let size = self.size()?;
         let plan = self.plan(1, 1, length)?;
-        let directory = || self.directory(&format!("generator for {}", self.at.topic));
-        let rate = subject::without_bulk(&directory, |record_in| {
-            generator::measure(&plan, size, length, RunClock::start(), record_in, &self.interrupt)
-        });
+        let directory = self.directory(&format!("generator for {}", self.at.topic))?;
+        let rate = generator::measure(&plan, size, length, RunClock::start(), &directory, &self.interrupt);
+        subject::discard_bulk(directory.path());
         if self.interrupt.is_stopped() { Err(CeilingError::Interrupted) } else { Ok(Some(rate?)) }
     }
 }

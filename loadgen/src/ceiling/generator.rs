@@ -6,9 +6,7 @@
 //! librdkafka's own mock cluster, on loopback in this process: it parses requests, and keeps or replicates next to nothing.
 //! What it costs is taken off the generator's ceiling, so that is understated rather than overstated.
 //!
-//! First more is due than anybody can send, so that the client's queue is always full, and acknowledgements are counted. That is
-//! not always the most: with small batches librdkafka does a tenth of what it does when it is told of one message at a time. So
-//! rates from there upwards are offered as well, for as long as they are kept.
+//! More is due than anybody can send, so that the client's queue is always full, and acknowledgements are counted.
 
 use crate::clock::RunClock;
 use crate::load::{Load, LoadError};
@@ -18,15 +16,12 @@ use crate::schedule::{Arrivals, Shape};
 use crate::stop::StopFlag;
 use rdkafka::error::KafkaError;
 use rdkafka::mocking::MockCluster;
-use shakedown_reports::{DirectoryError, RunDirectory};
+use shakedown_reports::RunDirectory;
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Nobody sends as much from one process.
 const TOO_MUCH: u64 = 20_000_000;
-/// A rate is kept when so much of it is acknowledged, for so long.
-const KEPT_MIN: f64 = 0.98;
-const KEPT_FOR: Duration = Duration::from_secs(2);
 /// Before anything is counted.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// Longer than what is counted takes; the flag ends the load.
@@ -54,17 +49,17 @@ pub enum GeneratorError {
     },
 }
 
-/// The most messages of a plan that are acknowledged a second: by so many brokers, for topics with so many partitions. Each load
-/// of the measurement is recorded like any other, in a directory that `record_in` makes for it.
+/// Messages a second that are acknowledged when as much as possible of a plan's messages are offered: to so many brokers,
+/// and topics with so many partitions. It is recorded like any load.
 ///
 /// # Errors
-/// When the broker or a load cannot be started, a record cannot be written, or nothing is acknowledged.
+/// When the broker or the load cannot be started, the record cannot be written, or nothing is acknowledged.
 pub fn measure(
     plan: &LoadPlan,
     (brokers, partitions): (u32, i32),
     length: Duration,
     clock: RunClock,
-    record_in: &dyn Fn() -> Result<RunDirectory, DirectoryError>,
+    directory: &RunDirectory,
     stop: &StopFlag,
 ) -> Result<u64, GeneratorError> {
     let brokers = i32::try_from(brokers.clamp(1, BROKERS_MAX)).unwrap_or(1);
@@ -72,39 +67,13 @@ pub fn measure(
     for topic in plan.topics() {
         cluster.create_topic(topic, partitions, 1)?;
     }
-    let bootstrap = cluster.bootstrap_servers();
-    let acknowledged = |rate: u64, length: Duration| {
-        let directory = record_in().map_err(LoadError::from)?;
-        offer(plan, &bootstrap, rate, length, clock, &directory, stop)
-    };
-    let mut most = acknowledged(TOO_MUCH, length)?;
-    while !stop.is_stopped() {
-        let rate = most.saturating_add(most / 2).saturating_add(1);
-        let kept = acknowledged(rate, length.min(KEPT_FOR))?;
-        if (kept as f64) < rate as f64 * KEPT_MIN {
-            return Ok(most.max(kept));
-        }
-        most = rate;
-    }
-    Ok(most)
-}
-
-/// How many messages a second are acknowledged when so many are due.
-fn offer(
-    plan: &LoadPlan,
-    bootstrap: &str,
-    rate: u64,
-    length: Duration,
-    clock: RunClock,
-    directory: &RunDirectory,
-    stop: &StopFlag,
-) -> Result<u64, GeneratorError> {
-    let arrivals =
-        Arrivals { shape: Shape::Constant, rate: Rate::per_second(rate)?, duration: WARM_UP + length + SPARE };
+    let rate = Rate::per_second(TOO_MUCH)?;
+    let arrivals = Arrivals { shape: Shape::Constant, rate, duration: WARM_UP + length + SPARE };
     let plan = LoadPlan { arrivals, max_rate: None, ..plan.clone() };
     let enough = stop.for_part();
     let operations = directory.operation_writer().map_err(LoadError::from)?;
-    let load = Load::start(&plan, bootstrap, clock, operations, directory.interval_log(), enough.clone())?;
+    let bootstrap = cluster.bootstrap_servers();
+    let load = Load::start(&plan, &bootstrap, clock, operations, directory.interval_log(), enough.clone())?;
     let look = |load: &Load| (Instant::now(), load.progress().acknowledged);
     thread::sleep(WARM_UP);
     let (began, before) = look(&load);
@@ -113,7 +82,7 @@ fn offer(
     enough.stop();
     let summary = load.join()?;
     let per_second = (after - before) as f64 / (ended - began).as_secs_f64();
-    if after == before && !stop.is_stopped() {
+    if after == before {
         return Err(GeneratorError::Nothing { last_error: summary.last_error.unwrap_or_default() });
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rates are far below 2^53")]
