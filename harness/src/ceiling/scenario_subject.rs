@@ -96,7 +96,7 @@ impl ScenarioSubject {
             // Its brokers may be on this machine, and nobody can tell their work from that of strangers.
             readings.iter_mut().for_each(|reading| reading.pressure_cpu_ns = 0);
         }
-        if self.scenario.load.target.topics().first().is_some() {
+        if !self.scenario.load.target.topics().is_empty() {
             // An idempotent producer of librdkafka spins where its cluster is at its limit. A generator that has no time is late,
             // and has a ceiling of its own.
             readings.iter_mut().for_each(|reading| reading.busiest_generator_thread = 0.0);
