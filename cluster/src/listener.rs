@@ -21,7 +21,7 @@ use tokio::task::AbortHandle;
 const RETRY: Duration = Duration::from_millis(10);
 
 /// What a connection may have received that nobody has read. On loopback a segment is 64 KiB, and the usual window at first
-/// no larger: the sender of a large request then waits for an acknowledgement that the receiver's kernel puts off for 40 ms,
+/// no larger: the sender of a large request may then wait for an acknowledgement that the receiver's kernel puts off for 40 ms,
 /// because not more than one segment has come. Linux gives at most `net.core.rmem_max`, some three segments by default.
 const RECEIVE_BYTES: u32 = 1 << 20;
 

@@ -23,7 +23,7 @@ const QUEUE_DEFAULT: u32 = 1 << 18;
 
 pub(crate) type LoadProducer = BaseProducer<DeliveryContext>;
 
-/// Receives what librdkafka has to say, on the delivery thread.
+/// Receives what librdkafka has to say, on the thread whose turn it is to take answers.
 #[derive(Debug)]
 pub(crate) struct DeliveryContext {
     slots: Arc<Slots>,

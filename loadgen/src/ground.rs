@@ -122,7 +122,7 @@ impl Ground {
             workload: self.workload.clone(),
             held: None,
             own_lateness: OwnLateness::default(),
-            unanswered: 0,
+            since_answers: 0,
             read_ns: 0,
         };
         spawn("pacer", move || pacer.run())

@@ -72,7 +72,7 @@ fn pacer<T>(plan: &LoadPlan, clock: RunClock, target: T, recorder: Arc<Recorder>
         workload: plan.workload().expect("valid"),
         held: None,
         own_lateness: OwnLateness::default(),
-        unanswered: 0,
+        since_answers: 0,
         read_ns: 0,
     }
 }

@@ -88,7 +88,7 @@ pub(crate) struct Pacer<T> {
     pub(crate) held: Option<usize>,
     pub(crate) own_lateness: OwnLateness,
     /// Messages since the pacer took answers itself.
-    pub(crate) unanswered: u32,
+    pub(crate) since_answers: u32,
     /// The last reading of the clock, of which there are few: a pacer in arrears has no time for more.
     pub(crate) read_ns: u64,
 }
@@ -148,9 +148,9 @@ impl<T: Target> Pacer<T> {
         if late_ns < FAR_BEHIND_NS {
             self.state.turn.give_back();
         } else if self.state.turn.ask() {
-            self.unanswered += 1;
-            if self.unanswered >= ANSWERS_EVERY {
-                self.unanswered = 0;
+            self.since_answers += 1;
+            if self.since_answers >= ANSWERS_EVERY {
+                self.since_answers = 0;
                 self.target.take_answers();
             }
         }

@@ -30,7 +30,7 @@ impl End {
     }
 }
 
-/// Shared by the pacer (which records what the client refuses) and the delivery thread (which records the rest).
+/// Shared by the pacer, which records what the client refuses, and whoever takes the answers, which are the rest.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     clock: RunClock,

@@ -1,8 +1,8 @@
 //! What the client holds: a slab of messages in flight, allocated once.
 //!
 //! Each message handed to the client carries the index of its slot as its opaque. Exactly one thread claims slots (the
-//! pacer) and one at a time gives them back (who takes the answers, see [`crate::turn`]), so the list of free ones is a ring with one writer at
-//! each end, without a lock. A slab without a free slot is a full queue.
+//! pacer) and one at a time gives them back (who takes the answers, see [`crate::turn`]), so the list of free ones is a ring
+//! with one writer at each end, without a lock. A slab without a free slot is a full queue.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 

@@ -28,7 +28,7 @@ impl Turn {
         if !self.asked.load(Ordering::Relaxed) {
             self.asked.store(true, Ordering::Release);
         }
-        self.lent.load(Ordering::Acquire)
+        self.is_lent()
     }
 
     /// Whether the pacer has it.

@@ -37,7 +37,6 @@ impl<E: Entry + Send + 'static> BackgroundWriter<E> {
         let (chunks, written) = sync_channel(CHUNKS);
         let name = writer.name().to_owned();
         let thread = thread::Builder::new()
-            // The kernel shows fifteen letters.
             .name("record".to_owned())
             .spawn(move || write(writer, &written))
             .map_err(|source| DirectoryError::write(&name, source))?;
