@@ -11,6 +11,7 @@ use super::group::{GroupContext, PositionSource};
 use crate::config::{ConfigError, Environment};
 use crate::error::{RunError, WorkerError};
 use crate::failpoint::Place;
+use crate::gathering::Gathering;
 use crate::metrics::TopicLabel;
 use crate::service::Context;
 use crate::worker::Worker;
@@ -164,6 +165,7 @@ pub(crate) fn spawn_consumer_as(
         conditions,
         batch: Vec::with_capacity(settings.batch_events_max),
         batch_events_max: settings.batch_events_max,
+        gathering: Gathering::default(),
         pause: pauses(),
         context: context.clone(),
     };
@@ -178,6 +180,7 @@ struct ConsumerLoop<H> {
     conditions: Conditions,
     batch: Vec<Event>,
     batch_events_max: usize,
+    gathering: Gathering,
     pause: ExponentialBackoff,
     context: Context,
 }
@@ -251,9 +254,10 @@ impl<H: BatchHandler> ConsumerLoop<H> {
         !stop.is_requested()
     }
 
-    /// Fills the batch with what has arrived, waiting only for the first event.
+    /// Fills the batch with what has arrived, waiting only for the first event, and while the batch before it has only just begun.
     fn collect(&mut self) -> Result<(), WorkerError> {
         self.batch.clear();
+        self.context.stop.sleep(self.gathering.wait(Instant::now()));
         let mut timeout = POLL_TIMEOUT;
         while self.batch.len() < self.batch_events_max {
             match self.consumer.poll(timeout) {
@@ -278,6 +282,7 @@ impl<H: BatchHandler> ConsumerLoop<H> {
             }
             timeout = Duration::ZERO;
         }
+        self.gathering.begin(Instant::now());
         Ok(())
     }
 

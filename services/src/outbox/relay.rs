@@ -10,6 +10,7 @@ use super::new_id;
 use crate::clock::unix_us;
 use crate::error::WorkerError;
 use crate::failpoint::Place;
+use crate::gathering::Gathering;
 use crate::kafka::OrderedProducer;
 use crate::service::Context;
 use crate::store::Store;
@@ -127,7 +128,10 @@ impl Relay {
     /// Publishes until a stop is requested.
     async fn relay(&mut self) {
         let mut pauses = pauses();
+        let mut gathering = Gathering::default();
         while !self.context.stop.is_requested() {
+            tokio::time::sleep(gathering.wait(Instant::now())).await;
+            gathering.begin(Instant::now());
             let pause = match self.turn().await {
                 Ok(0) => IDLE,
                 Ok(_) => {
@@ -160,7 +164,7 @@ impl Relay {
         )
         .bind(lease.sent)
         .bind(BATCH_EVENTS)
-        .fetch_all(self.store.pool())
+        .fetch_all(&mut *self.store.writer().await?)
         .await?;
         let mut events = Vec::with_capacity(rows.len());
         let mut last = lease.sent;

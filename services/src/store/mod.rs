@@ -21,6 +21,7 @@ use crate::error::RunError;
 use backon::{ExponentialBuilder, Retryable};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, Transaction};
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
@@ -35,8 +36,8 @@ pub(crate) struct StoreTransaction {
     _turn: OwnedMutexGuard<()>,
 }
 
-/// One connection writes; the others answer requests beside it, which WAL and PostgreSQL allow.
-const CONNECTIONS_MAX: u32 = 4;
+/// Connections that only read, beside the one that writes, which WAL and PostgreSQL allow.
+const READERS_MAX: u32 = 3;
 
 /// How long a request or a batch waits for one of them before it fails, and is tried again.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,8 +46,10 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const WRITER_LOCK: i64 = 7_425;
 
 /// What every statement of a SQLite connection rests on. 64 MiB of pages (a negative size is in KiB): the indexes of a long
-/// run stay in memory. The busy time-out is for the lock of another process, such as a second instance on the same file.
-const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA cache_size = -65536";
+/// run stay in memory. The busy time-out is for the lock of another process, such as a second instance on the same file. The log
+/// grows to 32 MiB before its pages go to the database (1,000 pages of 4 KiB by default): keys are random, and a page that many
+/// transactions touch goes there once for all of them.
+const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8000";
 
 /// What every connection to PostgreSQL rests on: an instance that stands still between a lock and its commit holds nobody up for
 /// longer than SQLite's busy time-out would.
@@ -82,10 +85,18 @@ pub(crate) struct StoreSettings {
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     database: Database,
-    pool: AnyPool,
+    readers: AnyPool,
+    /// One connection, always the same: SQLite forgets the pages that a connection has in memory when another one has written.
+    writers: AnyPool,
     /// Whose turn it is to write, first come, first served. SQLite itself lets those who wait look again now and then, and
     /// whoever looks at the right moment is next; and each would keep a connection from the readers.
     writer: Arc<Mutex<()>>,
+}
+
+/// The connection that writes, outside a transaction.
+pub(crate) struct Writer {
+    connection: PoolConnection<Any>,
+    _turn: OwnedMutexGuard<()>,
 }
 
 impl StoreSettings {
@@ -114,16 +125,15 @@ impl StoreSettings {
         RunError::Store { url: without_password(&self.url), source }
     }
 
-    /// Opens the store and brings its tables up to date.
-    pub(crate) async fn open(self, durability: Durability, migrations: &Migrator) -> Result<Store, RunError> {
-        let Self { database, url, options } = self;
-        sqlx::any::install_default_drivers();
-        let pool = AnyPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(ACQUIRE_TIMEOUT);
-        let pool = match database {
+    /// Connections to the store, the first of them open.
+    async fn connect(&self, durability: Durability, connections_max: u32) -> Result<AnyPool, RunError> {
+        let pool = AnyPoolOptions::new().max_connections(connections_max).acquire_timeout(ACQUIRE_TIMEOUT);
+        let pool = match self.database {
             Database::Postgres => pool.after_connect(|connection, _| {
                 Box::pin(async move { sqlx::raw_sql(POSTGRES_SETTINGS).execute(&mut *connection).await.map(drop) })
             }),
-            Database::Sqlite => pool.after_connect(move |connection, _| {
+            // A file does not hang up, so nobody has to ask.
+            Database::Sqlite => pool.test_before_acquire(false).after_connect(move |connection, _| {
                 Box::pin(async move {
                     sqlx::raw_sql(SQLITE_SETTINGS).execute(&mut *connection).await?;
                     let synchronous = match durability {
@@ -135,28 +145,37 @@ impl StoreSettings {
                 })
             }),
         };
-        let pool = match pool.connect_with(options).await {
-            Ok(pool) => pool,
-            Err(source) => return Err(RunError::Store { url: without_password(&url), source }),
-        };
+        pool.connect_with(self.options.clone()).await.map_err(|source| self.failure(source))
+    }
+
+    /// Opens the store and brings its tables up to date.
+    pub(crate) async fn open(self, durability: Durability, migrations: &Migrator) -> Result<Store, RunError> {
+        sqlx::any::install_default_drivers();
+        let writers = self.connect(durability, 1).await?;
         // Another instance may be migrating the same file this moment; then its tables are there at the next look.
         let pauses =
             ExponentialBuilder::new().with_min_delay(Duration::from_millis(20)).with_jitter().with_max_times(6);
-        let migrated = (|| migrations.run(&pool))
+        let migrated = (|| migrations.run(&writers))
             .retry(pauses)
             .when(|failure| matches!(failure, MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)))
             .await;
-        match migrated {
-            Ok(()) => Ok(Store { database, pool, writer: Arc::default() }),
-            Err(source) => Err(RunError::Migrate { url: without_password(&url), source }),
-        }
+        migrated.map_err(|source| RunError::Migrate { url: without_password(&self.url), source })?;
+        let readers = self.connect(durability, READERS_MAX).await?;
+        Ok(Store { database: self.database, readers, writers, writer: Arc::default() })
     }
 }
 
 impl Store {
-    /// For statements that only read.
+    /// For statements that only read, at any time.
     pub(crate) fn pool(&self) -> &AnyPool {
-        &self.pool
+        &self.readers
+    }
+
+    /// For the readings of whoever writes next, at the places where it will write: SQLite has them in memory for this connection
+    /// alone. Whoever holds a transaction has this connection already, and would wait for itself.
+    pub(crate) async fn writer(&self) -> Result<Writer, sqlx::Error> {
+        let turn = Arc::clone(&self.writer).lock_owned().await;
+        Ok(Writer { connection: self.writers.acquire().await?, _turn: turn })
     }
 
     /// Begins a transaction that may write. It waits for the one before it, in this process or another, and does so before
@@ -167,9 +186,9 @@ impl Store {
     pub(crate) async fn begin(&self) -> Result<StoreTransaction, sqlx::Error> {
         let turn = Arc::clone(&self.writer).lock_owned().await;
         let transaction = match self.database {
-            Database::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await?,
+            Database::Sqlite => self.writers.begin_with("BEGIN IMMEDIATE").await?,
             Database::Postgres => {
-                let mut transaction = self.pool.begin().await?;
+                let mut transaction = self.writers.begin().await?;
                 // The function answers nothing, which the driver has no type for: hence the text.
                 sqlx::query("SELECT CAST(pg_advisory_xact_lock($1) AS TEXT)")
                     .bind(WRITER_LOCK)
@@ -206,6 +225,20 @@ impl Deref for StoreTransaction {
 impl DerefMut for StoreTransaction {
     fn deref_mut(&mut self) -> &mut AnyConnection {
         &mut self.transaction
+    }
+}
+
+impl Deref for Writer {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Writer {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.connection
     }
 }
 

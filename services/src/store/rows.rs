@@ -33,9 +33,10 @@ impl BulkInsert {
         rows: &[T],
         bind: impl Fn(Statement, &T) -> Statement,
     ) -> Result<u64, sqlx::Error> {
+        let parameters = Parameters::of(transaction);
         let mut affected = 0;
         for chunk in chunks(rows) {
-            affected += transaction.execute(self.statement(chunk, &bind)).await?.rows_affected();
+            affected += transaction.execute(self.statement(parameters, chunk, &bind)).await?.rows_affected();
         }
         Ok(affected)
     }
@@ -47,22 +48,28 @@ impl BulkInsert {
         rows: &[T],
         bind: impl Fn(Statement, &T) -> Statement,
     ) -> Result<Vec<AnyRow>, sqlx::Error> {
+        let parameters = Parameters::of(transaction);
         let mut returned = Vec::with_capacity(rows.len());
         for chunk in chunks(rows) {
-            returned.extend(self.statement(chunk, &bind).fetch_all(&mut *transaction).await?);
+            returned.extend(self.statement(parameters, chunk, &bind).fetch_all(&mut *transaction).await?);
         }
         Ok(returned)
     }
 
-    fn statement<T>(&self, chunk: &[T], bind: impl Fn(Statement, &T) -> Statement) -> Statement {
+    fn statement<T>(
+        &self,
+        parameters: Parameters,
+        chunk: &[T],
+        bind: impl Fn(Statement, &T) -> Statement,
+    ) -> Statement {
         let mut sql = String::with_capacity(self.into.len() + self.then.len() + 8 + chunk.len() * self.columns * 5);
         sql.push_str(self.into);
         sql.push_str(" VALUES ");
         for row in 0..chunk.len() {
             sql.push_str(if row == 0 { "(" } else { ",(" });
             for column in 1..=self.columns {
-                // Writing into a String cannot fail.
-                let _ = write!(sql, "{}${}", if column == 1 { "" } else { "," }, row * self.columns + column);
+                sql.push_str(if column == 1 { "" } else { "," });
+                parameters.write(&mut sql, row * self.columns + column);
             }
             sql.push(')');
         }
@@ -73,6 +80,30 @@ impl BulkInsert {
     }
 }
 
+/// How a statement names its parameters.
+#[derive(Debug, Clone, Copy)]
+enum Parameters {
+    /// `?`, one after the other. The driver asks SQLite for the name of each parameter, and SQLite looks through all of them for
+    /// it: naming those of a long statement took as long as its rows did.
+    InTurn,
+    /// `$1`, the only form that PostgreSQL has.
+    Numbered,
+}
+
+impl Parameters {
+    fn of(connection: &AnyConnection) -> Self {
+        if connection.backend_name() == "PostgreSQL" { Self::Numbered } else { Self::InTurn }
+    }
+
+    fn write(self, sql: &mut String, number: usize) {
+        match self {
+            Self::InTurn => sql.push('?'),
+            // Writing into a String cannot fail.
+            Self::Numbered => drop(write!(sql, "${number}")),
+        }
+    }
+}
+
 /// The rows whose last column is one of `values`: `select` ends where the list of parameters begins, as in
 /// `SELECT a FROM t WHERE b IN`.
 pub(crate) async fn select_in<V: AsRef<str>>(
@@ -80,10 +111,16 @@ pub(crate) async fn select_in<V: AsRef<str>>(
     select: &'static str,
     values: &[V],
 ) -> Result<Vec<AnyRow>, sqlx::Error> {
+    let parameters = Parameters::of(connection);
     let mut rows = Vec::new();
     for chunk in chunks(values) {
-        let parameters: Vec<String> = (1..=chunk.len()).map(|number| format!("${number}")).collect();
-        let sql = format!("{select} ({})", parameters.join(","));
+        let mut sql = String::with_capacity(select.len() + 4 + chunk.len() * 5);
+        sql.push_str(select);
+        for number in 1..=chunk.len() {
+            sql.push_str(if number == 1 { " (" } else { "," });
+            parameters.write(&mut sql, number);
+        }
+        sql.push(')');
         let query =
             chunk.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, value| query.bind(value.as_ref().to_owned()));
         rows.extend(query.fetch_all(&mut *connection).await?);
@@ -124,7 +161,12 @@ mod tests {
     #[test]
     fn parameters_are_counted_through() {
         let insert = BulkInsert { into: "INSERT INTO t (a,b)", columns: 2, then: "RETURNING a" };
-        let statement = insert.statement(&[1_i64, 2], |query, value| query.bind(*value).bind(*value));
-        assert_eq!(sqlx::Execute::sql(statement).as_str(), "INSERT INTO t (a,b) VALUES ($1,$2),($3,$4) RETURNING a");
+        for (parameters, written) in [
+            (Parameters::Numbered, "INSERT INTO t (a,b) VALUES ($1,$2),($3,$4) RETURNING a"),
+            (Parameters::InTurn, "INSERT INTO t (a,b) VALUES (?,?),(?,?) RETURNING a"),
+        ] {
+            let statement = insert.statement(parameters, &[1_i64, 2], |query, value| query.bind(*value).bind(*value));
+            assert_eq!(sqlx::Execute::sql(statement).as_str(), written);
+        }
     }
 }

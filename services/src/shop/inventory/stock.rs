@@ -168,7 +168,7 @@ impl Stock {
 
     /// What is put aside for these orders and has come to no end, by order.
     pub(super) async fn held(&self, order_ids: &[&str]) -> Result<HashMap<String, Wanted>, sqlx::Error> {
-        let mut connection = self.store.pool().acquire().await?;
+        let mut connection = self.store.writer().await?;
         let select =
             "SELECT reservation_id, order_id, quantities FROM reservations WHERE state = 'reserved' AND order_id IN";
         let mut held = HashMap::new();

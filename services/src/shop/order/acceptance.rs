@@ -7,6 +7,7 @@ use super::validation::SoundOrder;
 use crate::clock::unix_us;
 use crate::error::{RunError, WorkerError};
 use crate::failpoint::Place;
+use crate::gathering::Gathering;
 use crate::http::ApiError;
 use crate::outbox::{CommitError, NewEvent, Outbox, new_id};
 use crate::service::Context;
@@ -16,6 +17,7 @@ use crate::trace::{TraceContext, TraceIds};
 use crate::worker::Worker;
 use prometheus_client::metrics::counter::Counter;
 use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info};
 
@@ -118,7 +120,9 @@ impl Acceptor {
         let Context { runtime, stop, .. } = self.context.clone();
         runtime.block_on(async {
             let mut requests = Vec::with_capacity(BATCH_ORDERS);
+            let mut gathering = Gathering::default();
             loop {
+                tokio::time::sleep(gathering.wait(Instant::now())).await;
                 let received = tokio::select! {
                     received = self.requests.recv_many(&mut requests, BATCH_ORDERS) => received,
                     () = stop.wait() => 0,
@@ -126,6 +130,7 @@ impl Acceptor {
                 if received == 0 {
                     break;
                 }
+                gathering.begin(Instant::now());
                 self.accept(std::mem::take(&mut requests)).await;
             }
             // Whoever was let in before the stop has its answer.

@@ -88,7 +88,7 @@ pub(super) async fn give_up(transaction: &mut StoreTransaction, order_ids: &[Str
 
 /// Those of these orders for which nothing is captured any more.
 pub(super) async fn given_up(store: &Store, order_ids: &[&str]) -> Result<HashSet<String>, sqlx::Error> {
-    let mut connection = store.pool().acquire().await?;
+    let mut connection = store.writer().await?;
     let select = "SELECT order_id FROM given_up_orders WHERE order_id IN";
     Ok(texts(&select_in(&mut connection, select, order_ids).await?)?.into_iter().collect())
 }
