@@ -38,7 +38,7 @@ impl Inbox {
 
     /// Those of these events that were handled.
     pub(crate) async fn known(&self, event_ids: &[&str]) -> Result<HashSet<String>, sqlx::Error> {
-        let mut connection = self.store.writer().await?;
+        let mut connection = self.store.warm().await?;
         let rows = select_in(&mut connection, "SELECT event_id FROM inbox WHERE event_id IN", event_ids).await?;
         Ok(texts(&rows)?.into_iter().collect())
     }
@@ -75,7 +75,7 @@ impl Inbox {
                     at_us: row.try_get(3)?,
                 })
             })
-            .fetch_all(self.store.pool())
+            .fetch_all(self.store.readers())
             .await
     }
 }

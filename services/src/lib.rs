@@ -5,9 +5,9 @@
 //!
 //! Reading order: `run` (the life of a process), `service` (which services there are), `config` (the environment), `modes`
 //! (what protects a service), `kafka` (the consumer loop and the producers that all share), `store`, `outbox`, `inbox`,
-//! `outside` (other people's HTTP APIs), `gathering` (how often a batch begins), `work` (all of these together: what an event asks for, done once), `failpoint`
-//! (where tests stop a process), then one folder per service: `order`, `transaction`, `notification`, `analytics`,
-//! `tracker`, and those of `shop`. `README.md` beside this crate lists every variable and every path.
+//! `outside` (other people's HTTP APIs), `gathering` (how often a batch begins), `work` (all of these together: what an event
+//! asks for, done once), `failpoint` (where tests stop a process), then one folder per service: `order`, `transaction`,
+//! `notification`, `analytics`, `tracker`, and those of `shop`. `README.md` beside this crate lists every variable and every path.
 
 mod analytics;
 mod breaker;

@@ -43,7 +43,7 @@ impl Totals {
             "SELECT CAST(COALESCE(SUM(orders), 0) AS BIGINT), CAST(COALESCE(SUM(revenue), 0) AS BIGINT)
              FROM partition_totals",
         )
-        .fetch_one(self.store.pool())
+        .fetch_one(self.store.readers())
         .await?;
         Ok(Summary { orders: row.try_get(0)?, revenue: row.try_get(1)? })
     }
@@ -89,7 +89,7 @@ impl Totals {
     async fn positions(&self) -> Result<Offsets, sqlx::Error> {
         let mut offsets = Offsets::default();
         for row in sqlx::query(r#"SELECT topic, "partition", next_offset FROM partition_totals"#)
-            .fetch_all(self.store.pool())
+            .fetch_all(self.store.readers())
             .await?
         {
             let topic: String = row.try_get(0)?;
@@ -166,7 +166,7 @@ mod tests {
         for place in places() {
             let first = totals(&place).await;
             first.fold("t", &[order(2, 5, 100), Fold { partition: 2, offset: 6, revenue: None }]).await.unwrap();
-            first.store.pool().close().await;
+            first.store.close().await;
             let second = totals(&place).await;
             let positions = second.positions().await.unwrap();
             assert_eq!(positions.iter().collect::<Vec<_>>(), [("t", 2, 7)]);

@@ -254,7 +254,8 @@ impl<H: BatchHandler> ConsumerLoop<H> {
         !stop.is_requested()
     }
 
-    /// Fills the batch with what has arrived, waiting only for the first event, and while the batch before it has only just begun.
+    /// Fills the batch with what has arrived, waiting only for the first event, and for company behind a batch that has only
+    /// just begun.
     fn collect(&mut self) -> Result<(), WorkerError> {
         self.batch.clear();
         self.context.stop.sleep(self.gathering.wait(Instant::now()));
@@ -282,7 +283,7 @@ impl<H: BatchHandler> ConsumerLoop<H> {
             }
             timeout = Duration::ZERO;
         }
-        self.gathering.begin(Instant::now());
+        self.gathering.began(Instant::now(), self.batch.len(), self.batch_events_max);
         Ok(())
     }
 

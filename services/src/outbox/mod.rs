@@ -142,7 +142,7 @@ impl Outbox {
                 at_us: row.try_get(4)?,
             })
         })
-        .fetch_all(self.store.pool())
+        .fetch_all(self.store.readers())
         .await
     }
 
@@ -150,7 +150,7 @@ impl Outbox {
     pub(crate) async fn waiting(&self) -> Result<i64, sqlx::Error> {
         let row =
             sqlx::query("SELECT last_taken - sent_position FROM counters, outbox_relay WHERE counters.name = 'outbox'")
-                .fetch_one(self.store.pool())
+                .fetch_one(self.store.readers())
                 .await?;
         row.try_get(0)
     }

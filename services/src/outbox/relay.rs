@@ -31,7 +31,7 @@ const TOPIC_TIMEOUT: Duration = Duration::from_secs(1);
 const TOPIC_RETRY: Duration = Duration::from_millis(200);
 
 /// The most events of a batch.
-const BATCH_EVENTS: i64 = 1000;
+const BATCH_EVENTS: usize = 1000;
 
 /// How long to wait, when there was nothing, before looking for what another instance may have written.
 const IDLE: Duration = Duration::from_millis(50);
@@ -130,11 +130,12 @@ impl Relay {
         let mut pauses = pauses();
         let mut gathering = Gathering::default();
         while !self.context.stop.is_requested() {
-            tokio::time::sleep(gathering.wait(Instant::now())).await;
-            gathering.begin(Instant::now());
+            gathering.pause().await;
+            let began = Instant::now();
             let pause = match self.turn().await {
                 Ok(0) => IDLE,
-                Ok(_) => {
+                Ok(events) => {
+                    gathering.began(began, events, BATCH_EVENTS);
                     pauses = self::pauses();
                     self.context.readiness.satisfied(RELAY);
                     continue;
@@ -163,8 +164,8 @@ impl Relay {
              ORDER BY position LIMIT $2",
         )
         .bind(lease.sent)
-        .bind(BATCH_EVENTS)
-        .fetch_all(&mut *self.store.writer().await?)
+        .bind(i64::try_from(BATCH_EVENTS).unwrap_or(i64::MAX))
+        .fetch_all(&mut *self.store.warm().await?)
         .await?;
         let mut events = Vec::with_capacity(rows.len());
         let mut last = lease.sent;

@@ -107,7 +107,7 @@ impl AuditTrail {
         sqlx::query(AssertSqlSafe(format!("{SELECT} WHERE order_id = $1 ORDER BY position")))
             .bind(order_id.to_owned())
             .try_map(|row| entry(&row))
-            .fetch_all(self.store.pool())
+            .fetch_all(self.store.readers())
             .await
     }
 
@@ -117,12 +117,12 @@ impl AuditTrail {
             .bind(page.after)
             .bind(i64::from(page.limit))
             .try_map(|row| entry(&row))
-            .fetch_all(self.store.pool())
+            .fetch_all(self.store.readers())
             .await
     }
 
     pub(crate) async fn totals(&self) -> Result<Totals, sqlx::Error> {
-        let row = sqlx::query("SELECT orders, quantity FROM audit_totals").fetch_one(self.store.pool()).await?;
+        let row = sqlx::query("SELECT orders, quantity FROM audit_totals").fetch_one(self.store.readers()).await?;
         Ok(Totals { orders: row.try_get(0)?, quantity: row.try_get(1)? })
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn bytes(event: &Event) -> usize {
 
 /// When these events were first tried, as far as they were.
 pub(super) async fn first_tries(store: &Store, event_ids: &[&str]) -> Result<HashMap<String, u64>, sqlx::Error> {
-    let mut connection = store.writer().await?;
+    let mut connection = store.warm().await?;
     let select = "SELECT event_id, first_try_us FROM held_events WHERE first_try_us IS NOT NULL AND event_id IN";
     let rows = select_in(&mut connection, select, event_ids).await?;
     let read = |row: &sqlx::any::AnyRow| {
@@ -92,7 +92,7 @@ pub(super) async fn note_first_tries(
 
 /// The keys that have an event on the retry topic.
 pub(super) async fn held_keys(store: &Store) -> Result<HashSet<String>, sqlx::Error> {
-    let rows = sqlx::query("SELECT DISTINCT key FROM held_events").fetch_all(&mut *store.writer().await?).await?;
+    let rows = sqlx::query("SELECT DISTINCT key FROM held_events").fetch_all(&mut *store.warm().await?).await?;
     Ok(texts(&rows)?.into_iter().collect())
 }
 
@@ -135,7 +135,7 @@ pub(super) async fn release(transaction: &mut StoreTransaction, event_ids: &[&st
 
 /// How many events are on the retry topic.
 pub(super) async fn held_count(store: &Store) -> Result<i64, sqlx::Error> {
-    sqlx::query("SELECT COUNT(*) FROM held_events").fetch_one(store.pool()).await?.try_get(0)
+    sqlx::query("SELECT COUNT(*) FROM held_events").fetch_one(store.readers()).await?.try_get(0)
 }
 
 /// As the store has them.

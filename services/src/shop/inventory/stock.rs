@@ -168,7 +168,7 @@ impl Stock {
 
     /// What is put aside for these orders and has come to no end, by order.
     pub(super) async fn held(&self, order_ids: &[&str]) -> Result<HashMap<String, Wanted>, sqlx::Error> {
-        let mut connection = self.store.writer().await?;
+        let mut connection = self.store.warm().await?;
         let select =
             "SELECT reservation_id, order_id, quantities FROM reservations WHERE state = 'reserved' AND order_id IN";
         let mut held = HashMap::new();
@@ -220,7 +220,7 @@ impl Stock {
     pub(super) async fn products(&self) -> Result<Vec<Product>, sqlx::Error> {
         sqlx::query("SELECT product_id, initial, on_hand, reserved, shipped FROM stock ORDER BY product_id")
             .try_map(|row| product(&row))
-            .fetch_all(self.store.pool())
+            .fetch_all(self.store.readers())
             .await
     }
 
@@ -233,7 +233,7 @@ impl Stock {
         .bind(page.after)
         .bind(i64::from(page.limit))
         .try_map(|row| movement(&row))
-        .fetch_all(self.store.pool())
+        .fetch_all(self.store.readers())
         .await
     }
 }

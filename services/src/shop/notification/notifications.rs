@@ -93,7 +93,7 @@ impl Notifications {
         .bind(user_id.to_owned())
         .bind(i64::from(limit))
         .try_map(|row| notification(&row))
-        .fetch_all(self.store.pool())
+        .fetch_all(self.store.readers())
         .await
     }
 
@@ -105,7 +105,7 @@ impl Notifications {
         .bind(page.after)
         .bind(i64::from(page.limit))
         .try_map(|row| notification(&row))
-        .fetch_all(self.store.pool())
+        .fetch_all(self.store.readers())
         .await
     }
 }

@@ -122,7 +122,7 @@ impl Acceptor {
             let mut requests = Vec::with_capacity(BATCH_ORDERS);
             let mut gathering = Gathering::default();
             loop {
-                tokio::time::sleep(gathering.wait(Instant::now())).await;
+                gathering.pause().await;
                 let received = tokio::select! {
                     received = self.requests.recv_many(&mut requests, BATCH_ORDERS) => received,
                     () = stop.wait() => 0,
@@ -130,7 +130,7 @@ impl Acceptor {
                 if received == 0 {
                     break;
                 }
-                gathering.begin(Instant::now());
+                gathering.began(Instant::now(), received, BATCH_ORDERS);
                 self.accept(std::mem::take(&mut requests)).await;
             }
             // Whoever was let in before the stop has its answer.

@@ -177,7 +177,7 @@ impl Orders {
         sqlx::query(AssertSqlSafe(format!("{ORDER} WHERE o.order_id = $1")))
             .bind(order_id.to_owned())
             .try_map(|row| order(&row))
-            .fetch_optional(self.store.pool())
+            .fetch_optional(self.store.readers())
             .await
     }
 
@@ -204,7 +204,7 @@ impl Orders {
             Some(limit) => query.bind(limit),
             None => query,
         };
-        query.try_map(|row| entry(&row)).fetch_all(self.store.pool()).await
+        query.try_map(|row| entry(&row)).fetch_all(self.store.readers()).await
     }
 
     /// What there is in each status.
@@ -213,7 +213,7 @@ impl Orders {
             "SELECT s.status, COUNT(*), CAST(SUM(o.total) AS BIGINT)
              FROM order_status s JOIN orders o ON o.order_id = s.order_id GROUP BY s.status",
         )
-        .fetch_all(self.store.pool())
+        .fetch_all(self.store.readers())
         .await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, Sum { orders: row.try_get(1)?, total: row.try_get(2)? }))).collect()
     }

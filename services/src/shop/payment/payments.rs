@@ -88,7 +88,7 @@ pub(super) async fn give_up(transaction: &mut StoreTransaction, order_ids: &[Str
 
 /// Those of these orders for which nothing is captured any more.
 pub(super) async fn given_up(store: &Store, order_ids: &[&str]) -> Result<HashSet<String>, sqlx::Error> {
-    let mut connection = store.writer().await?;
+    let mut connection = store.warm().await?;
     let select = "SELECT order_id FROM given_up_orders WHERE order_id IN";
     Ok(texts(&select_in(&mut connection, select, order_ids).await?)?.into_iter().collect())
 }
@@ -114,7 +114,7 @@ impl Payments {
         )
         .bind(order_id.to_owned())
         .try_map(|row| payment(&row))
-        .fetch_all(self.store.pool())
+        .fetch_all(self.store.readers())
         .await
     }
 
@@ -126,13 +126,13 @@ impl Payments {
         .bind(page.after)
         .bind(i64::from(page.limit))
         .try_map(|row| payment(&row))
-        .fetch_all(self.store.pool())
+        .fetch_all(self.store.readers())
         .await
     }
 
     async fn sums(&self) -> Result<BTreeMap<String, Sum>, sqlx::Error> {
         let rows = sqlx::query("SELECT outcome, COUNT(*), CAST(SUM(amount) AS BIGINT) FROM payments GROUP BY outcome")
-            .fetch_all(self.store.pool())
+            .fetch_all(self.store.readers())
             .await?;
         let none = ["captured", "declined", "timed_out", "refunded"].map(|word| (word.to_owned(), Sum::default()));
         let mut sums = BTreeMap::from(none);
