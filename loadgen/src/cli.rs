@@ -21,7 +21,7 @@ use crate::sampler::SamplerError;
 use crate::schedule::Process;
 use crate::shards::arguments::ShardArguments;
 use crate::shards::client::{MeetingPlace, ShardPlan};
-use crate::stop::StopFlag;
+use crate::stop::{Patience, StopFlag};
 use crate::tap::{self, Tap, TapError, TapPlan, TapSummary};
 use crate::workload::KEY_PREFIX;
 use clap::{Args, ValueEnum};
@@ -264,9 +264,9 @@ fn offer(
     let conclusion = beside.load_ended(&load, arguments.slo.map(nanoseconds), directory)?;
     // What other shards still send belongs to what a tap reads; they are told in any case.
     let patience = if tap.is_some() && !stop.is_stopped() { plan.flush_timeout } else { Duration::ZERO };
-    let all_sent = meeting.as_mut().map_or(Ok(true), |meeting| meeting.part(patience));
+    let all_sent = meeting.as_mut().map_or(Ok(true), |meeting| meeting.part(patience, stop));
     let Some(tap) = tap else { return Ok(Offered { load, tap: None, drained: true, conclusion }) };
-    let drained = drain(&tap, &arguments.bootstrap, &arguments.topic, plan.flush_timeout);
+    let drained = drain(&tap, arguments, plan.flush_timeout, stop);
     stop_tap.stop();
     let tap = tap.join()?;
     Ok(Offered { load, tap: Some(tap), drained: drained? && all_sent.map_err(LoadError::from)?, conclusion })
@@ -358,11 +358,12 @@ fn progress_line(progress: &Progress) -> String {
     )
 }
 
-/// Waits until the tap has seen what the topic holds, or the time is up; whether it has.
-fn drain(tap: &Tap, bootstrap: &str, topic: &str, timeout: Duration) -> Result<bool, TapError> {
-    let deadline = Instant::now() + timeout;
-    let high_watermarks = tap::high_watermarks(bootstrap, topic)?;
-    while !tap.drained(&high_watermarks) && !tap.is_finished() && Instant::now() < deadline {
+/// Waits until the tap has seen what the topic holds, or the time is up, of which there is less once somebody has stopped the
+/// load; whether it has.
+fn drain(tap: &Tap, arguments: &LoadArguments, timeout: Duration, stop: &StopFlag) -> Result<bool, TapError> {
+    let mut patience = Patience::new(timeout);
+    let high_watermarks = tap::high_watermarks(&arguments.bootstrap, &arguments.topic)?;
+    while !tap.drained(&high_watermarks) && !tap.is_finished() && !patience.is_over(stop) {
         thread::sleep(LOOK_EVERY);
     }
     Ok(tap.drained(&high_watermarks))

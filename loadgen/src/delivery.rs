@@ -1,11 +1,10 @@
 //! The thread that takes a producer's answers: it polls the client, and records how each message ended.
 
 use crate::client::LoadProducer;
-use crate::load::STOPPED_FLUSH_TIMEOUT;
 use crate::pacer::PacerState;
 use crate::recorder::{End, Recorder};
 use crate::slots::Slots;
-use crate::stop::StopFlag;
+use crate::stop::{Patience, StopFlag};
 use rdkafka::producer::{Producer, PurgeConfig};
 use shakedown_reports::record::Outcome;
 use std::sync::Arc;
@@ -43,13 +42,8 @@ impl Answers {
                 flushed = Instant::now();
             }
         }
-        let mut deadline = Instant::now() + self.flush_timeout;
-        let mut stopped = false;
-        while self.unanswered() && Instant::now() < deadline {
-            if !stopped && self.stop.is_stopped() {
-                stopped = true;
-                deadline = deadline.min(Instant::now() + STOPPED_FLUSH_TIMEOUT);
-            }
+        let mut patience = Patience::new(self.flush_timeout);
+        while self.unanswered() && !patience.is_over(&self.stop) {
             // Flushing also sends at once what the client would let linger. Its only error is that time is up.
             drop(self.producer.flush(POLL));
             self.producer.poll(Duration::ZERO);

@@ -11,11 +11,10 @@ use crate::clock::RunClock;
 use crate::endpoints::Endpoints;
 use crate::http::HttpPlan;
 use crate::http_answer::{Answer, Course};
-use crate::load::STOPPED_FLUSH_TIMEOUT;
 use crate::order_id;
 use crate::recorder::{End, Recorder};
 use crate::slots::{InFlight, Slots};
-use crate::stop::StopFlag;
+use crate::stop::{STOPPED_PATIENCE, StopFlag};
 use crate::target::{Handed, Target};
 use crate::workload::{PlannedMessage, Workload};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
@@ -159,13 +158,13 @@ impl Requests {
         asking.shutdown().await;
     }
 
-    /// Ends [`STOPPED_FLUSH_TIMEOUT`] after somebody stops the load.
+    /// Ends [`STOPPED_PATIENCE`] after somebody stops the load.
     async fn stopped_long_enough(&self) {
         let mut look = tokio::time::interval(STOP_LOOK);
         while !self.stop.is_stopped() {
             look.tick().await;
         }
-        tokio::time::sleep(STOPPED_FLUSH_TIMEOUT).await;
+        tokio::time::sleep(STOPPED_PATIENCE).await;
     }
 
     async fn ask(self: Arc<Self>, due: Due) {

@@ -72,6 +72,7 @@ pub mod replay;
 pub mod sampler;
 pub mod schedule;
 pub mod shards;
+pub mod signals;
 mod slots;
 mod steps;
 pub mod stop;

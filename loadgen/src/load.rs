@@ -3,7 +3,7 @@
 //! Each client has a lane of two threads: a pacer offers its messages; a delivery thread records how each ended, by polling
 //! a producer (`delivery.rs`) or by asking a service (`http_client.rs`). One reporter for all of them writes an interval of
 //! the histograms each second. A key has one lane, so that its order is kept. At the end everything offered has ended:
-//! acknowledged, failed, or unknown when the plan's flush timeout passes without an answer, or [`STOPPED_FLUSH_TIMEOUT`]
+//! acknowledged, failed, or unknown when the plan's flush timeout passes without an answer, or [`STOPPED_PATIENCE`](crate::stop::STOPPED_PATIENCE)
 //! after a stop.
 
 use crate::client::{self, LoadProducer};
@@ -38,9 +38,6 @@ const START_LEAD_NS: u64 = 1_000_000;
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two looks at whether somebody stops a load whose client may not begin yet.
 const READY_LOOK: Duration = Duration::from_millis(50);
-/// How long unanswered messages are still waited for once somebody has stopped the load: what a cluster that is there has in
-/// hand by then it answers within a moment, and whoever stops a run does not want to wait for one that is not.
-pub const STOPPED_FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why a load could not be offered, or not be recorded.
 #[derive(Debug, thiserror::Error)]
@@ -218,7 +215,7 @@ pub struct Load {
 
 impl Load {
     /// Connects, looks the topic up, and begins to offer. Raising `stop` ends the offering; what was offered is still
-    /// waited for, but no longer than [`STOPPED_FLUSH_TIMEOUT`], and recorded.
+    /// waited for, but no longer than [`STOPPED_PATIENCE`](crate::stop::STOPPED_PATIENCE), and recorded.
     ///
     /// # Errors
     /// When the plan, the client or the topic is not fit, or the cluster cannot be reached within 30 s.

@@ -79,6 +79,14 @@ pub enum PlanError {
         /// The property.
         name: String,
     },
+    /// A producer that has to begin a transaction before it may send, which those of a load never do.
+    #[error(
+        "client property \"transactional.id\" = {received:?}: producers of a load begin no transactions, leave it out"
+    )]
+    Transactional {
+        /// The id.
+        received: String,
+    },
     /// No producer, or too many.
     #[error("{received} producers: allowed are 1 to {PRODUCERS_MAX}")]
     Producers {
@@ -164,6 +172,9 @@ impl LoadPlan {
             if self.client.contains_key(name) {
                 return Err(PlanError::Property { name: name.to_owned() });
             }
+        }
+        if let Some(received) = self.client.get("transactional.id") {
+            return Err(PlanError::Transactional { received: received.clone() });
         }
         self.keys.validate()?;
         part::validate(1, self.producers, self.keys.users)?;
@@ -541,5 +552,8 @@ mod tests {
             error(|plan| drop(plan.client.insert("bootstrap.servers".to_owned(), "x:1".to_owned())))
                 .contains("\"bootstrap.servers\"")
         );
+        let error_of_transactions =
+            error(|plan| drop(plan.client.insert("transactional.id".to_owned(), "x".to_owned())));
+        assert!(error_of_transactions.contains("\"transactional.id\" = \"x\""), "{error_of_transactions}");
     }
 }

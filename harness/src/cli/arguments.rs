@@ -9,8 +9,8 @@ use crate::scenario::settings::Override;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use shakedown_loadgen::MetricsAddress;
 use shakedown_loadgen::cli::LoadArguments;
-use shakedown_loadgen::load::STOPPED_FLUSH_TIMEOUT;
 use shakedown_loadgen::shards::merge::MergeArguments;
+use shakedown_loadgen::stop::STOPPED_PATIENCE;
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -74,7 +74,7 @@ pub enum Command {
 
 /// What `run` says below its options.
 fn run_notes() -> String {
-    let seconds = STOPPED_FLUSH_TIMEOUT.as_secs();
+    let seconds = STOPPED_PATIENCE.as_secs();
     format!(
         "{EXIT_CODES}
 

@@ -2,7 +2,7 @@
 
 use super::arguments::BackendArgument;
 use super::ceiling_arguments::CeilingArguments;
-use super::{output, run_command, signals};
+use super::{output, run_command};
 use crate::backend::{Apache, Embedded, External};
 use crate::ceiling::scenario_subject::ScenarioSubject;
 use crate::ceiling::search::Search;
@@ -13,8 +13,8 @@ use crate::exit::Exit;
 use crate::run::options::RunOptions;
 use crate::runner::Runner;
 use clap::ValueEnum as _;
-use shakedown_loadgen::StopFlag;
 use shakedown_loadgen::ceiling::{Lengths, Outcome, Settings};
+use shakedown_loadgen::{StopFlag, signals};
 use shakedown_reports::RunDirectory;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

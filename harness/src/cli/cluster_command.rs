@@ -1,12 +1,11 @@
 //! `shakedown cluster`: brokers for other programs and other languages.
 
 use super::arguments::ClusterArguments;
-use super::signals;
 use crate::exit::Exit;
 use crate::language::names;
 use shakedown_cluster::control::ControlServer;
 use shakedown_cluster::{Cluster, ConfigError, StartError};
-use shakedown_loadgen::StopFlag;
+use shakedown_loadgen::{StopFlag, signals};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::FileTypeExt as _;
 use std::sync::Arc;

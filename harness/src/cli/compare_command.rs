@@ -2,8 +2,8 @@
 
 use super::arguments::BackendArgument;
 use super::compare_arguments::{CompareArguments, NOISE_FLOOR};
+use super::output;
 use super::run_command::{backend_of, complain};
-use super::{output, signals};
 use crate::compare::folder::ComparisonFolder;
 use crate::compare::paired::{self, PairedOptions};
 use crate::compare::plan::{ComparisonPlan, FORMAT_VERSION, SidePlan};
@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::run::options::OUTPUT;
 use crate::runner::Runner;
 use crate::scenario::settings::Override;
-use shakedown_loadgen::StopFlag;
+use shakedown_loadgen::{StopFlag, signals};
 use shakedown_reports::compare::comparison::Settings;
 use shakedown_reports::compare::{Comparison, Judgement, NoiseFloor, NoiseFloors, stored as stored_runs, text};
 use shakedown_reports::utc;

@@ -1,10 +1,10 @@
 //! `shakedown load`: the load generator alone, against any Kafka.
 
-use super::{output, signals};
+use super::output;
 use crate::exit::Exit;
-use shakedown_loadgen::StopFlag;
 use shakedown_loadgen::beside::LevelOutcome;
 use shakedown_loadgen::cli::{self, LoadArguments};
+use shakedown_loadgen::{StopFlag, signals};
 use std::io::Write as _;
 
 pub(super) fn run(arguments: &LoadArguments) -> Exit {

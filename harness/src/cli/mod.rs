@@ -23,6 +23,5 @@ mod ready_command;
 mod report_command;
 mod run_command;
 mod scenario_files;
-mod signals;
 
 pub use dispatch::main;

@@ -4,13 +4,13 @@ use super::arguments::{BackendArgument, RunArguments};
 use super::doing::Doing;
 use super::output;
 use super::progress::{KEPT, Progress};
-use super::{scenario_files, signals};
+use super::scenario_files;
 use crate::backend::{Apache, Embedded, External};
 use crate::exit::Exit;
 use crate::run::error::RunError;
 use crate::runner::Runner;
-use shakedown_loadgen::load::STOPPED_FLUSH_TIMEOUT;
-use shakedown_loadgen::{Live, MetricsServer, StopFlag};
+use shakedown_loadgen::stop::STOPPED_PATIENCE;
+use shakedown_loadgen::{Live, MetricsServer, StopFlag, signals};
 use shakedown_reports::text::{self, RunEnd, RunLine};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -65,7 +65,7 @@ pub(super) fn run(arguments: &RunArguments) -> Exit {
 
 /// Says at once that the interrupt was heard, what comes now, and how not to wait for it.
 fn tell_interrupted(doing: &Doing) {
-    let (doing, seconds) = (doing.text(), STOPPED_FLUSH_TIMEOUT.as_secs());
+    let (doing, seconds) = (doing.text(), STOPPED_PATIENCE.as_secs());
     if doing == KEPT {
         // Whoever has closed standard error does not want to know.
         let _ = writeln!(std::io::stderr(), "\nending: services stop, and the cluster behind them");

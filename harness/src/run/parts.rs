@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::scenario::deed::Deed;
 use crate::scenario::model::{FaultRule, LedgerRule};
 use crate::scenario::operation::Operation;
-use shakedown_loadgen::load::STOPPED_FLUSH_TIMEOUT;
+use shakedown_loadgen::stop::STOPPED_PATIENCE;
 use shakedown_loadgen::{Load, Sampler, StopFlag, Tap, TapError};
 use shakedown_reports::record::Figure;
 use shakedown_reports::{Summary, numbers};
@@ -198,7 +198,7 @@ impl Parts {
     /// Deletes the topics that the run has brought. Whoever interrupts a run does not wait long for that.
     fn take_topics_back(&mut self, session: &Session) -> Result<(), RunError> {
         let brought = std::mem::take(&mut self.brought);
-        let patience = if session.go_on().is_ok() { topics::TIMEOUT } else { STOPPED_FLUSH_TIMEOUT };
+        let patience = if session.go_on().is_ok() { topics::TIMEOUT } else { STOPPED_PATIENCE };
         let deleted = session.runtime.block_on(topics::delete(&self.bootstrap(), &brought, patience));
         if let Err(error) = &deleted {
             session.journal.warning(format!("these topics may be left behind: {}: {error}", brought.join(", ")));

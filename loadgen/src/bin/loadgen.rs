@@ -1,10 +1,10 @@
 //! `loadgen`: the load half of `shakedown` alone, for machines that only drive load.
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use shakedown_loadgen::StopFlag;
 use shakedown_loadgen::beside::LevelOutcome;
 use shakedown_loadgen::cli::{self, LoadArguments};
 use shakedown_loadgen::shards::merge::{self, MergeArguments};
+use shakedown_loadgen::{StopFlag, signals};
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -15,8 +15,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The service level did not hold, and the generator was unfit to measure: what `shakedown` says of whatever proves nothing.
 const INVALID: u8 = 3;
-/// What a shell reports for a program that Ctrl-C ended.
-const INTERRUPTED: i32 = 130;
 
 /// What is wanted.
 enum Wanted {
@@ -59,7 +57,7 @@ fn main() -> anyhow::Result<ExitCode> {
         }
     };
     let stop = StopFlag::new();
-    stop_on_interrupt(stop.clone())?;
+    signals::raise_on_signal(stop.clone(), tell_interrupted)?;
     let report = cli::run_until(&load, &stop)?;
     println!("{report}");
     Ok(match report.level() {
@@ -70,20 +68,7 @@ fn main() -> anyhow::Result<ExitCode> {
     })
 }
 
-/// At the first Ctrl-C the load ends in good order, at the second at once.
-fn stop_on_interrupt(stop: StopFlag) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    std::thread::Builder::new().name("loadgen-signals".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            while tokio::signal::ctrl_c().await.is_ok() {
-                if stop.is_stopped() {
-                    std::process::exit(INTERRUPTED);
-                }
-                stop.stop();
-                // Nobody may be listening, and the next Ctrl-C has to be heard all the same.
-                drop(writeln!(std::io::stderr(), "\ninterrupted: nothing more is offered; once more ends at once"));
-            }
-        });
-    })?;
-    Ok(())
+fn tell_interrupted() {
+    // Nobody may be listening, and the next Ctrl-C has to be heard all the same.
+    drop(writeln!(std::io::stderr(), "\ninterrupted: nothing more is offered; once more ends at once"));
 }

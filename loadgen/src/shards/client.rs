@@ -6,7 +6,7 @@
 use super::meeting::{LEAD, Meeting, MeetingError, Said, Step, Word};
 use crate::clock::{RunClock, nanoseconds};
 use crate::part::Shard;
-use crate::stop::StopFlag;
+use crate::stop::{Patience, StopFlag};
 use crate::topic::{self, TopicError};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -156,14 +156,15 @@ impl MeetingPlace {
         Err(MeetingError::Missing { run, of, missing, waited: patience }.into())
     }
 
-    /// Says that this shard sends nothing more, and waits until no other does, for so long at most; whether it is so.
+    /// Says that this shard sends nothing more, and waits until no other does, for so long at most, and less once somebody stops
+    /// the load; whether it is so.
     ///
     /// # Errors
     /// When the topic cannot be written or read.
-    pub fn part(&mut self, patience: Duration) -> Result<bool, ShardError> {
+    pub fn part(&mut self, timeout: Duration, stop: &StopFlag) -> Result<bool, ShardError> {
         self.say(Word::Done)?;
-        let deadline = Instant::now() + patience;
-        while !self.meeting.all_done() && Instant::now() < deadline {
+        let mut patience = Patience::new(timeout);
+        while !self.meeting.all_done() && !patience.is_over(stop) {
             self.read()?;
         }
         Ok(self.meeting.all_done())

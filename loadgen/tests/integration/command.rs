@@ -3,11 +3,15 @@
 use crate::Test;
 use crate::bench::{Bench, TOPIC};
 use clap::Parser;
+use rustix::process::{Pid, Signal, kill_process};
 use shakedown_loadgen::beside::LevelOutcome;
 use shakedown_loadgen::cli::{self, LoadArguments};
 use shakedown_reports::RunRecord;
 use shakedown_reports::record::{Record, StreamKind};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 pub(crate) const TESTS: &[Test] = &[
     (
@@ -24,6 +28,7 @@ pub(crate) const TESTS: &[Test] = &[
         a_load_of_raw_bytes_in_steps_can_be_replayed_from_its_run_directory,
     ),
     ("command::the_program_itself_offers_merges_and_helps", the_program_itself_offers_merges_and_helps),
+    ("command::either_signal_ends_the_program_in_good_order", either_signal_ends_the_program_in_good_order),
 ];
 
 #[derive(Debug, Parser)]
@@ -109,6 +114,36 @@ fn the_program_itself_offers_merges_and_helps() {
     ] {
         let (actual, text) = loadgen(arguments);
         assert!(actual == Some(code) && text.contains(says), "{arguments:?}: {actual:?} {text}");
+    }
+}
+
+fn either_signal_ends_the_program_in_good_order() {
+    let bench = Bench::new();
+    for signal in [Signal::INT, Signal::TERM] {
+        let out = tempfile::tempdir().expect("a temporary directory");
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_loadgen"))
+            .args(["--bootstrap", &bench.bootstrap, "--topic", TOPIC, "--rate", "500/s", "--for", "10m", "--tap", "--out"])
+            .arg(out.path())
+            .stderr(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut told = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let offers = |line: &std::io::Result<String>| line.as_ref().is_ok_and(|line| line.starts_with("offered "));
+        assert!(told.any(|line| offers(&line)), "it says how far it is");
+        let began = Instant::now();
+        let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id");
+        kill_process(id, signal).expect("it runs");
+        let told: Vec<String> = told.map_while(Result::ok).collect();
+        let output = child.wait_with_output().expect("it ends");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && began.elapsed() < Duration::from_secs(60), "{:?} {text}", output.status);
+        assert!(told.iter().any(|line| line.starts_with("interrupted: nothing more is offered")), "{told:?}");
+        let run = std::fs::read_dir(out.path()).expect("its folder").flatten().next().expect("a scenario's").path();
+        let run = std::fs::read_dir(run).expect("a scenario's folder").flatten().next().expect("a run").path();
+        let record = RunRecord::open(&run).expect("a readable run");
+        let ending = record.ending().expect("a readable ending").expect("it came to an end");
+        assert!(ending.interrupted && ending.drained, "{ending:?}");
     }
 }
 

@@ -123,7 +123,23 @@ fn objections(aside: &[&(RunSample, RunSample)], pairs: usize, comparison: &mut 
         comparison.notes.extend(lines);
     } else {
         comparison.reasons.extend(lines);
+        comparison.reasons.extend(one_sided(aside));
     }
+}
+
+/// What it may mean that all of them are runs of one side.
+fn one_sided(aside: &[&(RunSample, RunSample)]) -> Option<String> {
+    let objected = |run: &RunSample| !run.objections.is_empty();
+    let a = aside.iter().filter(|pair| objected(&pair.0)).count();
+    let b = aside.iter().filter(|pair| objected(&pair.1)).count();
+    let side = match (a, b) {
+        (0, 1..) => 'B',
+        (1.., 0) => 'A',
+        _ => return None,
+    };
+    Some(format!(
+        "all of them runs of {side}: if it does not carry this rate, compare at a lower one, or search for its ceiling"
+    ))
 }
 
 /// Runs on other machines. Other versions and back ends may be what is compared, and are told.

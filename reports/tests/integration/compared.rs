@@ -172,6 +172,13 @@ fn a_run_that_cannot_be_believed_takes_its_pair_along() {
     let some = settled(paired::compare(&pairs, &settings()), root.path());
     assert_eq!((some.judgement, some.pairs), (Judgement::Same, 9), "what is left agrees");
     assert_eq!(some.notes[0], "3 of 12 pairs set aside: a run of each cannot be believed");
+    let mut one_sided = pairs.clone();
+    one_sided[3].1 = late(3);
+    let one_sided = paired::compare(&one_sided, &settings());
+    assert_eq!(one_sided.judgement, Judgement::Invalid);
+    let hint =
+        "all of them runs of B: if it does not carry this rate, compare at a lower one, or search for its ceiling";
+    assert_eq!(one_sided.reasons.last().map(String::as_str), Some(hint));
     pairs[3].0 = late(3);
     let many = settled(paired::compare(&pairs, &settings()), root.path());
     assert_eq!((many.judgement, many.judgement.exit_code()), (Judgement::Invalid, 3));

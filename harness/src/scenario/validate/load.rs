@@ -179,6 +179,10 @@ fn check_plan(load: &Spanned<RawLoad>, rule: &LoadRule, problems: &mut Problems<
     let Err(error) = crate::plan::load_plan(1, rule) else { return };
     let keys = load.value.keys.as_ref().map(|keys| &keys.value);
     let place_of = |place: Option<Place>| place.unwrap_or(arrivals.place);
+    let place_of_property = |name: &str| {
+        let mut client = load.value.client.iter().flat_map(|client| &client.value.0);
+        client.find(|(key, _)| key.value == *name).map_or(load.place, |(key, _)| key.place)
+    };
     let (place, help) = match &error {
         // Said already, with the topic's own place.
         PlanError::Load(LoadError::Topic { .. } | LoadError::Http(_)) => return,
@@ -213,10 +217,12 @@ fn check_plan(load: &Spanned<RawLoad>, rule: &LoadRule, problems: &mut Problems<
             (place, "leave it out, or give [load] a topic as its `target`")
         }
         PlanError::Load(LoadError::Property { name }) => {
-            let client = load.value.client.iter().flat_map(|client| &client.value.0);
-            let place = client.filter(|(key, _)| key.value == *name).map(|(key, _)| key.place).next();
-            (place.unwrap_or(load.place), "leave it out: the harness knows where its cluster is")
+            (place_of_property(name), "leave it out: the harness knows where its cluster is")
         }
+        PlanError::Load(LoadError::Transactional { .. }) => (
+            place_of_property("transactional.id"),
+            "leave it out: producers of a load send, and wait for acknowledgements",
+        ),
     };
     let message = match &error {
         PlanError::Load(inner) => inner.to_string(),

@@ -143,6 +143,7 @@ messages! {
     arrivals_of_too_many: "rate = \"100/s\", for = \"1s\"" => "rate = \"1000000000/s\", for = \"10s\"",
     too_many_users: "[[fault]]" => "keys = { users = 16777217 }\n\n[[fault]]",
     client_that_chooses_the_cluster: "[[fault]]" => "client = { \"bootstrap.servers\" = \"localhost:9092\" }\n\n[[fault]]",
+    client_that_begins_transactions: "[[fault]]" => "client = { \"transactional.id\" = \"load\" }\n\n[[fault]]",
     skew_out_of_range: "[[fault]]" => "keys = { users = 10, zipf = 9.5 }\n\n[[fault]]",
     unknown_system: "seed = 1" => "seed = 1\nsystem = \"traker\"",
     wrong_type_in_the_system: "seed = 1" => "seed = 1\nsystem = \"shop\"",
