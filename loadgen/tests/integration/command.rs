@@ -122,7 +122,18 @@ fn either_signal_ends_the_program_in_good_order() {
     for signal in [Signal::INT, Signal::TERM] {
         let out = tempfile::tempdir().expect("a temporary directory");
         let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_loadgen"))
-            .args(["--bootstrap", &bench.bootstrap, "--topic", TOPIC, "--rate", "500/s", "--for", "10m", "--tap", "--out"])
+            .args([
+                "--bootstrap",
+                &bench.bootstrap,
+                "--topic",
+                TOPIC,
+                "--rate",
+                "500/s",
+                "--for",
+                "10m",
+                "--tap",
+                "--out",
+            ])
             .arg(out.path())
             .stderr(Stdio::piped())
             .stdout(Stdio::piped())
