@@ -173,7 +173,7 @@ fn a_run_that_cannot_be_believed_takes_its_pair_along() {
     assert_eq!((some.judgement, some.pairs), (Judgement::Same, 9), "what is left agrees");
     assert_eq!(some.notes[0], "3 of 12 pairs set aside: a run of each cannot be believed");
     let mut one_sided = pairs.clone();
-    one_sided[3].1 = late(3);
+    one_sided[3].1 = late(4);
     let one_sided = paired::compare(&one_sided, &settings());
     assert_eq!(one_sided.judgement, Judgement::Invalid);
     let hint =
