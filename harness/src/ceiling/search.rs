@@ -29,7 +29,7 @@ impl Search {
         &self.state
     }
 
-    /// Carries out what is left; `tell` hears of everything as it happens. What was done until an error is kept.
+    /// Carries out what is left; `tell` hears of everything once it is kept. What was done until an error is kept.
     ///
     /// # Errors
     /// When a trial could not be carried out, or the search not be kept.
@@ -37,26 +37,28 @@ impl Search {
         let (began, before) = (Instant::now(), self.state.elapsed_ms);
         self.state.write(&self.folder)?;
         loop {
-            match self.study.step() {
+            let line = match self.study.step() {
                 Step::Generator(length) => {
                     let rate = subject.generator(length)?;
-                    tell(&generator_line(rate));
                     self.state.generator = Some(Generator { rate });
                     self.study = self.state.study();
+                    generator_line(rate)
                 }
                 Step::Trial(trial) => {
                     let carried = subject.carry_out(&trial)?;
                     let directory = relative(&self.folder, &carried.directory);
                     let level = self.state.settings.service_level;
                     let result = TrialResult::new(trial, carried.measured, level, directory);
-                    tell(&table::line(&result));
+                    let line = table::line(&result);
                     self.study.take(result);
+                    line
                 }
                 Step::Done => return curve::write(&self.folder, &subject.name(), &self.state).map_err(Into::into),
-            }
+            };
             let elapsed_ms = before + u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             self.state.note(&self.study, elapsed_ms);
             self.state.write(&self.folder)?;
+            tell(&line);
         }
     }
 
