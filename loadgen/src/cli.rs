@@ -7,6 +7,7 @@ use crate::beside::{Beside, Conclusion};
 use crate::clock::{RunClock, nanoseconds};
 pub use crate::command_report::CommandReport;
 use crate::compression;
+use crate::driver::Driver;
 use crate::duration_text::{self, DurationTextError};
 use crate::identity_rule::IdentityRule;
 use crate::keys::{KeyDraw, KeySpace};
@@ -70,6 +71,9 @@ pub struct LoadArguments {
     /// Exponent of Zipf's law for keys; all alike without it.
     #[arg(long)]
     pub zipf: Option<f64>,
+    /// The Kafka client that offers it: "direct" is faster, and has fewer properties.
+    #[arg(long, value_enum, default_value_t = Driver::Librdkafka)]
+    pub driver: Driver,
     /// Kafka clients that offer the load, each the messages of keys of its own.
     #[arg(long, default_value_t = 1)]
     pub producers: u32,
@@ -170,6 +174,7 @@ impl LoadArguments {
             payload: self.more.payload(),
             client: self.client.iter().cloned().collect::<BTreeMap<_, _>>(),
             max_rate: self.max_rate,
+            driver: self.driver,
             producers: self.producers,
             flush_timeout: self.flush_timeout,
             measures_partitions: self.per_partition,

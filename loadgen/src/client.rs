@@ -5,6 +5,7 @@
 
 use crate::outcome;
 use crate::plan::LoadPlan;
+use crate::ready::Ready;
 use crate::recorder::{End, Recorder};
 use crate::slots::Slots;
 use rdkafka::client::ClientContext;
@@ -13,8 +14,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, DeliveryResult, ProducerContext};
 use shakedown_reports::record::Outcome;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 /// librdkafka's property that bounds what it holds.
 const QUEUE_PROPERTY: &str = "queue.buffering.max.messages";
@@ -28,37 +28,14 @@ pub(crate) type LoadProducer = BaseProducer<DeliveryContext>;
 pub(crate) struct DeliveryContext {
     slots: Arc<Slots>,
     recorder: Arc<Recorder>,
-    ready: Ready,
+    /// It needs no producer id, or has one.
+    ready: Arc<Ready>,
 }
 
 impl DeliveryContext {
-    /// Waits until the client may send; whether it may. Somebody else must take the client's answers meanwhile.
-    pub(crate) fn wait_until_ready(&self, at_most: Duration) -> bool {
-        self.ready.wait(at_most)
-    }
-}
-
-/// Whether the client may send: it needs no producer id, or has one.
-#[derive(Debug)]
-struct Ready {
-    is: Mutex<bool>,
-    told: Condvar,
-}
-
-impl Ready {
-    fn new(is: bool) -> Self {
-        Self { is: Mutex::new(is), told: Condvar::new() }
-    }
-
-    fn set(&self) {
-        *self.is.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.told.notify_all();
-    }
-
-    fn wait(&self, at_most: Duration) -> bool {
-        let is = self.is.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.told.wait_timeout_while(is, at_most, |is| !*is);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
+    /// Tells when the client may send, provided that somebody takes its answers meanwhile.
+    pub(crate) fn ready(&self) -> Arc<Ready> {
+        Arc::clone(&self.ready)
     }
 }
 
@@ -120,7 +97,7 @@ pub(crate) fn connect(
         let debug = properties.get("debug").map_or_else(|| "eos".to_owned(), |debug| format!("{debug},eos"));
         properties.set("debug", debug).set_log_level(RDKafkaLogLevel::Debug);
     }
-    properties.create_with_context(DeliveryContext { slots, recorder, ready: Ready::new(ready) })
+    properties.create_with_context(DeliveryContext { slots, recorder, ready: Arc::new(Ready::new(ready)) })
 }
 
 /// The plan's properties over the defaults.
@@ -160,6 +137,7 @@ mod tests {
     use super::*;
     use crate::keys::KeySpace;
     use crate::schedule::{Arrivals, Shape};
+    use std::time::Duration;
 
     fn plan(client: &[(&str, &str)]) -> LoadPlan {
         let rate = "500/s".parse().expect("a rate");
@@ -193,18 +171,6 @@ mod tests {
         for (value, is) in [("true", true), ("True", true), ("T", true), ("1", true), ("false", false), ("0", false)] {
             assert_eq!(is_true(value), is, "{value}");
         }
-    }
-
-    #[test]
-    fn who_waits_for_the_client_is_told_at_once_and_not_before() {
-        let ready = Arc::new(Ready::new(false));
-        assert!(!ready.wait(Duration::from_millis(1)));
-        let teller = Arc::clone(&ready);
-        let told = std::thread::spawn(move || teller.set());
-        assert!(ready.wait(Duration::from_secs(60)));
-        told.join().expect("the teller ends");
-        assert!(ready.wait(Duration::ZERO), "it stays ready");
-        assert!(Ready::new(true).wait(Duration::ZERO), "a client without a producer id");
     }
 
     #[test]

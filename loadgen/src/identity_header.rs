@@ -14,6 +14,8 @@
 //! | 31..39 | value, minor units |
 //! | 39..43 | CRC-32C of all before |
 
+use crate::slots::InFlight;
+
 /// The header's name in Kafka.
 pub const NAME: &str = "shakedown";
 /// Its length in bytes.
@@ -66,6 +68,12 @@ pub enum IdentityHeaderError {
 }
 
 impl IdentityHeader {
+    /// That of a message on its way.
+    pub(crate) const fn of(message: &InFlight, run: u32, producer: u16) -> Self {
+        let InFlight { sequence, key, key_sequence, value, intended_ns, .. } = *message;
+        Self { run, producer, sequence, key, key_sequence, intended_ns, value }
+    }
+
     /// The header's bytes.
     #[must_use]
     pub fn encode(&self) -> [u8; LENGTH] {

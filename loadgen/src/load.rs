@@ -6,11 +6,10 @@
 //! acknowledged, failed, or unknown when the plan's flush timeout passes without an answer, or [`STOPPED_PATIENCE`](crate::stop::STOPPED_PATIENCE)
 //! after a stop.
 
-use crate::client::{self, LoadProducer};
 use crate::clock::RunClock;
-use crate::delivery::Answers;
+use crate::driver::Driver;
 use crate::endpoints::Endpoints;
-use crate::ground::{Ground, Lane, LaneThreads, spawn};
+use crate::ground::{Ground, LaneThreads, spawn};
 use crate::http_client::{self, HttpSettings};
 use crate::live::Gauges;
 use crate::meter::Reporter;
@@ -20,24 +19,18 @@ use crate::plan::{LoadPlan, PlanError};
 use crate::recorder::Recorder;
 use crate::shards::client::ShardError;
 use crate::stop::StopFlag;
-use crate::topic::{self, TopicError};
-use crate::topic_target::TopicTarget;
+use crate::topic::TopicError;
+use crate::topic_load::{self, READY_TIMEOUT};
 use hdrhistogram::Histogram;
 use rdkafka::error::KafkaError;
-use rdkafka::producer::Producer;
 use shakedown_reports::{DirectoryError, IntervalLog, OperationWriter};
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 /// From the moment in which everybody can send to the first intended instant: until then all pacers have been started.
 const START_LEAD_NS: u64 = 1_000_000;
-/// How long the cluster may take to let the client begin: coordinators may still be loading.
-const READY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Between two looks at whether somebody stops a load whose client may not begin yet.
-const READY_LOOK: Duration = Duration::from_millis(50);
 
 /// Why a load could not be offered, or not be recorded.
 #[derive(Debug, thiserror::Error)]
@@ -59,11 +52,14 @@ pub enum LoadError {
     /// The HTTP client has nothing to run on.
     #[error("the HTTP client cannot be made: {0}")]
     Http(std::io::Error),
+    /// The direct driver has nothing to run on.
+    #[error("the direct driver cannot be made: {0}")]
+    Direct(std::io::Error),
     /// The topic cannot be offered to.
     #[error(transparent)]
     Topic(#[from] TopicError),
-    /// The cluster is reachable, and does not let an idempotent client begin.
-    #[error("{bootstrap} gave no producer id within {READY_TIMEOUT:?}: {}", last_error.as_deref().unwrap_or("no error was reported"))]
+    /// The cluster is reachable, and does not let a client begin: it gives no producer id, or leaders do not answer.
+    #[error("{bootstrap} did not let the client begin within {READY_TIMEOUT:?}: {}", last_error.as_deref().unwrap_or("no error was reported"))]
     NotReady {
         /// Where it was asked for.
         bootstrap: String,
@@ -254,46 +250,10 @@ impl Load {
             return Err(LoadError::Target { planned: "a service", started: "a topic" });
         }
         let ground = Ground::new(plan, shard, clock, operations, intervals, stop)?;
-        let mut clients = Vec::new();
-        for part in Part::all(shard, plan.producers) {
-            let lane = ground.lane(part, |total| client::slots_of(plan, total));
-            let connected = client::connect(plan, bootstrap, Arc::clone(&lane.slots), Arc::clone(&ground.recorder));
-            clients.push((lane, Arc::new(connected.map_err(|source| LoadError::Client(Box::new(source)))?)));
+        match plan.driver {
+            Driver::Librdkafka => topic_load::start(plan, shard, bootstrap, ground, meet),
+            Driver::Direct => topic_load::start_direct(plan, shard, bootstrap, ground, meet),
         }
-        if let Some((_, producer)) = clients.first() {
-            let mut partitions = 0;
-            for topic in plan.topics() {
-                partitions = topic::partitions(producer.client(), bootstrap, topic)?.max(partitions);
-            }
-            if plan.measures_partitions {
-                ground.recorder.measure_partitions(partitions);
-            }
-        }
-        let mut answering = Vec::new();
-        let mut producers = Vec::new();
-        for (lane, producer) in clients {
-            match answer(&ground, plan, &lane, &producer) {
-                Ok(delivery) => answering.push((lane, delivery)),
-                Err(error) => return Err(ground.abandon(answering, error)),
-            }
-            producers.push(producer);
-        }
-        // The clients' own start is no latency of the system: the schedule begins when all of them could send.
-        let ready = producers
-            .iter()
-            .try_for_each(|producer| wait_until_ready(producer, &ground.stop, bootstrap, &ground.recorder));
-        let start = match ready.and_then(|()| meet()) {
-            Ok(start) => start,
-            Err(error) => return Err(ground.abandon(answering, error)),
-        };
-        let lanes = answering.into_iter().zip(producers).map(|((lane, delivery), producer)| {
-            let topics = plan.topics().map(str::to_owned).collect();
-            let number = lane.part.number();
-            let (recorder, slots) = (Arc::clone(&ground.recorder), Arc::clone(&lane.slots));
-            (lane, TopicTarget::new(producer, recorder, slots, topics, start.run, number), delivery)
-        });
-        let lanes = lanes.collect();
-        ground.begin(lanes, start.at_ns)
     }
 
     /// Begins to ask a service that listens at these endpoints, which may change meanwhile. Raising `stop` ends the offering
@@ -432,43 +392,6 @@ impl Load {
             stopped_early,
         })
     }
-}
-
-/// Starts the thread that takes one client's answers.
-fn answer(
-    ground: &Ground,
-    plan: &LoadPlan,
-    lane: &Lane,
-    producer: &Arc<LoadProducer>,
-) -> Result<JoinHandle<()>, LoadError> {
-    let answers = Answers {
-        producer: Arc::clone(producer),
-        slots: Arc::clone(&lane.slots),
-        recorder: Arc::clone(&ground.recorder),
-        state: Arc::clone(&lane.state),
-        flush_timeout: plan.flush_timeout,
-        stop: ground.stop.clone(),
-    };
-    spawn("delivery", move || answers.run())
-}
-
-/// Waits until the client may send.
-fn wait_until_ready(
-    producer: &LoadProducer,
-    stop: &StopFlag,
-    bootstrap: &str,
-    recorder: &Recorder,
-) -> Result<(), LoadError> {
-    let deadline = Instant::now() + READY_TIMEOUT;
-    while !producer.context().wait_until_ready(READY_LOOK) {
-        if stop.is_stopped() {
-            return Err(LoadError::Stopped);
-        }
-        if Instant::now() >= deadline {
-            return Err(LoadError::NotReady { bootstrap: bootstrap.to_owned(), last_error: recorder.last_error() });
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -67,6 +67,14 @@ impl Meter {
         live.record(value_ns).expect("a histogram that resizes itself takes every value");
     }
 
+    /// Many at once.
+    pub(crate) fn record_all(&self, values_ns: impl Iterator<Item = u64>) {
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        for value_ns in values_ns {
+            live.record(value_ns).expect("a histogram that resizes itself takes every value");
+        }
+    }
+
     /// Over the run, up to the last interval that ended.
     pub(crate) fn figures(&self) -> Figures {
         *self.figures.lock().unwrap_or_else(PoisonError::into_inner)
@@ -106,6 +114,13 @@ impl PartitionMeters {
     pub(crate) fn record(&self, partition: i32, value_ns: u64) {
         if let Some(meter) = usize::try_from(partition).ok().and_then(|partition| self.0.get(partition)) {
             meter.record(value_ns);
+        }
+    }
+
+    /// As [`Self::record`], of many.
+    pub(crate) fn record_all(&self, partition: i32, values_ns: impl Iterator<Item = u64>) {
+        if let Some(meter) = usize::try_from(partition).ok().and_then(|partition| self.0.get(partition)) {
+            meter.record_all(values_ns);
         }
     }
 

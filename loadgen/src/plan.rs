@@ -5,6 +5,8 @@
 
 use crate::bodies::Bodies;
 use crate::digest::Digest;
+use crate::direct::{Settings, SettingsError};
+use crate::driver::Driver;
 use crate::duration_text;
 use crate::http::{HttpPlan, HttpPlanError};
 use crate::keys::{HotSet, KeyDraw, KeySpace, KeySpaceError};
@@ -46,6 +48,9 @@ pub struct LoadPlan {
     /// Properties of librdkafka, over the defaults `acks=all`, `enable.idempotence=true` and `linger.ms=5`.
     #[serde(default)]
     pub client: BTreeMap<String, String>,
+    /// The client that offers it, where it goes to topics.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub driver: Driver,
     /// A cap on what is sent, whatever the schedule says; what it holds back is late, never lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rate: Option<Rate>,
@@ -86,6 +91,15 @@ pub enum PlanError {
     Transactional {
         /// The id.
         received: String,
+    },
+    /// A property that librdkafka has, and the direct driver has not.
+    #[error(transparent)]
+    Driver(#[from] SettingsError),
+    /// Another client for what no client of Kafka offers.
+    #[error("driver {received:?} for a load over HTTP: allowed is none, it is for topics")]
+    HttpDriver {
+        /// The driver's word.
+        received: &'static str,
     },
     /// No producer, or too many.
     #[error("{received} producers: allowed are 1 to {PRODUCERS_MAX}")]
@@ -135,6 +149,10 @@ const fn one() -> u32 {
     1
 }
 
+fn is_default(driver: &Driver) -> bool {
+    *driver == Driver::default()
+}
+
 const fn is_one(number: &u32) -> bool {
     *number == 1
 }
@@ -152,6 +170,7 @@ impl LoadPlan {
             keys,
             payload: None,
             client: BTreeMap::new(),
+            driver: Driver::default(),
             max_rate: None,
             producers: 1,
             http: None,
@@ -175,6 +194,12 @@ impl LoadPlan {
         }
         if let Some(received) = self.client.get("transactional.id") {
             return Err(PlanError::Transactional { received: received.clone() });
+        }
+        if self.driver == Driver::Direct {
+            if self.http.is_some() {
+                return Err(PlanError::HttpDriver { received: self.driver.word() });
+            }
+            Settings::new(&self.client)?;
         }
         self.keys.validate()?;
         part::validate(1, self.producers, self.keys.users)?;
@@ -246,6 +271,10 @@ impl LoadPlan {
             digest.text(value);
         }
         digest.text(&self.max_rate.map_or_else(String::new, |rate| rate.to_string()));
+        if self.driver != Driver::default() {
+            digest.text("driver");
+            digest.text(self.driver.word());
+        }
         if self.producers > 1 {
             digest.text("producers");
             digest.number(u64::from(self.producers));

@@ -102,25 +102,40 @@ impl Recorder {
             Outcome::Fail => &self.failed,
             Outcome::Unknown => &self.unknown,
         };
-        let operation = Operation {
-            identity: Identity::planned(message.sequence),
-            key: Key::planned(message.key),
-            key_sequence: message.key_sequence,
-            outcome: end.outcome,
-            error: end.error,
-            partition: end.partition,
-            offset: end.offset,
-            value: message.value,
-            intended_ns: message.intended_ns,
-            sent_ns: message.sent_ns,
-            completed_ns,
-        };
         if let Some(operations) = lock(&self.operations).as_mut() {
-            operations.push(&operation);
+            operations.push(&operation(message, end, completed_ns));
         }
         self.last_completed_ns.fetch_max(completed_ns, Ordering::Relaxed);
         // After the push: whoever sees the count may count on the operation.
         counter.fetch_add(1, Ordering::Release);
+    }
+
+    /// Records how the messages of one batch ended, all at this instant, the first as `first` says and each at the next offset: once
+    /// for all of them whatever can be.
+    pub(crate) fn record_batch(&self, messages: &[InFlight], first: End, completed_ns: u64) {
+        let since = |instant: fn(&InFlight) -> u64| messages.iter().map(move |message| completed_ns.saturating_sub(instant(message)));
+        self.delay.record_all(messages.iter().map(|message| message.sent_ns.saturating_sub(message.intended_ns)));
+        let counter = match first.outcome {
+            Outcome::Ok => {
+                self.ack.record_all(since(|message| message.intended_ns));
+                if let Some(partitions) = self.ack_at.get() {
+                    partitions.record_all(first.partition, since(|message| message.intended_ns));
+                }
+                self.service.record_all(since(|message| message.sent_ns));
+                &self.acknowledged
+            }
+            Outcome::Fail => &self.failed,
+            Outcome::Unknown => &self.unknown,
+        };
+        if let Some(operations) = lock(&self.operations).as_mut() {
+            for (offset, message) in (first.offset..).zip(messages) {
+                let offset = if first.offset < 0 { first.offset } else { offset };
+                operations.push(&operation(message, End { offset, ..first }, completed_ns));
+            }
+        }
+        self.last_completed_ns.fetch_max(completed_ns, Ordering::Relaxed);
+        // After the push: whoever sees the count may count on the operations.
+        counter.fetch_add(messages.len() as u64, Ordering::Release);
     }
 
     /// How many messages have ended.
@@ -150,6 +165,22 @@ impl Recorder {
             Some(operations) => operations.finish().map(drop),
             None => Ok(()),
         }
+    }
+}
+
+fn operation(message: &InFlight, end: End, completed_ns: u64) -> Operation {
+    Operation {
+        identity: Identity::planned(message.sequence),
+        key: Key::planned(message.key),
+        key_sequence: message.key_sequence,
+        outcome: end.outcome,
+        error: end.error,
+        partition: end.partition,
+        offset: end.offset,
+        value: message.value,
+        intended_ns: message.intended_ns,
+        sent_ns: message.sent_ns,
+        completed_ns,
     }
 }
 

@@ -65,16 +65,7 @@ impl Target for TopicTarget {
     }
 
     fn hand_over(&mut self, message: &InFlight, slot: usize, own_ns: u64) -> Handed {
-        let header = IdentityHeader {
-            run: self.run,
-            producer: self.number,
-            sequence: message.sequence,
-            key: message.key,
-            key_sequence: message.key_sequence,
-            intended_ns: message.intended_ns,
-            value: message.value,
-        }
-        .encode();
+        let header = IdentityHeader::of(message, self.run, self.number).encode();
         if self.raw {
             self.payload[..identity_header::LENGTH].copy_from_slice(&header);
         }

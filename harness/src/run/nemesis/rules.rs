@@ -9,11 +9,19 @@ use shakedown_cluster::RuleGuard;
 use std::time::{Duration, Instant};
 
 impl Nemesis<'_> {
-    /// Lays a rule that must be there before the load: one that is in force from the beginning, or begins in the very step in
-    /// which something happens. Whether the fault is one.
+    /// Lays what must be there before the load: a rule or a failing stand-in that is in force from the beginning, where the
+    /// first message would otherwise slip through, or a rule that begins in the very step in which something happens. Whether the
+    /// fault is one.
     pub(super) fn lay_early(&mut self, place: usize, fault: &FaultRule) -> Result<bool, RunError> {
-        let Deed::Requests(rule) = &fault.deed else { return Ok(false) };
         let trigger = &fault.trigger;
+        let rule = match &fault.deed {
+            Deed::Requests(rule) => rule,
+            Deed::Fail(failure) if trigger.when.is_none() && trigger.at == Some(Duration::ZERO) => {
+                self.fail(place, fault.clone(), *failure)?;
+                return Ok(true);
+            }
+            _ => return Ok(false),
+        };
         let (guard, begin_at) = match waits_for(fault) {
             Some(condition) if trigger.after.is_zero() => {
                 let laid = self.inside(fault)?.rule_when(rule.clone(), condition);

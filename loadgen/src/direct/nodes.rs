@@ -1,0 +1,110 @@
+//! What the producer knows of its connections to brokers, and which requests are out on each.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// A request without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Flight {
+    pub(crate) correlation: i32,
+    pub(crate) place: usize,
+    pub(crate) batch: u64,
+    pub(crate) sent_ns: u64,
+}
+
+/// One broker's connection.
+#[derive(Debug)]
+pub(crate) enum Node {
+    /// There is none; the next attempt may be made at this instant.
+    Down { retry_ns: u64, failures: u32 },
+    /// It is being made.
+    Connecting { failures: u32 },
+    /// It takes requests, and answers in their order.
+    Up { flights: VecDeque<Flight> },
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Nodes(BTreeMap<i32, Node>);
+
+impl Nodes {
+    /// A broker of which nobody has heard has no connection.
+    pub(crate) fn know(&mut self, node: i32) {
+        self.0.entry(node).or_insert(Node::Down { retry_ns: 0, failures: 0 });
+    }
+
+    pub(crate) fn is_up(&self, node: i32) -> bool {
+        matches!(self.0.get(&node), Some(Node::Up { .. }))
+    }
+
+    /// Those that are to be connected to now; they are being connected to from here on.
+    pub(crate) fn connect(&mut self, now_ns: u64) -> Vec<i32> {
+        let mut due = Vec::new();
+        for (id, node) in &mut self.0 {
+            if let Node::Down { retry_ns, failures } = *node
+                && retry_ns <= now_ns
+            {
+                *node = Node::Connecting { failures };
+                due.push(*id);
+            }
+        }
+        due
+    }
+
+    pub(crate) fn connected(&mut self, node: i32) {
+        self.0.insert(node, Node::Up { flights: VecDeque::new() });
+    }
+
+    /// There is no connection any more, or none could be made. What was out on it.
+    pub(crate) fn disconnected(&mut self, node: i32, now_ns: u64, backoff: Duration, most: Duration) -> Vec<Flight> {
+        let (flights, failures) = match self.0.remove(&node) {
+            Some(Node::Up { flights }) => (flights.into(), 0),
+            Some(Node::Connecting { failures } | Node::Down { failures, .. }) => (Vec::new(), failures + 1),
+            None => (Vec::new(), 0),
+        };
+        let pause = backoff.saturating_mul(1 << failures.min(16)).min(most);
+        let retry_ns = now_ns.saturating_add(u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX));
+        self.0.insert(node, Node::Down { retry_ns, failures });
+        flights
+    }
+
+    /// How many requests are out.
+    pub(crate) fn in_flight(&self, node: i32) -> usize {
+        match self.0.get(&node) {
+            Some(Node::Up { flights }) => flights.len(),
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn sent(&mut self, node: i32, flight: Flight) {
+        if let Some(Node::Up { flights }) = self.0.get_mut(&node) {
+            flights.push_back(flight);
+        }
+    }
+
+    /// The request that this answers; `None` where none is out under this number.
+    pub(crate) fn answered(&mut self, node: i32, correlation: i32) -> Option<Flight> {
+        let Some(Node::Up { flights }) = self.0.get_mut(&node) else { return None };
+        let at = flights.iter().position(|flight| flight.correlation == correlation)?;
+        flights.remove(at)
+    }
+
+    /// Those whose oldest request is at least so old.
+    pub(crate) fn overdue(&self, now_ns: u64, timeout_ns: u64) -> Vec<i32> {
+        let is_overdue = |node: &Node| match node {
+            Node::Up { flights } => flights.front().is_some_and(|flight| flight.sent_ns.saturating_add(timeout_ns) <= now_ns),
+            _ => false,
+        };
+        self.0.iter().filter(|(_, node)| is_overdue(node)).map(|(id, _)| *id).collect()
+    }
+
+    /// When something is to be done about a connection.
+    pub(crate) fn next_deadline_ns(&self, timeout_ns: u64) -> Option<u64> {
+        let of = |node: &Node| match node {
+            Node::Down { retry_ns, .. } => Some(*retry_ns),
+            Node::Connecting { .. } => None,
+            Node::Up { flights } => flights.front().map(|flight| flight.sent_ns.saturating_add(timeout_ns)),
+        };
+        self.0.values().filter_map(of).min()
+    }
+}
