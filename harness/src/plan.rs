@@ -125,7 +125,8 @@ pub fn arrivals(
 /// # Errors
 /// When it cannot.
 pub fn load_plan(seed: u64, load: &LoadRule) -> Result<LoadPlan, PlanError> {
-    let LoadRule { target, shape, messages, per, duration, keys, payload, client, producers, max_rate, http } = load;
+    let LoadRule { target, shape, messages, per, duration, keys, payload, client, driver, producers, max_rate, http } =
+        load;
     let arrivals = arrivals(shape.clone(), (*messages, *per), *duration)?;
     let (name, others) = match target {
         Target::Topic(name) | Target::Service(name) | Target::Post { service: name, .. } => (name.as_str(), &[][..]),
@@ -136,6 +137,7 @@ pub fn load_plan(seed: u64, load: &LoadRule) -> Result<LoadPlan, PlanError> {
     plan.more_topics = others.to_vec();
     plan.payload.clone_from(payload);
     plan.client.clone_from(client);
+    plan.driver = *driver;
     plan.producers = *producers;
     plan.max_rate = max_rate.map(|(messages, per)| Rate::new(messages, per)).transpose()?;
     if let (Target::Post { path, .. }, Some(http)) = (target, http) {

@@ -71,9 +71,9 @@ pub struct LoadArguments {
     /// Exponent of Zipf's law for keys; all alike without it.
     #[arg(long)]
     pub zipf: Option<f64>,
-    /// The Kafka client that offers it: "direct" is faster, and has fewer properties.
-    #[arg(long, value_enum, default_value_t = Driver::Librdkafka)]
-    pub driver: Driver,
+    /// The Kafka client that offers it. Without a word "direct", which is faster, or librdkafka where a --client property needs it.
+    #[arg(long, value_enum)]
+    pub driver: Option<Driver>,
     /// Kafka clients that offer the load, each the messages of keys of its own.
     #[arg(long, default_value_t = 1)]
     pub producers: u32,
@@ -170,11 +170,12 @@ impl LoadArguments {
         let arrivals = self.more.arrivals(self.rate, self.duration, process)?;
         let draw = self.more.keys.or_else(|| self.zipf.map(KeyDraw::Zipf)).unwrap_or_default();
         let keys = KeySpace { users: self.users, draw };
+        let client: BTreeMap<String, String> = self.client.iter().cloned().collect();
         Ok(LoadPlan {
             payload: self.more.payload(),
-            client: self.client.iter().cloned().collect::<BTreeMap<_, _>>(),
+            driver: self.driver.unwrap_or_else(|| Driver::fastest_with(&client)),
+            client,
             max_rate: self.max_rate,
-            driver: self.driver,
             producers: self.producers,
             flush_timeout: self.flush_timeout,
             measures_partitions: self.per_partition,

@@ -54,11 +54,12 @@ impl fmt::Display for CommandReport {
         let shape = plan.arrivals.shape.word();
         writeln!(
             formatter,
-            "load  {} at {} ({shape})  seed {}  plan {}",
+            "load  {} at {} ({shape})  seed {}  plan {}  driver {}",
             plan.topic,
             plan.arrivals.rate,
             plan.seed,
-            &self.digest[..6]
+            &self.digest[..6],
+            plan.driver.word()
         )?;
         if let (Some(payload), Some(measured)) = (&plan.payload, self.compression) {
             let (bytes, asked) = (&payload.bytes, payload.compression_ratio);

@@ -3,12 +3,22 @@
 use super::document::{Content, Node, Spanned};
 use super::problem::Problems;
 use super::quantity::{Proportion, Skew};
-use super::setting::{Setting, Whole, settings, wrong_type};
+use super::setting::{Setting, Whole, choices, settings, wrong_type};
 use serde_json::{Value as Json, json};
 use shakedown_loadgen::ByteSizes;
 use shakedown_loadgen::byte_sizes::{BYTES_MAX, BYTES_MIN};
 use shakedown_loadgen::keys::USERS_MAX;
 use shakedown_loadgen::payload::RATIO_MAX;
+
+choices! {
+    /// Which Kafka client offers the load.
+    pub enum DriverChoice {
+        /// The client that most services have: every property of it, TLS, SASL, all codecs.
+        Librdkafka = "librdkafka",
+        /// One that does nothing but load, for rates that the other is too slow for; it has fewer properties.
+        Direct = "direct",
+    }
+}
 
 settings! {
     /// Whose messages they are.

@@ -10,7 +10,7 @@ pub use crate::scenario::stand_in::{StandIn, StandInRule};
 /// What a fault does, to a service as to a broker.
 pub use shakedown_cluster::NodeFault as FaultAction;
 use shakedown_cluster::{KeyedMessage, Role, Selector};
-use shakedown_loadgen::{KeySpace, PayloadPlan};
+use shakedown_loadgen::{Driver, KeySpace, PayloadPlan};
 pub use shakedown_reports::expectation::Bounds;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -248,7 +248,9 @@ pub struct LoadRule {
     pub payload: Option<PayloadPlan>,
     /// Properties of the load generator's client.
     pub client: BTreeMap<String, String>,
-    /// How many clients it has.
+    /// Which client it has.
+    pub driver: Driver,
+    /// How many of them.
     pub producers: u32,
     /// At most so many messages in so long, whatever the rate.
     pub max_rate: Option<(u64, Duration)>,

@@ -6,6 +6,7 @@ use crate::figures::{self, Figures};
 use crate::ours::Said;
 use crate::server::{self, Server};
 use shakedown_cluster::apache::Jars;
+use shakedown_loadgen::Driver;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -32,8 +33,8 @@ impl Task {
 /// Somebody who offers loads.
 #[derive(Debug)]
 pub(crate) enum Peer {
-    /// With so many producers.
-    Ours(u32),
+    /// With so many producers of this kind.
+    Ours(Driver, u32),
     RdkafkaPerformance(PathBuf),
     ProducerPerformance(PathBuf),
     EndToEndLatency(PathBuf),
@@ -50,7 +51,8 @@ pub(crate) struct Seen {
 impl Peer {
     /// Ours, and all others that this machine has. Prints what is missing for the rest.
     pub(crate) fn find() -> Vec<Self> {
-        let mut found = vec![Self::Ours(1), Self::Ours(2)];
+        let mut found =
+            vec![Self::Ours(Driver::Direct, 1), Self::Ours(Driver::Direct, 2), Self::Ours(Driver::Librdkafka, 1)];
         match c_peer::find() {
             Ok(program) => found.push(Self::RdkafkaPerformance(program)),
             Err(reason) => println!("no rdkafka_performance: {reason}; {} names one", c_peer::VARIABLE),
@@ -67,8 +69,9 @@ impl Peer {
 
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::Ours(1) => "ours",
-            Self::Ours(_) => "ours, 2 producers",
+            Self::Ours(Driver::Direct, 1) => "ours, direct",
+            Self::Ours(Driver::Direct, _) => "ours, direct, 2 producers",
+            Self::Ours(Driver::Librdkafka, _) => "ours, by librdkafka",
             Self::RdkafkaPerformance(_) => "rdkafka_performance",
             Self::ProducerPerformance(_) => "ProducerPerformance",
             Self::EndToEndLatency(_) => "EndToEndLatency",
@@ -76,7 +79,7 @@ impl Peer {
     }
 
     pub(crate) fn is_ours(&self) -> bool {
-        matches!(self, Self::Ours(_))
+        matches!(self, Self::Ours(..))
     }
 
     /// Whether it sends without waiting for what it has sent.
@@ -110,7 +113,7 @@ impl Peer {
         let latencies =
             (matches!(self, Self::RdkafkaPerformance(_)) && task.rate.is_some()).then(|| scratch.join("latencies.txt"));
         let mut command = match self {
-            Self::Ours(producers) => ours(*producers, server, task, &scratch),
+            Self::Ours(driver, producers) => ours(*driver, *producers, server, task, &scratch),
             Self::RdkafkaPerformance(program) => rdkafka_performance(program, server, task, latencies.as_deref()),
             Self::ProducerPerformance(jars) => producer_performance(jars, server, task),
             Self::EndToEndLatency(jars) => end_to_end(jars, server, task, &scratch),
@@ -129,7 +132,7 @@ impl Peer {
         let cpu = figures::cpu_of_children() - cpu;
         let mut said = None;
         let mut figures = match self {
-            Self::Ours(_) => {
+            Self::Ours(..) => {
                 let ours: Said = serde_json::from_str(text.lines().last().expect("a line")).expect("what ours prints");
                 let figures = ours.figures(task.rate.is_none());
                 if task.stall.is_none() {
@@ -159,7 +162,7 @@ struct Running {
     latencies: Option<PathBuf>,
 }
 
-fn ours(producers: u32, server: &Server, task: &Task, scratch: &Path) -> Command {
+fn ours(driver: Driver, producers: u32, server: &Server, task: &Task, scratch: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this executable"));
     // Full speed is a rate that nobody reaches; the plan's length is the number of messages all the same.
     let rate = task.rate.unwrap_or(task.messages * 10);
@@ -167,7 +170,7 @@ fn ours(producers: u32, server: &Server, task: &Task, scratch: &Path) -> Command
     command
         .args(["ours", "--bootstrap", &server.bootstrap, "--topic", server::TOPIC])
         .args(["--rate", &format!("{rate}/s"), "--for", &format!("{span_ms}ms")])
-        .args(["--bytes", &BYTES.to_string(), "--producers", &producers.to_string(), "--out"])
+        .args(["--driver", driver.word(), "--bytes", &BYTES.to_string(), "--producers", &producers.to_string(), "--out"])
         .arg(scratch);
     if !task.is_idempotent() {
         command.args(["--client", "enable.idempotence=false"]);

@@ -35,6 +35,8 @@ pub(crate) enum ConnectionError {
 pub(crate) enum Event {
     Up { versions: Versions },
     Frame { bytes: Bytes, at_ns: u64 },
+    /// A request that nobody answers is with the operating system.
+    Written { correlation: i32, at_ns: u64 },
     Down { error: ConnectionError },
 }
 
@@ -53,6 +55,8 @@ pub(crate) struct Outgoing {
     pub(crate) head: Vec<u8>,
     pub(crate) batch: Arc<Batch>,
     pub(crate) tail: &'static [u8],
+    /// Of one that nobody answers.
+    pub(crate) unanswered: Option<i32>,
 }
 
 /// The loop's end of a connection; dropped, it is closed.
@@ -112,7 +116,7 @@ async fn converse(
     let (input, output) = stream.into_split();
     // Whichever ends first ends both.
     tokio::select! {
-        error = write_all(&address, output, requests) => error,
+        error = write_all(&address, output, requests, wiring.clock, say) => error,
         error = read_all(&address, input, wiring.clock, say) => error,
     }
 }
@@ -121,10 +125,15 @@ async fn write_all(
     address: &str,
     mut output: OwnedWriteHalf,
     mut requests: UnboundedReceiver<Outgoing>,
+    clock: RunClock,
+    say: &impl Fn(Event),
 ) -> ConnectionError {
-    while let Some(Outgoing { head, batch, tail }) = requests.recv().await {
+    while let Some(Outgoing { head, batch, tail, unanswered }) = requests.recv().await {
         if let Err(source) = write(&mut output, [&head, batch.bytes(), tail]).await {
             return ConnectionError::Io { address: address.to_owned(), source };
+        }
+        if let Some(correlation) = unanswered {
+            say(Event::Written { correlation, at_ns: clock.now_ns() });
         }
     }
     ConnectionError::Closed { address: address.to_owned() }

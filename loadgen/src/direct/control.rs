@@ -4,6 +4,7 @@
 use super::connection::{ConnectionError, read_frame};
 use super::frames::{self, Versions};
 use super::layout::Layout;
+use bytes::Bytes;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
     ApiKey, ApiVersionsRequest, ApiVersionsResponse, InitProducerIdRequest, InitProducerIdResponse, MetadataRequest,
@@ -16,9 +17,10 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-/// The version in which every broker since Kafka 2.4 can be asked for its versions (KIP-511); older ones answer as version 0,
-/// and are not for this producer.
+/// The version in which brokers since Kafka 2.4 are asked for their versions (KIP-511). Others refuse it, in the words of version 0,
+/// and are asked in that.
 const API_VERSIONS: i16 = 3;
+const API_VERSIONS_OF_ALL: i16 = 0;
 
 /// A connection whose broker has said what it speaks.
 pub(crate) struct Dialled {
@@ -92,10 +94,14 @@ impl Control {
                 let dialled = dial(address, &self.client_id, self.timeout).await?;
                 let version = dialled.versions.of::<R>();
                 let version = version.map_err(|source| ConnectionError::Frame { address: address.clone(), source })?;
-                exchange(address, dialled.stream, request, version, &self.client_id).await
+                let mut stream = dialled.stream;
+                let frame = converse(address, &mut stream, request, version, &self.client_id).await?;
+                let api = ApiKey::try_from(R::KEY).expect("requests of the crate have keys of the crate");
+                let answer = frames::answer(api, frame, version);
+                answer.map_err(|source| ConnectionError::Frame { address: address.clone(), source })
             };
             match within(address, self.timeout, asked).await {
-                Ok((answer, _)) => return Ok(answer),
+                Ok((_, answer)) => return Ok(answer),
                 Err(error) => last = Some(error),
             }
         }
@@ -113,28 +119,32 @@ pub(crate) async fn dial(address: &str, client_id: &str, timeout: Duration) -> R
         let request = ApiVersionsRequest::default()
             .with_client_software_name(StrBytes::from_static_str("shakedown"))
             .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION")));
-        let (answer, stream): (ApiVersionsResponse, _) =
-            exchange(address, stream, &request, API_VERSIONS, client_id).await?;
+        let mut stream = stream;
+        let mut version = API_VERSIONS;
+        let mut frame = converse(address, &mut stream, &request, version, client_id).await?;
+        if frames::is_unsupported_version(&frame) {
+            version = API_VERSIONS_OF_ALL;
+            frame = converse(address, &mut stream, &request, version, client_id).await?;
+        }
+        let answer = frames::answer::<ApiVersionsResponse>(ApiKey::ApiVersions, frame, version);
+        let (_, answer) = answer.map_err(|source| ConnectionError::Frame { address: address.to_owned(), source })?;
         Ok(Dialled { stream, versions: Versions::new(&answer) })
     };
     within(address, timeout, dialled).await
 }
 
-async fn exchange<R: Request, A: Message + Decodable + HeaderVersion>(
+/// One request, and the frame that answers it.
+async fn converse<R: Request>(
     address: &str,
-    mut stream: TcpStream,
+    stream: &mut TcpStream,
     request: &R,
     version: i16,
     client_id: &str,
-) -> Result<(A, TcpStream), ConnectionError> {
+) -> Result<Bytes, ConnectionError> {
     let frame = frames::request(request, version, 0, client_id);
     let io = |source| ConnectionError::Io { address: address.to_owned(), source };
     stream.write_all(&frame).await.map_err(io)?;
-    let answer = read_frame(address, &mut stream).await?;
-    let api = ApiKey::try_from(R::KEY).expect("requests of the crate have keys of the crate");
-    let answer = frames::answer(api, answer, version);
-    let (_, answer) = answer.map_err(|source| ConnectionError::Frame { address: address.to_owned(), source })?;
-    Ok((answer, stream))
+    read_frame(address, stream).await
 }
 
 async fn within<T>(

@@ -83,6 +83,13 @@ pub(crate) fn answer<A: Message + Decodable + HeaderVersion>(
     Ok((header.correlation_id, A::decode(&mut frame, version).map_err(malformed)?))
 }
 
+/// Whether a broker answers to a request for its versions that it does not know that version: correlation id and error stand first
+/// in all of them.
+pub(crate) fn is_unsupported_version(answer: &Bytes) -> bool {
+    const UNSUPPORTED_VERSION: [u8; 2] = 35_i16.to_be_bytes();
+    answer.get(4..6) == Some(&UNSUPPORTED_VERSION[..])
+}
+
 /// A Produce request for one batch: what stands before its records, and behind them.
 pub(crate) struct ProduceFrame {
     pub(crate) head: Vec<u8>,

@@ -8,7 +8,7 @@ use super::error_code;
 use super::frames::{self, ProduceHead};
 use super::layout::Layout;
 use super::sender::{Effect, Ended, Sender};
-use super::settings::Settings;
+use super::settings::{Acks, Settings};
 use super::target::DirectTarget;
 use crate::clock::RunClock;
 use crate::pacer::PacerState;
@@ -270,7 +270,8 @@ impl Loop {
             partition,
         };
         let frame = frames::produce(head, version, correlation, batch.size());
-        connection.send(Outgoing { head: frame.head, batch, tail: frame.tail });
+        let unanswered = (settings.acks == Acks::None).then_some(correlation);
+        connection.send(Outgoing { head: frame.head, batch, tail: frame.tail, unanswered });
     }
 
     fn hear(&mut self, Said { node, number, event }: Said) {
@@ -299,6 +300,11 @@ impl Loop {
                     }
                     Err(error) => self.give_up(node, format!("node {node}: {error}")),
                 }
+            }
+            Event::Written { correlation, at_ns } => {
+                self.at_ns = at_ns;
+                self.sender.on_written(node, correlation);
+                self.record_ended();
             }
             Event::Down { error } => self.give_up(node, format!("node {node}: {error}")),
         }

@@ -15,7 +15,7 @@ use super::error_code::{self, Meaning};
 use super::frames::Produced;
 use super::nodes::{Flight, Nodes};
 use super::place_queue::{PlaceQueue, Queued, Stage};
-use super::settings::{Acks, Settings};
+use super::settings::Settings;
 use shakedown_reports::record::Outcome;
 use std::sync::Arc;
 use std::time::Duration;
@@ -242,6 +242,13 @@ impl Sender {
         true
     }
 
+    /// A request that nobody answers has been written: more was not asked of it.
+    pub(crate) fn on_written(&mut self, node: i32, correlation: i32) {
+        if let Some(Flight { place, batch, .. }) = self.nodes.answered(node, correlation) {
+            self.end(place, batch, Outcome::Ok, 0, -1);
+        }
+    }
+
     /// Does whatever is due; [`Self::effects`] and [`Self::ended`] tell what that was.
     pub(crate) fn advance(&mut self, now_ns: u64) {
         for place in 0..self.places.len() {
@@ -348,12 +355,7 @@ impl Sender {
         let correlation = self.next_correlation;
         self.next_correlation = self.next_correlation.wrapping_add(1) & i32::MAX;
         self.effects.push(Effect::Send { node, correlation, place, batch });
-        if self.settings.acks == Acks::None {
-            // Nobody will answer: it was sent, and more was not asked.
-            self.end(place, id, Outcome::Ok, 0, -1);
-        } else {
-            self.nodes.sent(node, Flight { correlation, place, batch: id, sent_ns: now_ns });
-        }
+        self.nodes.sent(node, Flight { correlation, place, batch: id, sent_ns: now_ns });
         true
     }
 

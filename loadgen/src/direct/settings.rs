@@ -65,6 +65,16 @@ pub enum SettingsError {
     },
 }
 
+impl SettingsError {
+    /// The property.
+    #[must_use]
+    pub fn property(&self) -> &str {
+        match self {
+            Self::Property { name } | Self::Value { name, .. } => name,
+        }
+    }
+}
+
 /// Of what a producer waits for before it calls a message written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Acks {

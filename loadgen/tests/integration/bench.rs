@@ -7,10 +7,11 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use shakedown_loadgen::identity_header::IdentityHeader;
 use shakedown_loadgen::{
-    Arrivals, IdentityRule, KeySpace, Load, LoadPlan, LoadSummary, RunClock, Shape, StopFlag, Tap, TapPlan, TapSummary,
+    Arrivals, Driver, IdentityRule, KeySpace, Load, LoadPlan, LoadSummary, RunClock, Shape, StopFlag, Tap, TapPlan, TapSummary,
 };
 use shakedown_reports::record::{Delivery, Flow, Operation, Record, StreamInfo, StreamKind};
 use shakedown_reports::{RunDirectory, RunInfo, RunRecord};
+use std::cell::Cell;
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -22,6 +23,11 @@ pub(crate) const PARTITIONS: usize = 4;
 /// The run in headers.
 pub(crate) const RUN: u32 = 7;
 const TAP_STREAM: u16 = 1;
+
+thread_local! {
+    /// Who offers the plans of the test that this thread runs.
+    pub(crate) static DRIVER: Cell<Driver> = const { Cell::new(Driver::Librdkafka) };
+}
 
 pub(crate) struct Bench {
     pub(crate) cluster: MockCluster<'static, DefaultProducerContext>,
@@ -131,7 +137,7 @@ impl Bench {
 /// A steady load over 50 keys.
 pub(crate) fn plan(rate: &str, duration: Duration) -> LoadPlan {
     let arrivals = Arrivals { shape: Shape::Constant, rate: rate.parse().expect("a rate"), duration };
-    LoadPlan::new(42, RUN, TOPIC, arrivals, KeySpace::uniform(50))
+    LoadPlan { driver: DRIVER.get(), ..LoadPlan::new(42, RUN, TOPIC, arrivals, KeySpace::uniform(50)) }
 }
 
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {

@@ -3,6 +3,7 @@
 mod bench;
 
 mod command;
+mod direct;
 mod ground;
 mod http;
 mod load;
@@ -13,6 +14,7 @@ mod soak;
 mod tap;
 
 use libtest_mimic::{Arguments, Trial};
+use shakedown_loadgen::Driver;
 use std::process::ExitCode;
 
 /// The tests mostly wait: for the schedule, for slow brokers, for topics that never appear.
@@ -26,14 +28,22 @@ fn main() -> ExitCode {
     let soak = soak::tests();
     // What is measured to a thousandth has the machine to itself.
     arguments.test_threads.get_or_insert(if soak.is_empty() { TESTS_AT_ONCE } else { 1 });
-    let trials = [command::TESTS, http::TESTS, load::TESTS, metrics::TESTS, shards::TESTS, tap::TESTS, &soak]
-        .concat()
-        .into_iter()
-        .map(|(name, test)| {
-            Trial::test(name, move || {
-                test();
-                Ok(())
-            })
-        });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    let once = [command::TESTS, http::TESTS, metrics::TESTS, shards::TESTS, direct::TESTS, &soak].concat();
+    let once = once.into_iter().map(|(name, test)| trial(name, Driver::Librdkafka, test));
+    // Whatever a load promises, it promises with every driver.
+    let all = [load::TESTS, tap::TESTS].concat().into_iter().flat_map(|(name, test)| {
+        let direct = trial(&format!("{name}, direct"), Driver::Direct, test);
+        [trial(name, Driver::Librdkafka, test), direct]
+    });
+    let trials: Vec<Trial> = once.chain(all).collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// A test whose plans are offered by this driver.
+fn trial(name: &str, driver: Driver, test: fn()) -> Trial {
+    Trial::test(name, move || {
+        bench::DRIVER.set(driver);
+        test();
+        Ok(())
+    })
 }

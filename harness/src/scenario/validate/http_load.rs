@@ -24,6 +24,10 @@ pub(super) fn validate(
         let help = "leave it out; `timeout`, `retries` and `in_flight` say how requests are made";
         problems.add(client.place, message, "never used", help);
     }
+    if let Some(driver) = &load.value.driver {
+        let message = "`load.driver` has no effect: the load is offered over HTTP";
+        problems.add(driver.place, message, "never used", "leave it out; it says which Kafka client offers a load on a topic");
+    }
     if let Some(producers) = &load.value.producers {
         let message = "`load.producers` has no effect: the load is offered over HTTP";
         let help = "leave it out; `in_flight` says how much goes on at once";

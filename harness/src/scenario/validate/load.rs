@@ -9,14 +9,14 @@ use crate::language::document::{Place, Spanned};
 use crate::language::problem::Problems;
 use crate::language::raw::RawLoad;
 use crate::language::raw_arrivals::{RawArrivals, ShapeChoice};
-use crate::language::raw_messages::RawKeys;
+use crate::language::raw_messages::{DriverChoice, RawKeys};
 use crate::language::reference::TargetReference;
 use crate::plan::PlanError;
 use crate::scenario::merge::Merged;
 use crate::scenario::model::{LoadRule, Target};
 use shakedown_loadgen::keys::KeySpaceError;
 use shakedown_loadgen::schedule::ScheduleError;
-use shakedown_loadgen::{Arrivals, HotSet, KeyDraw, KeySpace, PayloadPlan, PlanError as LoadError};
+use shakedown_loadgen::{Arrivals, Driver, HotSet, KeyDraw, KeySpace, PayloadPlan, PlanError as LoadError};
 use std::time::Duration;
 
 /// Users when the scenario does not say.
@@ -54,6 +54,10 @@ pub(super) fn validate(merged: &Merged, scope: &Scope<'_>, problems: &mut Proble
             bytes: payload.value.bytes.value.0.clone(),
         }),
         client: load.value.client.as_ref().map(|client| scalars(&client.value)).unwrap_or_default(),
+        driver: match load.value.driver.as_ref().map(|driver| driver.value) {
+            None | Some(DriverChoice::Librdkafka) => Driver::Librdkafka,
+            Some(DriverChoice::Direct) => Driver::Direct,
+        },
         producers: load.value.producers.as_ref().map_or(1, |n| u32::try_from(n.value.0).unwrap_or(u32::MAX)),
         max_rate: load.value.max_rate.as_ref().map(|rate| (rate.value.messages, rate.value.per)),
         http,
@@ -162,6 +166,7 @@ fn refuse_for_service(load: &Spanned<RawLoad>, problems: &mut Problems<'_>) {
             client.as_ref().map(|client| client.place),
             "configure its client by its own `env`: KAFKA_LINGER_MS and the like",
         ),
+        ("driver", load.value.driver.as_ref().map(|driver| driver.place), "leave it out: a service has the client it has"),
         ("producers", load.value.producers.as_ref().map(|n| n.place), "leave it out: a service has the clients it has"),
         ("max_rate", load.value.max_rate.as_ref().map(|rate| rate.place), "leave it out: a service is told one rate"),
     ];
@@ -219,6 +224,10 @@ fn check_plan(load: &Spanned<RawLoad>, rule: &LoadRule, problems: &mut Problems<
         PlanError::Load(LoadError::Property { name }) => {
             (place_of_property(name), "leave it out: the harness knows where its cluster is")
         }
+        PlanError::Load(LoadError::Driver(error)) => {
+            (place_of_property(error.property()), "leave it out, or write driver = \"librdkafka\"")
+        }
+        PlanError::Load(LoadError::HttpDriver { .. }) => return,
         PlanError::Load(LoadError::Transactional { .. }) => (
             place_of_property("transactional.id"),
             "leave it out: producers of a load send, and wait for acknowledgements",
