@@ -128,8 +128,8 @@ impl Recorder {
             Outcome::Unknown => &self.unknown,
         };
         if let Some(operations) = lock(&self.operations).as_mut() {
-            for (offset, message) in (first.offset..).zip(messages) {
-                let offset = if first.offset < 0 { first.offset } else { offset };
+            for (place, message) in (0..).zip(messages) {
+                let offset = if first.offset < 0 { first.offset } else { first.offset.saturating_add(place) };
                 operations.push(&operation(message, End { offset, ..first }, completed_ns));
             }
         }

@@ -11,6 +11,9 @@ use tokio::sync::Notify;
 /// Batches that are kept to be filled again: as many as a load at full speed has at once, and no more memory than that.
 const SPARE_MAX: usize = 64;
 
+/// A batch grows for a tenth of its messages' time at most.
+const GROWTH_OF_TIMEOUT: u32 = 10;
+
 /// Shared by the pacer and the loop.
 #[derive(Debug)]
 pub(crate) struct Accumulator {
@@ -22,6 +25,8 @@ pub(crate) struct Accumulator {
     message_bytes: usize,
     queue_bytes: usize,
     linger_ns: u64,
+    /// A batch that waits behind another grows no longer than that: it has one deadline, which is its first message's.
+    growth_ns: u64,
 }
 
 #[derive(Debug, Default)]
@@ -66,11 +71,15 @@ impl Accumulator {
         Self {
             inner: Mutex::new(Inner { open, ..Inner::default() }),
             wake: Notify::new(),
-            batch_size: settings.batch_size,
+            // As librdkafka has it: brokers have one limit for both.
+            batch_size: settings.batch_size.min(settings.message_bytes),
             batch_messages: settings.batch_messages,
             message_bytes: settings.message_bytes,
             queue_bytes: settings.queue_bytes,
             linger_ns: u64::try_from(settings.linger.as_nanos()).unwrap_or(u64::MAX),
+            growth_ns: settings.delivery_timeout.map_or(u64::MAX, |timeout| {
+                u64::try_from((timeout / GROWTH_OF_TIMEOUT).as_nanos()).unwrap_or(u64::MAX)
+            }),
         }
     }
 
@@ -118,7 +127,8 @@ impl Accumulator {
                 continue;
             }
             let ends_ns = inner.open[place].begun_ns.saturating_add(self.linger_ns);
-            if everything || (ends_ns <= now_ns && !grows(place)) {
+            let is_old = now_ns.saturating_sub(inner.open[place].begun_ns) > self.growth_ns;
+            if everything || (ends_ns <= now_ns && (is_old || !grows(place))) {
                 inner.complete(place);
             } else if ends_ns > now_ns {
                 next_ns = Some(next_ns.map_or(ends_ns, |next: u64| next.min(ends_ns)));

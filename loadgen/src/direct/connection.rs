@@ -35,7 +35,7 @@ pub(crate) enum ConnectionError {
 pub(crate) enum Event {
     Up { versions: Versions },
     Frame { bytes: Bytes, at_ns: u64 },
-    /// A request that nobody answers is with the operating system.
+    /// A request is with the operating system.
     Written { correlation: i32, at_ns: u64 },
     Down { error: ConnectionError },
 }
@@ -55,8 +55,7 @@ pub(crate) struct Outgoing {
     pub(crate) head: Vec<u8>,
     pub(crate) batch: Arc<Batch>,
     pub(crate) tail: &'static [u8],
-    /// Of one that nobody answers.
-    pub(crate) unanswered: Option<i32>,
+    pub(crate) correlation: i32,
 }
 
 /// The loop's end of a connection; dropped, it is closed.
@@ -128,13 +127,11 @@ async fn write_all(
     clock: RunClock,
     say: &impl Fn(Event),
 ) -> ConnectionError {
-    while let Some(Outgoing { head, batch, tail, unanswered }) = requests.recv().await {
+    while let Some(Outgoing { head, batch, tail, correlation }) = requests.recv().await {
         if let Err(source) = write(&mut output, [&head, batch.bytes(), tail]).await {
             return ConnectionError::Io { address: address.to_owned(), source };
         }
-        if let Some(correlation) = unanswered {
-            say(Event::Written { correlation, at_ns: clock.now_ns() });
-        }
+        say(Event::Written { correlation, at_ns: clock.now_ns() });
     }
     ConnectionError::Closed { address: address.to_owned() }
 }

@@ -21,6 +21,18 @@ use tokio::net::TcpStream;
 /// and are asked in that.
 const API_VERSIONS: i16 = 3;
 const API_VERSIONS_OF_ALL: i16 = 0;
+const KAFKA_PORT: u16 = 9092;
+
+/// Addresses as `bootstrap.servers` has them: a protocol in front is left out, and the port is Kafka's own where there is none.
+pub(crate) fn addresses(bootstrap: &str) -> Vec<String> {
+    let address = |text: &str| {
+        let text = text.trim();
+        let address = text.split_once("://").map_or(text, |(_, address)| address);
+        let has_port = address.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':') || host.ends_with(']'));
+        if has_port { address.to_owned() } else { format!("{address}:{KAFKA_PORT}") }
+    };
+    bootstrap.split(',').filter(|text| !text.trim().is_empty()).map(address).collect()
+}
 
 /// A connection whose broker has said what it speaks.
 pub(crate) struct Dialled {
@@ -142,6 +154,7 @@ async fn converse<R: Request>(
     client_id: &str,
 ) -> Result<Bytes, ConnectionError> {
     let frame = frames::request(request, version, 0, client_id);
+    let frame = frame.map_err(|source| ConnectionError::Frame { address: address.to_owned(), source })?;
     let io = |source| ConnectionError::Io { address: address.to_owned(), source };
     stream.write_all(&frame).await.map_err(io)?;
     read_frame(address, stream).await
@@ -154,4 +167,15 @@ async fn within<T>(
 ) -> Result<T, ConnectionError> {
     let timed_out = |_| ConnectionError::Timeout { address: address.to_owned(), timeout };
     tokio::time::timeout(timeout, asked).await.map_err(timed_out)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_librdkafka_reads_them() {
+        let read = addresses("localhost:19092, PLAINTEXT://broker-2:9093,broker-3,[::1]:9094,[::1],");
+        assert_eq!(read, ["localhost:19092", "broker-2:9093", "broker-3:9092", "[::1]:9094", "[::1]:9092"]);
+    }
 }

@@ -29,11 +29,13 @@ pub(crate) fn meaning(code: i16) -> Meaning {
         E::DuplicateSequenceNumber => Meaning::Written,
         E::OutOfOrderSequenceNumber | E::UnknownProducerId => Meaning::OutOfOrder,
         E::InvalidProducerEpoch | E::ProducerFenced | E::InvalidProducerIdMapping => Meaning::ProducerRefused,
-        E::NotEnoughReplicasAfterAppend | E::RequestTimedOut | E::NetworkException => Meaning::RetryUnsure,
+        // Brokers check these before they append; a damaged batch is sent again as it was.
+        E::NotEnoughReplicas | E::CorruptMessage | E::LeaderNotAvailable | E::FencedLeaderEpoch => Meaning::RetryUnwritten,
         // Codes that nobody knows may come from brokers that are newer than this.
         E::UnknownServerError | E::Unknown(_) => Meaning::Lost,
-        // Brokers refuse these before they append; a damaged batch is sent again as it was.
-        error if error.is_retriable() => Meaning::RetryUnwritten,
+        // A leader that loses its partition while a batch waits for its replicas says so after it has appended
+        // (`DelayedProduce.tryComplete`): NOT_LEADER_OR_FOLLOWER, UNKNOWN_TOPIC_OR_PARTITION and KAFKA_STORAGE_ERROR prove nothing.
+        error if error.is_retriable() => Meaning::RetryUnsure,
         _ => Meaning::Refused,
     }
 }
@@ -52,12 +54,12 @@ mod tests {
         for (code, expected) in [
             (0, Meaning::Written),
             (46, Meaning::Written),
-            (6, Meaning::RetryUnwritten),
-            (3, Meaning::RetryUnwritten),
+            (6, Meaning::RetryUnsure),
+            (3, Meaning::RetryUnsure),
             (5, Meaning::RetryUnwritten),
             (2, Meaning::RetryUnwritten),
             (19, Meaning::RetryUnwritten),
-            (56, Meaning::RetryUnwritten),
+            (56, Meaning::RetryUnsure),
             (74, Meaning::RetryUnwritten),
             (20, Meaning::RetryUnsure),
             (7, Meaning::RetryUnsure),

@@ -18,6 +18,8 @@ const PRODUCE_FLEXIBLE: i16 = 9;
 pub(crate) enum FrameError {
     #[error("no version of {api:?} in common: the broker has {theirs}, the direct driver {ours}")]
     Version { api: ApiKey, theirs: String, ours: VersionRange },
+    #[error("version {version} of {api:?} cannot say what is asked: {source}")]
+    Impossible { api: ApiKey, version: i16, source: anyhow::Error },
     #[error("an answer to {api:?} cannot be read: {source}")]
     Malformed { api: ApiKey, source: anyhow::Error },
 }
@@ -57,18 +59,26 @@ impl Versions {
 }
 
 /// One request with its length, to be written as it is.
-pub(crate) fn request<R: Request>(request: &R, version: i16, correlation: i32, client_id: &str) -> Vec<u8> {
+pub(crate) fn request<R: Request>(
+    request: &R,
+    version: i16,
+    correlation: i32,
+    client_id: &str,
+) -> Result<Vec<u8>, FrameError> {
     let header = RequestHeader::default()
         .with_request_api_key(R::KEY)
         .with_request_api_version(version)
         .with_correlation_id(correlation)
         .with_client_id(Some(StrBytes::from_string(client_id.to_owned())));
     let mut frame = BytesMut::from(&[0; 4][..]);
-    header.encode(&mut frame, <R as HeaderVersion>::header_version(version)).expect("a header of known parts");
-    request.encode(&mut frame, version).expect("a request in a version that it has");
+    let api = ApiKey::try_from(R::KEY).expect("requests of the crate have keys of the crate");
+    // Old versions cannot say everything.
+    let impossible = |source| FrameError::Impossible { api, version, source };
+    header.encode(&mut frame, <R as HeaderVersion>::header_version(version)).map_err(impossible)?;
+    request.encode(&mut frame, version).map_err(impossible)?;
     let length = i32::try_from(frame.len() - 4).expect("requests are short");
     frame[..4].copy_from_slice(&length.to_be_bytes());
-    frame.to_vec()
+    Ok(frame.to_vec())
 }
 
 /// The answer to such a request, and its correlation id.
@@ -78,7 +88,7 @@ pub(crate) fn answer<A: Message + Decodable + HeaderVersion>(
     version: i16,
 ) -> Result<(i32, A), FrameError> {
     let malformed = |source| FrameError::Malformed { api, source };
-    // Whatever lengths a peer claims are checked against the frame by the crate.
+    // The crate believes the lengths that a peer claims: this is for brokers that somebody has chosen, not for strangers.
     let header = ResponseHeader::decode(&mut frame, A::header_version(version)).map_err(malformed)?;
     Ok((header.correlation_id, A::decode(&mut frame, version).map_err(malformed)?))
 }

@@ -3,12 +3,12 @@
 use super::accumulator::{Accumulator, Complete};
 use super::batch::Batch;
 use super::connection::{Connection, ConnectionError, Event, Outgoing, Said, Wiring};
-use super::control::{Control, Leaders};
+use super::control::{self, Control, Leaders};
 use super::error_code;
 use super::frames::{self, ProduceHead};
 use super::layout::Layout;
 use super::sender::{Effect, Ended, Sender};
-use super::settings::{Acks, Settings};
+use super::settings::Settings;
 use super::target::DirectTarget;
 use crate::clock::RunClock;
 use crate::pacer::PacerState;
@@ -26,6 +26,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// How often the loop looks around although nothing has happened: whether the pacer is done, or somebody has stopped the load.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Complete batches are taken so often before sockets have their turn.
+const ROUNDS: u32 = 2;
 /// How often an idle stream of operations is handed to the operating system.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
@@ -77,6 +79,8 @@ impl DirectClient {
         let Self { runtime, parts, accumulator, layout, ready } = self;
         let (slots, recorder) = (Arc::clone(&parts.slots), Arc::clone(&parts.recorder));
         runtime.block_on(async { Loop::new(parts, accumulator, layout, ready).run().await });
+        // Names that are being looked up are nobody's concern any more.
+        runtime.shutdown_background();
         for slot in 0..slots.capacity() {
             if let Some(message) = slots.finish(slot) {
                 recorder.record(&message, End::unacknowledged(Outcome::Unknown, 0));
@@ -105,6 +109,8 @@ struct Loop {
     addresses: BTreeMap<i32, String>,
     connections: BTreeMap<i32, Connection>,
     next_connection: u64,
+    /// How often somebody was asked something.
+    asked: usize,
     /// Of the batch that is being recorded; kept for its room.
     messages: Vec<InFlight>,
     /// When what is being recorded was acknowledged.
@@ -119,7 +125,7 @@ impl Loop {
             said: say,
             clock: parts.clock,
             client_id: parts.settings.client_id.clone(),
-            timeout: parts.settings.socket_timeout,
+            timeout: parts.settings.setup_timeout,
         };
         Self {
             sender: Sender::new(parts.settings.clone(), layout.places()),
@@ -135,6 +141,7 @@ impl Loop {
             addresses: BTreeMap::new(),
             connections: BTreeMap::new(),
             next_connection: 0,
+            asked: 0,
             messages: Vec::new(),
         }
     }
@@ -147,14 +154,17 @@ impl Loop {
             let is_done = self.parts.state.done.load(Ordering::Acquire);
             let now_ns = self.parts.clock.now_ns();
             self.at_ns = now_ns;
-            let lingers_ns = loop {
+            self.advance(now_ns);
+            let mut lingers_ns = None;
+            for _ in 0..ROUNDS {
+                let took;
+                (took, lingers_ns) = self.take(is_done);
+                if !took {
+                    break;
+                }
                 // What is sent makes room for what has grown behind it.
                 self.advance(now_ns);
-                let (took, lingers_ns) = self.take(now_ns, is_done);
-                if !took {
-                    break lingers_ns;
-                }
-            };
+            }
             if is_done && self.sender.is_idle() {
                 break;
             }
@@ -171,11 +181,15 @@ impl Loop {
                 flushed = Instant::now();
             }
             self.wait(now_ns, lingers_ns).await;
+            // Where there is always something to do sockets have to have their turn all the same.
+            tokio::task::yield_now().await;
         }
     }
 
     /// Hands complete batches on; whether there were any, and when the next will have lingered.
-    fn take(&mut self, now_ns: u64, everything: bool) -> (bool, Option<u64>) {
+    fn take(&mut self, everything: bool) -> (bool, Option<u64>) {
+        // Read now: what was begun meanwhile lingers from then on.
+        let now_ns = self.parts.clock.now_ns();
         let (complete, lingers_ns) = self.accumulator.take(now_ns, everything, |place| self.sender.has_waiting(place));
         let took = !complete.is_empty();
         for Complete { place, mut batch, begun_ns } in complete {
@@ -235,12 +249,17 @@ impl Loop {
     }
 
     /// Brokers that are known to be there first, then those that the plan names.
-    fn control(&self) -> Control {
+    fn control(&mut self) -> Control {
+        self.asked = self.asked.wrapping_add(1);
         let connected = self.connections.iter().filter(|(_, connection)| connection.versions.is_some());
         let known = connected.filter_map(|(node, _)| self.addresses.get(node).cloned());
-        let named = self.parts.bootstrap.split(',').map(|address| address.trim().to_owned());
         let mut addresses: Vec<String> = known.collect();
-        for address in named.chain(self.addresses.values().cloned()) {
+        // Nobody is always asked first: a broker that is cut off from the others still answers, with what it knew.
+        if !addresses.is_empty() {
+            let first = self.asked % addresses.len();
+            addresses.rotate_left(first);
+        }
+        for address in control::addresses(&self.parts.bootstrap).into_iter().chain(self.addresses.values().cloned()) {
             if !addresses.contains(&address) {
                 addresses.push(address);
             }
@@ -250,7 +269,9 @@ impl Loop {
     }
 
     fn connect(&mut self, node: i32) {
-        let address = self.addresses.get(&node).expect("leaders have addresses").clone();
+        let Some(address) = self.addresses.get(&node).cloned() else {
+            return self.sender.on_disconnected(node, self.parts.clock.now_ns());
+        };
         self.next_connection += 1;
         let connection = Connection::open(node, self.next_connection, address, self.wiring.clone());
         self.connections.insert(node, connection);
@@ -270,8 +291,7 @@ impl Loop {
             partition,
         };
         let frame = frames::produce(head, version, correlation, batch.size());
-        let unanswered = (settings.acks == Acks::None).then_some(correlation);
-        connection.send(Outgoing { head: frame.head, batch, tail: frame.tail, unanswered });
+        connection.send(Outgoing { head: frame.head, batch, tail: frame.tail, correlation });
     }
 
     fn hear(&mut self, Said { node, number, event }: Said) {
@@ -303,7 +323,7 @@ impl Loop {
             }
             Event::Written { correlation, at_ns } => {
                 self.at_ns = at_ns;
-                self.sender.on_written(node, correlation);
+                self.sender.on_written(node, correlation, at_ns);
                 self.record_ended();
             }
             Event::Down { error } => self.give_up(node, format!("node {node}: {error}")),
@@ -320,7 +340,12 @@ impl Loop {
         let now_ns = self.parts.clock.now_ns();
         match answer {
             Answer::Leaders(Ok(Leaders { addresses, led })) => {
-                self.addresses.extend(addresses);
+                let before = std::mem::replace(&mut self.addresses, addresses);
+                for (node, address) in before {
+                    if self.addresses.get(&node).is_some_and(|now| *now != address) && self.connections.contains_key(&node) {
+                        self.give_up(node, format!("node {node} has moved from {address}"));
+                    }
+                }
                 self.sender.on_leaders(led, now_ns);
             }
             Answer::Leaders(Err(error)) => {

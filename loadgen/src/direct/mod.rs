@@ -6,7 +6,7 @@
 //!
 //! What it promises is what Kafka's own clients promise: acks, idempotence with sequences (KIP-98) and a new producer id when
 //! they have broken, retries in order, deadlines. What it cannot do (TLS, SASL, transactions, other codecs) is refused by the
-//! name of the property ([`settings`]); librdkafka can, and stays the default ([`crate::driver`]).
+//! name of the property ([`settings`]); librdkafka can ([`crate::driver`]).
 //!
 //! From the pacer to the wire:
 //! - [`target`] picks the partition ([`partitioner`], [`layout`]) and puts the message into its open batch ([`accumulator`],

@@ -55,7 +55,10 @@ impl Queued {
 /// The batches of a partition.
 #[derive(Debug, Default)]
 pub(crate) struct PlaceQueue {
+    /// By id, ascending.
     queue: VecDeque<Queued>,
+    /// So many from the front on are in flight; the next is not, or is not there.
+    flying: usize,
     /// The broker that leads it, as far as is known.
     pub(crate) leader: Option<i32>,
     /// That knowledge has proved wrong, or there never was any.
@@ -92,11 +95,39 @@ impl PlaceQueue {
 
     /// Whether one waits: whatever comes now goes out behind it.
     pub(crate) fn has_waiting(&self) -> bool {
-        self.queue.iter().any(|queued| queued.stage != Stage::InFlight)
+        self.flying < self.queue.len()
     }
 
     pub(crate) fn find(&mut self, id: u64) -> Option<&mut Queued> {
-        self.queue.iter_mut().find(|queued| queued.id == id)
+        let at = self.position(id)?;
+        self.queue.get_mut(at)
+    }
+
+    /// A batch goes out.
+    pub(crate) fn fly(&mut self, id: u64) {
+        if let Some(queued) = self.find(id) {
+            queued.stage = Stage::InFlight;
+        }
+        self.count_flying();
+    }
+
+    /// A batch comes back, to go out once more, but not before this instant.
+    pub(crate) fn land(&mut self, id: u64, not_before_ns: u64) {
+        if let Some(at) = self.position(id) {
+            self.queue[at].stage = Stage::Waiting { not_before_ns };
+            self.flying = self.flying.min(at);
+        }
+    }
+
+    fn position(&self, id: u64) -> Option<usize> {
+        let at = self.queue.partition_point(|queued| queued.id < id);
+        self.queue.get(at).filter(|queued| queued.id == id).map(|_| at)
+    }
+
+    fn count_flying(&mut self) {
+        while self.queue.get(self.flying).is_some_and(|queued| queued.stage == Stage::InFlight) {
+            self.flying += 1;
+        }
     }
 
     /// Whether a batch before this one may still be written under its number: all of them, as long as they are sent again; once
@@ -107,19 +138,24 @@ impl PlaceQueue {
     }
 
     pub(crate) fn remove(&mut self, id: u64) -> Option<Queued> {
-        let at = self.queue.iter().position(|queued| queued.id == id)?;
-        self.queue.remove(at)
+        let at = self.position(id)?;
+        let removed = self.queue.remove(at);
+        if at < self.flying {
+            self.flying -= 1;
+        }
+        self.count_flying();
+        removed
     }
 
-    /// The first whose time is up.
+    /// The first, if its time is up: those behind it were begun later.
     pub(crate) fn expired(&self, now_ns: u64) -> Option<u64> {
-        self.queue.iter().find(|queued| queued.deadline_ns <= now_ns).map(|queued| queued.id)
+        self.queue.front().filter(|queued| queued.deadline_ns <= now_ns).map(|queued| queued.id)
     }
 
     /// The next that may go out: the first that waits, as nobody overtakes; or, while the sequence is broken, the first of those
     /// of which it has to be known whether they were written.
     pub(crate) fn next(&mut self, now_ns: u64, only_unresolved: bool) -> Option<&mut Queued> {
-        let mut waiting = self.queue.iter_mut().filter(|queued| queued.stage != Stage::InFlight);
+        let mut waiting = self.queue.range_mut(self.flying..).filter(|queued| queued.stage != Stage::InFlight);
         let next = waiting.find(|queued| !only_unresolved || queued.maybe_written)?;
         matches!(next.stage, Stage::Waiting { not_before_ns } if not_before_ns <= now_ns).then_some(next)
     }
@@ -127,7 +163,7 @@ impl PlaceQueue {
     /// Whether another batch may be numbered. Brokers know the last five again, so no more than that may have been sent behind one
     /// that could come again, whether or not those have ended.
     pub(crate) fn may_number(&self) -> bool {
-        let oldest = self.queue.iter().find_map(|queued| queued.sequence);
+        let oldest = self.queue.front().and_then(|queued| queued.sequence);
         let most = if self.is_begun { BATCHES_KNOWN_AGAIN } else { 1 };
         oldest.is_none_or(|oldest| self.next_ordinal - oldest.ordinal < most)
     }
@@ -159,14 +195,14 @@ impl PlaceQueue {
         }
     }
 
-    /// When something is to be done here of its own accord.
+    /// When something is to be done here of its own accord: the first has no more time, or the first that waits may go out. What may
+    /// go already waits for something else than time.
     pub(crate) fn next_deadline_ns(&self, now_ns: u64) -> Option<u64> {
-        let of = |queued: &Queued| match queued.stage {
-            // What may go already waits for something else than time.
-            Stage::Waiting { not_before_ns } if not_before_ns > now_ns => not_before_ns.min(queued.deadline_ns),
-            _ => queued.deadline_ns,
-        };
-        self.queue.iter().map(of).min()
+        let deadline_ns = self.queue.front().map(|queued| queued.deadline_ns)?;
+        match self.queue.get(self.flying).map(|queued| queued.stage) {
+            Some(Stage::Waiting { not_before_ns }) if not_before_ns > now_ns => Some(deadline_ns.min(not_before_ns)),
+            _ => Some(deadline_ns),
+        }
     }
 }
 

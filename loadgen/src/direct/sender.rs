@@ -15,14 +15,22 @@ use super::error_code::{self, Meaning};
 use super::frames::Produced;
 use super::nodes::{Flight, Nodes};
 use super::place_queue::{PlaceQueue, Queued, Stage};
-use super::settings::Settings;
+use super::settings::{Acks, Settings};
 use shakedown_reports::record::Outcome;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// `RD_KAFKA_RESP_ERR__MSG_TIMED_OUT` and `__PURGE_QUEUE`: the record names errors of clients as librdkafka does.
-pub(crate) const TIMED_OUT: i16 = -192;
-pub(crate) const PURGED: i16 = -152;
+/// `RD_KAFKA_RESP_ERR__MSG_TIMED_OUT`, `__TRANSPORT`, `__PURGE_QUEUE` and `__PURGE_INFLIGHT`: the record names errors of clients as
+/// librdkafka does.
+const TIMED_OUT: i16 = -192;
+const TRANSPORT: i16 = -195;
+const PURGED: i16 = -152;
+const PURGED_IN_FLIGHT: i16 = -151;
+/// Leaders are asked for so often although nobody has complained (librdkafka's `topic.metadata.refresh.interval.ms`).
+const REFRESH: Duration = Duration::from_secs(300);
+/// So much may wait for a connection's socket; behind that batches grow.
+const UNWRITTEN_BYTES_MAX: usize = 2 << 20;
 /// `OUT_OF_ORDER_SEQUENCE_NUMBER`.
 const OUT_OF_ORDER: i16 = 45;
 /// Between two questions for leaders (librdkafka's `topic.metadata.refresh.fast.interval.ms`), and for producer ids.
@@ -67,6 +75,10 @@ impl Question {
 
     fn answered(&mut self, now_ns: u64) {
         *self = Self { is_out: false, not_before_ns: now_ns + nanoseconds(ASK_AGAIN) };
+    }
+
+    fn is_old(&self, now_ns: u64) -> bool {
+        now_ns >= self.not_before_ns.saturating_add(nanoseconds(REFRESH))
     }
 
     fn next_ns(&self) -> Option<u64> {
@@ -164,6 +176,8 @@ impl Sender {
             place.leader = Some(node);
             place.is_stale = false;
         }
+        let leading: BTreeSet<i32> = self.places.iter().filter_map(|place| place.leader).collect();
+        self.nodes.forget_down_but(&leading);
     }
 
     /// Nobody has answered who leads what.
@@ -190,7 +204,7 @@ impl Sender {
             if let Some(queued) = self.places[flight.place].find(flight.batch) {
                 queued.is_late = true;
             }
-            self.retry(flight.place, flight.batch, true, TIMED_OUT, now_ns);
+            self.retry(flight.place, flight.batch, true, TRANSPORT, now_ns);
         }
         for place in self.places.iter_mut().filter(|place| place.leader == Some(node)) {
             place.is_stale = true;
@@ -218,7 +232,10 @@ impl Sender {
                 self.places[place].is_stale = true;
                 self.retry(place, batch, false, code, now_ns);
             }
-            Meaning::RetryUnsure => self.retry(place, batch, true, code, now_ns),
+            Meaning::RetryUnsure => {
+                self.places[place].is_stale = true;
+                self.retry(place, batch, true, code, now_ns);
+            }
             Meaning::OutOfOrder if self.settings.idempotent => {
                 self.out_of_order(place, batch, now_ns);
             }
@@ -242,11 +259,21 @@ impl Sender {
         true
     }
 
-    /// A request that nobody answers has been written: more was not asked of it.
-    pub(crate) fn on_written(&mut self, node: i32, correlation: i32) {
-        if let Some(Flight { place, batch, .. }) = self.nodes.answered(node, correlation) {
+    /// A request is with the operating system. Where nobody answers more was not asked of it.
+    pub(crate) fn on_written(&mut self, node: i32, correlation: i32, now_ns: u64) {
+        self.nodes.written(node, correlation, now_ns);
+        if self.settings.acks == Acks::None
+            && let Some(Flight { place, batch, .. }) = self.nodes.answered(node, correlation)
+        {
             self.end(place, batch, Outcome::Ok, 0, -1);
         }
+    }
+
+    /// Whether somebody should say who leads what: a leader was wrong, or does not answer, or a long time has passed.
+    fn wants_leaders(&self, now_ns: u64) -> bool {
+        let is_down = |place: &PlaceQueue| place.leader.is_none_or(|node| !self.nodes.is_up(node));
+        let wants = |place: &PlaceQueue| place.is_stale || (!place.is_empty() && is_down(place));
+        self.leaders.is_old(now_ns) || self.places.iter().any(wants)
     }
 
     /// Does whatever is due; [`Self::effects`] and [`Self::ended`] tell what that was.
@@ -265,7 +292,7 @@ impl Sender {
         }
         self.mend_sequence();
         self.effects.extend(self.nodes.connect(now_ns).into_iter().map(|node| Effect::Connect { node }));
-        if self.places.iter().any(|place| place.is_stale) && self.leaders.ask(now_ns) {
+        if self.wants_leaders(now_ns) && self.leaders.ask(now_ns) {
             self.effects.push(Effect::AskLeaders);
         }
         if self.identity == Identity::Wanted && self.producer_id.ask(now_ns) {
@@ -298,8 +325,7 @@ impl Sender {
     pub(crate) fn next_deadline_ns(&self, now_ns: u64) -> Option<u64> {
         let places = self.places.iter().filter_map(|place| place.next_deadline_ns(now_ns)).min();
         let nodes = self.nodes.next_deadline_ns(nanoseconds(self.settings.socket_timeout));
-        let is_stale = self.places.iter().any(|place| place.is_stale);
-        let leaders = is_stale.then(|| self.leaders.next_ns()).flatten();
+        let leaders = self.wants_leaders(now_ns).then(|| self.leaders.next_ns()).flatten();
         let producer_id = (self.identity == Identity::Wanted).then(|| self.producer_id.next_ns()).flatten();
         [places, nodes, leaders, producer_id].into_iter().flatten().min()
     }
@@ -310,8 +336,9 @@ impl Sender {
             let all: Vec<u64> = self.places[place].iter().map(|queued| queued.id).collect();
             for batch in all {
                 let queued = self.places[place].find(batch).expect("it was listed");
-                queued.maybe_written |= queued.stage == Stage::InFlight;
-                self.give_up(place, batch, PURGED);
+                let is_in_flight = queued.stage == Stage::InFlight;
+                queued.maybe_written |= is_in_flight;
+                self.give_up(place, batch, if is_in_flight { PURGED_IN_FLIGHT } else { PURGED });
             }
         }
     }
@@ -319,7 +346,7 @@ impl Sender {
     fn send_next(&mut self, place: usize, now_ns: u64) -> bool {
         let queue = &mut self.places[place];
         let Some(node) = queue.leader.filter(|node| !queue.is_stale && self.nodes.is_up(*node)) else { return false };
-        if self.nodes.in_flight(node) >= self.settings.in_flight {
+        if self.nodes.in_flight(node) >= self.settings.in_flight || self.nodes.unwritten(node) >= UNWRITTEN_BYTES_MAX {
             return false;
         }
         let (producer, only_unresolved) = match self.identity {
@@ -349,13 +376,13 @@ impl Sender {
                 Arc::make_mut(&mut queued.batch).stamp(stamp);
             }
         }
-        let queued = queue.find(id).expect("it was found");
-        queued.stage = Stage::InFlight;
-        let batch = Arc::clone(&queued.batch);
+        let batch = Arc::clone(&queue.find(id).expect("it was found").batch);
+        queue.fly(id);
         let correlation = self.next_correlation;
         self.next_correlation = self.next_correlation.wrapping_add(1) & i32::MAX;
+        let bytes = batch.size();
         self.effects.push(Effect::Send { node, correlation, place, batch });
-        self.nodes.sent(node, Flight { correlation, place, batch: id, sent_ns: now_ns });
+        self.nodes.sent(node, Flight { correlation, place, batch: id, sent_ns: now_ns, unwritten: bytes });
         true
     }
 
@@ -382,9 +409,11 @@ impl Sender {
         let Some(queued) = self.places[place].find(batch) else { return };
         queued.maybe_written |= unsure;
         queued.attempts += 1;
-        let not_before_ns = now_ns.saturating_add(nanoseconds(self.settings.retry_backoff));
-        queued.stage = Stage::Waiting { not_before_ns };
-        if queued.attempts > self.settings.retries {
+        let attempts = queued.attempts;
+        let pause = self.settings.retry_backoff.saturating_mul(1 << (attempts - 1).min(16));
+        let pause = pause.min(self.settings.retry_backoff_max.max(self.settings.retry_backoff));
+        self.places[place].land(batch, now_ns.saturating_add(nanoseconds(pause)));
+        if attempts > self.settings.retries {
             self.give_up(place, batch, code);
         }
     }

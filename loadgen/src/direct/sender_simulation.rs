@@ -191,13 +191,14 @@ impl World {
             return of(6, -1);
         }
         if is_bad && self.one_in(12) {
-            // NOT_ENOUGH_REPLICAS, MESSAGE_TOO_LARGE, KAFKA_STORAGE_ERROR, an unknown code: nothing is written.
-            return of([19, 10, 56, 19][self.chance.random_range(0..4)], -1);
+            // NOT_ENOUGH_REPLICAS, MESSAGE_TOO_LARGE, KAFKA_STORAGE_ERROR, NOT_LEADER_OR_FOLLOWER: nothing is written.
+            return of([19, 10, 56, 6][self.chance.random_range(0..4)], -1);
         }
         let (code, offset) = self.partitions[request.place].append(&request.batch);
         match code {
-            // Written, and yet: NOT_ENOUGH_REPLICAS_AFTER_APPEND, REQUEST_TIMED_OUT, UNKNOWN_SERVER_ERROR.
-            0 if is_bad && self.one_in(12) => of([20, 7, -1][self.chance.random_range(0..3)], -1),
+            // Written, and yet: NOT_ENOUGH_REPLICAS_AFTER_APPEND, REQUEST_TIMED_OUT, UNKNOWN_SERVER_ERROR, NOT_LEADER_OR_FOLLOWER,
+            // KAFKA_STORAGE_ERROR.
+            0 if is_bad && self.one_in(8) => of([20, 7, -1, 6, 56][self.chance.random_range(0..5)], -1),
             code => of(code, offset),
         }
     }
@@ -209,6 +210,7 @@ impl World {
                 let up: Vec<i32> = self.links.keys().copied().collect();
                 for node in up {
                     if let Some(request) = self.links.get_mut(&node).and_then(|link| link.requests.pop_front()) {
+                        self.sender.on_written(node, request.correlation, self.now_ns);
                         let answer = self.carry_out(node, &request);
                         let link = self.links.get_mut(&node).expect("it is there");
                         link.answers.push_back((request.correlation, answer));

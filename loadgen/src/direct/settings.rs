@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Every property that is heeded, for those who wrote another.
-const HEEDED: [&str; 26] = [
+const HEEDED: [&str; 28] = [
     "acks",
     "allow.auto.create.topics",
     "batch.num.messages",
@@ -33,7 +33,9 @@ const HEEDED: [&str; 26] = [
     "request.required.acks",
     "request.timeout.ms",
     "retries",
+    "retry.backoff.max.ms",
     "retry.backoff.ms",
+    "socket.connection.setup.timeout.ms",
     "socket.timeout.ms",
 ];
 
@@ -117,12 +119,15 @@ pub(crate) struct Settings {
     /// Attempts after the first.
     pub(crate) retries: u32,
     pub(crate) retry_backoff: Duration,
+    pub(crate) retry_backoff_max: Duration,
     pub(crate) reconnect_backoff: Duration,
     pub(crate) reconnect_backoff_max: Duration,
     /// From the moment in which a batch is begun; `None` for one that is tried for ever.
     pub(crate) delivery_timeout: Option<Duration>,
     /// How long brokers may wait for replicas.
     pub(crate) request_timeout: Duration,
+    /// How long a connection may take until its broker has said what it speaks.
+    pub(crate) setup_timeout: Duration,
     /// How long an answer may take; then the connection is given up.
     pub(crate) socket_timeout: Duration,
 }
@@ -165,10 +170,12 @@ impl Settings {
             retries: u32::try_from(of.number(&["retries", "message.send.max.retries"], 2_147_483_647)?)
                 .unwrap_or(u32::MAX),
             retry_backoff: of.milliseconds(&["retry.backoff.ms"], 100)?,
+            retry_backoff_max: of.milliseconds(&["retry.backoff.max.ms"], 1_000)?,
             reconnect_backoff: of.milliseconds(&["reconnect.backoff.ms"], 100)?,
             reconnect_backoff_max: of.milliseconds(&["reconnect.backoff.max.ms"], 10_000)?,
             delivery_timeout: (none_is_ever > 0).then(|| Duration::from_millis(none_is_ever)),
             request_timeout: of.milliseconds(&["request.timeout.ms"], 30_000)?,
+            setup_timeout: of.milliseconds(&["socket.connection.setup.timeout.ms"], 30_000)?,
             socket_timeout: of.milliseconds(&["socket.timeout.ms"], 60_000)?,
         })
     }
@@ -182,13 +189,19 @@ impl Properties<'_> {
         self.0.get(name).map(String::as_str)
     }
 
+    /// Where both names of a property are there, the one that librdkafka is told last.
+    fn last_of(&self, names: &[&str]) -> Option<(&str, &str)> {
+        let said = self.0.iter().rev().find(|(name, _)| names.contains(&name.as_str()))?;
+        Some((said.0.as_str(), said.1.as_str()))
+    }
+
     fn refuse(&self, name: &str, allowed: impl Into<String>) -> SettingsError {
         let received = self.text(name).unwrap_or_default().to_owned();
         SettingsError::Value { name: name.to_owned(), received, allowed: allowed.into() }
     }
 
     fn one_of<T: Copy>(&self, names: &[&str], allowed: &[(&str, T)], default: T) -> Result<T, SettingsError> {
-        let Some((name, value)) = names.iter().find_map(|name| Some((*name, self.text(name)?))) else {
+        let Some((name, value)) = self.last_of(names) else {
             return Ok(default);
         };
         let found = allowed.iter().find(|(word, _)| value.eq_ignore_ascii_case(word));
@@ -202,7 +215,7 @@ impl Properties<'_> {
     }
 
     fn number(&self, names: &[&str], default: u64) -> Result<u64, SettingsError> {
-        let Some((name, value)) = names.iter().find_map(|name| Some((*name, self.text(name)?))) else {
+        let Some((name, value)) = self.last_of(names) else {
             return Ok(default);
         };
         value.trim().parse().map_err(|_| self.refuse(name, "a number that is not negative"))
@@ -214,7 +227,7 @@ impl Properties<'_> {
 
     /// librdkafka takes fractions of milliseconds for some.
     fn milliseconds(&self, names: &[&str], default: u64) -> Result<Duration, SettingsError> {
-        let Some((name, value)) = names.iter().find_map(|name| Some((*name, self.text(name)?))) else {
+        let Some((name, value)) = self.last_of(names) else {
             return Ok(Duration::from_millis(default));
         };
         let seconds = value.trim().parse().map(|milliseconds: f64| milliseconds / 1e3);
