@@ -113,7 +113,9 @@ impl Recorder {
     /// Records how the messages of one batch ended, all at this instant, the first as `first` says and each at the next offset: once
     /// for all of them whatever can be.
     pub(crate) fn record_batch(&self, messages: &[InFlight], first: End, completed_ns: u64) {
-        let since = |instant: fn(&InFlight) -> u64| messages.iter().map(move |message| completed_ns.saturating_sub(instant(message)));
+        let since = |instant: fn(&InFlight) -> u64| {
+            messages.iter().map(move |message| completed_ns.saturating_sub(instant(message)))
+        };
         self.delay.record_all(messages.iter().map(|message| message.sent_ns.saturating_sub(message.intended_ns)));
         let counter = match first.outcome {
             Outcome::Ok => {

@@ -139,12 +139,7 @@ fn topics(
 }
 
 /// Starts the thread that takes one client's answers.
-fn answer(
-    ground: &Ground,
-    plan: &LoadPlan,
-    lane: &Lane,
-    producer: &Arc<LoadProducer>,
-) -> Result<Delivery, LoadError> {
+fn answer(ground: &Ground, plan: &LoadPlan, lane: &Lane, producer: &Arc<LoadProducer>) -> Result<Delivery, LoadError> {
     let answers = Answers {
         producer: Arc::clone(producer),
         slots: Arc::clone(&lane.slots),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use shakedown_loadgen::ceiling::generator;
 use shakedown_loadgen::ceiling::measuring::OwnAccount;
 use shakedown_loadgen::ceiling::{ServiceLevel, Trial};
-use shakedown_loadgen::{Arrivals, KEY_PREFIX, KeySpace, Load, LoadPlan, Rate, RunClock, Shape, StopFlag};
+use shakedown_loadgen::{Arrivals, Driver, KEY_PREFIX, KeySpace, Load, LoadPlan, Rate, RunClock, Shape, StopFlag};
 use shakedown_reports::numbers::grouped;
 use shakedown_reports::record::{StreamInfo, StreamKind};
 use shakedown_reports::{Ending, RunDirectory, RunInfo, Summary};
@@ -54,7 +54,8 @@ impl TopicSubject {
         let arrivals = Arrivals { shape: Shape::Constant, rate: Rate::per_second(rate)?, duration };
         let keys = KeySpace::uniform(USERS);
         let client = self.at.client.clone();
-        Ok(LoadPlan { client, ..LoadPlan::new(self.seed, run, &self.at.topic, arrivals, keys) })
+        let driver = Driver::fastest_with(&client);
+        Ok(LoadPlan { client, driver, ..LoadPlan::new(self.seed, run, &self.at.topic, arrivals, keys) })
     }
 
     fn directory(&self, scenario: &str) -> Result<RunDirectory, CeilingError> {

@@ -170,7 +170,15 @@ fn ours(driver: Driver, producers: u32, server: &Server, task: &Task, scratch: &
     command
         .args(["ours", "--bootstrap", &server.bootstrap, "--topic", server::TOPIC])
         .args(["--rate", &format!("{rate}/s"), "--for", &format!("{span_ms}ms")])
-        .args(["--driver", driver.word(), "--bytes", &BYTES.to_string(), "--producers", &producers.to_string(), "--out"])
+        .args([
+            "--driver",
+            driver.word(),
+            "--bytes",
+            &BYTES.to_string(),
+            "--producers",
+            &producers.to_string(),
+            "--out",
+        ])
         .arg(scratch);
     if !task.is_idempotent() {
         command.args(["--client", "enable.idempotence=false"]);

@@ -119,7 +119,12 @@ impl Accumulator {
 
     /// What is complete, and when the next batch will have lingered. `grows` says whether a partition's batch should stay
     /// although it has; with `everything` none does.
-    pub(crate) fn take(&self, now_ns: u64, everything: bool, grows: impl Fn(usize) -> bool) -> (Vec<Complete>, Option<u64>) {
+    pub(crate) fn take(
+        &self,
+        now_ns: u64,
+        everything: bool,
+        grows: impl Fn(usize) -> bool,
+    ) -> (Vec<Complete>, Option<u64>) {
         let mut inner = self.lock();
         let mut next_ns = None;
         for place in 0..inner.open.len() {

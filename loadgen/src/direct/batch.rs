@@ -114,9 +114,7 @@ impl Batch {
         self.last_ms = self.last_ms.max(record.timestamp_ms);
         let timestamp_delta = record.timestamp_ms - self.first_ms;
         let offset_delta = self.slots.len() as i64;
-        let header_size = record.header.map_or(0, |(name, value)| {
-            field_size(name.len()) + field_size(value.len())
-        });
+        let header_size = record.header.map_or(0, |(name, value)| field_size(name.len()) + field_size(value.len()));
         let size = 1
             + varint_size(timestamp_delta)
             + varint_size(offset_delta)

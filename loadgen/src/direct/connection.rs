@@ -33,11 +33,21 @@ pub(crate) enum ConnectionError {
 /// What a connection says.
 #[derive(Debug)]
 pub(crate) enum Event {
-    Up { versions: Versions },
-    Frame { bytes: Bytes, at_ns: u64 },
+    Up {
+        versions: Versions,
+    },
+    Frame {
+        bytes: Bytes,
+        at_ns: u64,
+    },
     /// A request is with the operating system.
-    Written { correlation: i32, at_ns: u64 },
-    Down { error: ConnectionError },
+    Written {
+        correlation: i32,
+        at_ns: u64,
+    },
+    Down {
+        error: ConnectionError,
+    },
 }
 
 /// Who says it.

@@ -30,7 +30,9 @@ pub(crate) fn meaning(code: i16) -> Meaning {
         E::OutOfOrderSequenceNumber | E::UnknownProducerId => Meaning::OutOfOrder,
         E::InvalidProducerEpoch | E::ProducerFenced | E::InvalidProducerIdMapping => Meaning::ProducerRefused,
         // Brokers check these before they append; a damaged batch is sent again as it was.
-        E::NotEnoughReplicas | E::CorruptMessage | E::LeaderNotAvailable | E::FencedLeaderEpoch => Meaning::RetryUnwritten,
+        E::NotEnoughReplicas | E::CorruptMessage | E::LeaderNotAvailable | E::FencedLeaderEpoch => {
+            Meaning::RetryUnwritten
+        }
         // Codes that nobody knows may come from brokers that are newer than this.
         E::UnknownServerError | E::Unknown(_) => Meaning::Lost,
         // A leader that loses its partition while a batch waits for its replicas says so after it has appended

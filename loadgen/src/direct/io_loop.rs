@@ -342,7 +342,9 @@ impl Loop {
             Answer::Leaders(Ok(Leaders { addresses, led })) => {
                 let before = std::mem::replace(&mut self.addresses, addresses);
                 for (node, address) in before {
-                    if self.addresses.get(&node).is_some_and(|now| *now != address) && self.connections.contains_key(&node) {
+                    if self.addresses.get(&node).is_some_and(|now| *now != address)
+                        && self.connections.contains_key(&node)
+                    {
                         self.give_up(node, format!("node {node} has moved from {address}"));
                     }
                 }

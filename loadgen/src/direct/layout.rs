@@ -64,8 +64,7 @@ mod tests {
         let layout = Layout::new([("orders".to_owned(), 3), ("payments".to_owned(), 1), ("shipping".to_owned(), 2)]);
         assert_eq!(layout.places(), 6);
         let names: Vec<_> = (0..6).map(|place| layout.name_of(place)).collect();
-        let expected =
-            [("orders", 0), ("orders", 1), ("orders", 2), ("payments", 0), ("shipping", 0), ("shipping", 1)];
+        let expected = [("orders", 0), ("orders", 1), ("orders", 2), ("payments", 0), ("shipping", 0), ("shipping", 1)];
         assert_eq!(names, expected);
         for (place, (topic, partition)) in names.iter().enumerate() {
             assert_eq!(layout.place_of(topic, *partition), Some(place));

@@ -34,5 +34,5 @@ mod settings;
 mod target;
 
 pub(crate) use io_loop::{DirectClient, DirectClientParts};
-pub use settings::SettingsError;
 pub(crate) use settings::Settings;
+pub use settings::SettingsError;

@@ -125,7 +125,9 @@ impl Nodes {
     /// Those whose oldest request is at least so old.
     pub(crate) fn overdue(&self, now_ns: u64, timeout_ns: u64) -> Vec<i32> {
         let is_overdue = |node: &Node| match node {
-            Node::Up { flights, .. } => flights.front().is_some_and(|flight| flight.sent_ns.saturating_add(timeout_ns) <= now_ns),
+            Node::Up { flights, .. } => {
+                flights.front().is_some_and(|flight| flight.sent_ns.saturating_add(timeout_ns) <= now_ns)
+            }
             _ => false,
         };
         self.0.iter().filter(|(_, node)| is_overdue(node)).map(|(id, _)| *id).collect()

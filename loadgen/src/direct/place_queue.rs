@@ -88,7 +88,6 @@ impl PlaceQueue {
         self.queue.iter()
     }
 
-
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

@@ -39,10 +39,19 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// What the loop is to do.
 #[derive(Debug)]
 pub(crate) enum Effect {
-    Connect { node: i32 },
+    Connect {
+        node: i32,
+    },
     /// It does not answer.
-    Disconnect { node: i32 },
-    Send { node: i32, correlation: i32, place: usize, batch: Arc<Batch> },
+    Disconnect {
+        node: i32,
+    },
+    Send {
+        node: i32,
+        correlation: i32,
+        place: usize,
+        batch: Arc<Batch>,
+    },
     AskLeaders,
     AskProducerId,
 }
@@ -93,9 +102,16 @@ enum Identity {
     None,
     /// It has to ask.
     Wanted,
-    Known { producer_id: i64, epoch: i16 },
+    Known {
+        producer_id: i64,
+        epoch: i16,
+    },
     /// A number of the sequence will never be written; `new_id` where the next epoch will not do.
-    Broken { producer_id: i64, epoch: i16, new_id: bool },
+    Broken {
+        producer_id: i64,
+        epoch: i16,
+        new_id: bool,
+    },
 }
 
 /// The producer's state.

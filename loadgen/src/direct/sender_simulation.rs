@@ -220,7 +220,8 @@ impl World {
             45..70 => {
                 let up: Vec<i32> = self.links.keys().copied().collect();
                 for node in up {
-                    if let Some((number, answer)) = self.links.get_mut(&node).and_then(|link| link.answers.pop_front()) {
+                    if let Some((number, answer)) = self.links.get_mut(&node).and_then(|link| link.answers.pop_front())
+                    {
                         assert!(self.sender.on_answer(node, number, answer, self.now_ns), "it was out");
                     }
                 }

@@ -56,7 +56,9 @@ pub enum SettingsError {
         name: String,
     },
     /// It cannot do that.
-    #[error("client property {name:?} = {received:?}: the direct driver allows {allowed}; for others use driver librdkafka")]
+    #[error(
+        "client property {name:?} = {received:?}: the direct driver allows {allowed}; for others use driver librdkafka"
+    )]
     Value {
         /// The property.
         name: String,

@@ -67,7 +67,8 @@ impl Target for DirectTarget {
         let topic = self.layout.topic_of(message.sequence);
         let place = topic.first + self.partitioner.partition(&self.key, topic.partitions);
         let record = Record {
-            timestamp_ms: i64::try_from(message.sent_ns / NANOSECONDS_OF_A_MILLISECOND).expect("this side of the year 2500"),
+            timestamp_ms: i64::try_from(message.sent_ns / NANOSECONDS_OF_A_MILLISECOND)
+                .expect("this side of the year 2500"),
             key: &self.key,
             value: &self.payload,
             header,

@@ -7,7 +7,8 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use shakedown_loadgen::identity_header::IdentityHeader;
 use shakedown_loadgen::{
-    Arrivals, Driver, IdentityRule, KeySpace, Load, LoadPlan, LoadSummary, RunClock, Shape, StopFlag, Tap, TapPlan, TapSummary,
+    Arrivals, Driver, IdentityRule, KeySpace, Load, LoadPlan, LoadSummary, RunClock, Shape, StopFlag, Tap, TapPlan,
+    TapSummary,
 };
 use shakedown_reports::record::{Delivery, Flow, Operation, Record, StreamInfo, StreamKind};
 use shakedown_reports::{RunDirectory, RunInfo, RunRecord};

@@ -153,7 +153,8 @@ fn connections_that_are_reset_double_and_lose_nothing() {
         for round in 1..=8 {
             wait_until("the load is there", || load.progress().offered >= round * 600);
             // The answer to what was written is lost with its connection, in the middle of it: it is sent again.
-            let reset = ClientFault::new(ClientEffect::Reset { after: 10 }).of(Clients::Named("shakedown-load".to_owned()));
+            let reset =
+                ClientFault::new(ClientEffect::Reset { after: 10 }).of(Clients::Named("shakedown-load".to_owned()));
             let reset = cluster.inject(reset.at_most(3)).expect("it runs");
             wait_until("answers are lost", || reset.hits() == 3);
             reset.undo();

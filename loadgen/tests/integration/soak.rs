@@ -8,6 +8,7 @@
 mod open_loop;
 
 use crate::Test;
+use crate::bench::DRIVER;
 use crate::ground::{Ground, TOPIC};
 use shakedown_loadgen::{Arrivals, KeySpace, Load, LoadPlan, LoadSummary, RunClock, Shape, StopFlag};
 use shakedown_reports::record::{Record, StreamInfo, StreamKind};
@@ -18,14 +19,21 @@ use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// None but where somebody has asked for them.
-pub(crate) fn tests() -> Vec<Test> {
-    const TESTS: [Test; 3] = [
+/// What every driver promises; nothing but where somebody has asked for it.
+pub(crate) fn of_every_driver() -> Vec<Test> {
+    asked_for(&[
         ("soak::the_rate_is_the_one_that_was_asked_for", the_rate_is_the_one_that_was_asked_for),
         ("soak::a_broker_that_stands_still_has_its_true_weight", a_broker_that_stands_still_has_its_true_weight),
-        ("soak::memory_does_not_grow_with_messages", memory_does_not_grow_with_messages),
-    ];
-    if std::env::var_os("SHAKEDOWN_SOAK").is_some() { TESTS.to_vec() } else { Vec::new() }
+    ])
+}
+
+/// What `loadgen` promises as it is; nothing but where somebody has asked for it.
+pub(crate) fn of_the_program() -> Vec<Test> {
+    asked_for(&[("soak::memory_does_not_grow_with_messages", memory_does_not_grow_with_messages)])
+}
+
+fn asked_for(tests: &[Test]) -> Vec<Test> {
+    if std::env::var_os("SHAKEDOWN_SOAK").is_some() { tests.to_vec() } else { Vec::new() }
 }
 
 /// How far a rate may be from the one that was asked for.
@@ -71,7 +79,7 @@ fn plan(rate: u64, messages: u64) -> LoadPlan {
     let rate_text = format!("{rate}/s").parse().expect("a rate");
     let duration = Duration::from_nanos(messages * 1_000_000_000 / rate);
     let arrivals = Arrivals { shape: Shape::Constant, rate: rate_text, duration };
-    LoadPlan::new(42, 7, TOPIC, arrivals, KeySpace::uniform(1_000))
+    LoadPlan { driver: DRIVER.get(), ..LoadPlan::new(42, 7, TOPIC, arrivals, KeySpace::uniform(1_000)) }
 }
 
 fn the_rate_is_the_one_that_was_asked_for() {

@@ -26,7 +26,12 @@ pub(super) fn validate(
     }
     if let Some(driver) = &load.value.driver {
         let message = "`load.driver` has no effect: the load is offered over HTTP";
-        problems.add(driver.place, message, "never used", "leave it out; it says which Kafka client offers a load on a topic");
+        problems.add(
+            driver.place,
+            message,
+            "never used",
+            "leave it out; it says which Kafka client offers a load on a topic",
+        );
     }
     if let Some(producers) = &load.value.producers {
         let message = "`load.producers` has no effect: the load is offered over HTTP";

@@ -166,7 +166,11 @@ fn refuse_for_service(load: &Spanned<RawLoad>, problems: &mut Problems<'_>) {
             client.as_ref().map(|client| client.place),
             "configure its client by its own `env`: KAFKA_LINGER_MS and the like",
         ),
-        ("driver", load.value.driver.as_ref().map(|driver| driver.place), "leave it out: a service has the client it has"),
+        (
+            "driver",
+            load.value.driver.as_ref().map(|driver| driver.place),
+            "leave it out: a service has the client it has",
+        ),
         ("producers", load.value.producers.as_ref().map(|n| n.place), "leave it out: a service has the clients it has"),
         ("max_rate", load.value.max_rate.as_ref().map(|rate| rate.place), "leave it out: a service is told one rate"),
     ];

@@ -44,7 +44,8 @@ fn a_stand_in_that_is_down_is_there_for_nobody_until_the_last_of_its_faults_heal
         let variables: Vec<_> = nemesis.stand_ins.variables(&[StandIn::Mailbox, StandIn::Warehouse]).collect();
         let [(variable, url)] = variables.as_slice() else { panic!("not one: {variables:?}") };
         let address = url.strip_prefix("http://").expect("a URL");
-        assert_eq!((variable.as_str(), email(address)), ("MAILBOX_URL", Some(201)));
+        // Before the load begins: its first message would slip through.
+        assert_eq!((variable.as_str(), email(address)), ("MAILBOX_URL", None));
         advance_until(&mut nemesis, "nothing heals", |nemesis| nemesis.pending.is_empty() && nemesis.open.len() == 1);
         assert_eq!(email(address), None, "the other fault holds it down");
         nemesis.heal_all().unwrap_or_else(|error| panic!("{error}"));
