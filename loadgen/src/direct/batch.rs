@@ -113,7 +113,7 @@ impl Batch {
         }
         self.last_ms = self.last_ms.max(record.timestamp_ms);
         let timestamp_delta = record.timestamp_ms - self.first_ms;
-        let offset_delta = self.slots.len() as i64;
+        let offset_delta = signed(self.slots.len());
         let header_size = record.header.map_or(0, |(name, value)| field_size(name.len()) + field_size(value.len()));
         let size = 1
             + varint_size(timestamp_delta)
@@ -123,7 +123,7 @@ impl Batch {
             + 1
             + header_size;
         let bytes = &mut self.bytes;
-        put_varint(bytes, size as i64);
+        put_varint(bytes, signed(size));
         bytes.push(0); // attributes
         put_varint(bytes, timestamp_delta);
         put_varint(bytes, offset_delta);
@@ -171,6 +171,11 @@ impl Batch {
     }
 }
 
+/// A length: nothing in memory is as long as would not fit.
+const fn signed(length: usize) -> i64 {
+    (length as u64).cast_signed()
+}
+
 /// Zigzag, as all varints of records are.
 fn zigzag(value: i64) -> u64 {
     (value.cast_unsigned() << 1) ^ (value >> 63).cast_unsigned()
@@ -191,11 +196,11 @@ fn put_varint(bytes: &mut Vec<u8>, value: i64) {
 
 /// A length and so many bytes.
 fn field_size(length: usize) -> usize {
-    varint_size(length as i64) + length
+    varint_size(signed(length)) + length
 }
 
 fn put_field(bytes: &mut Vec<u8>, field: &[u8]) {
-    put_varint(bytes, field.len() as i64);
+    put_varint(bytes, signed(field.len()));
     bytes.extend_from_slice(field);
 }
 
@@ -204,12 +209,16 @@ mod tests {
     use super::*;
     use kafka_protocol::records::{Compression, RecordBatchDecoder};
 
+    fn value(number: usize) -> Vec<u8> {
+        format!("{number} ").into_bytes().repeat(number)
+    }
+
     fn batch(records: usize) -> Batch {
         let mut batch = Batch::default();
         for number in 0..records {
-            let (key, value) = (format!("user-{}", number % 3), vec![b'a' + (number % 26) as u8; number * 7]);
+            let (key, value) = (format!("user-{}", number % 3), value(number));
             let header = (number % 2 == 0).then_some(("shakedown", &b"identity"[..]));
-            let timestamp_ms = 1_700_000_000_000 + (number as i64) * 3;
+            let timestamp_ms = 1_700_000_000_000 + signed(number) * 3;
             let record = Record { timestamp_ms, key: key.as_bytes(), value: &value, header };
             let (before, most) = (batch.size(), record.size_max());
             batch.push(record, u32::try_from(number).expect("small"));
@@ -247,12 +256,12 @@ mod tests {
             let records = decode(batch.bytes()).records;
             assert_eq!(records.len(), 200);
             for (number, record) in records.iter().enumerate() {
-                assert_eq!(record.offset, number as i64);
+                assert_eq!(record.offset, signed(number));
                 assert_eq!((record.producer_id, record.producer_epoch), (4_711, 3));
                 assert_eq!(record.sequence, 17 + i32::try_from(number).expect("small"));
-                assert_eq!(record.timestamp, 1_700_000_000_000 + (number as i64) * 3);
+                assert_eq!(record.timestamp, 1_700_000_000_000 + signed(number) * 3);
                 assert_eq!(record.key.as_deref(), Some(format!("user-{}", number % 3).as_bytes()));
-                assert_eq!(record.value.as_deref(), Some(&vec![b'a' + (number % 26) as u8; number * 7][..]));
+                assert_eq!(record.value.as_deref(), Some(&value(number)[..]));
                 assert_eq!(record.headers.len(), usize::from(number % 2 == 0));
             }
         }

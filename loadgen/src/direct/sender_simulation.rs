@@ -46,7 +46,7 @@ impl Partition {
         let producer_id = i64::from_be_bytes(bytes[43..51].try_into().expect("eight bytes"));
         let epoch = i16::from_be_bytes(bytes[51..53].try_into().expect("two bytes"));
         let sequence = i32::from_be_bytes(bytes[53..57].try_into().expect("four bytes"));
-        let offset = self.log.len() as i64;
+        let offset = i64::try_from(self.log.len()).expect("small");
         if producer_id >= 0 {
             let records = batch.len();
             let mut known = match self.producers.get(&producer_id).cloned() {
@@ -114,7 +114,7 @@ impl World {
         if !idempotent {
             properties.insert("enable.idempotence".to_owned(), "false".to_owned());
         }
-        if seed % 4 == 0 {
+        if seed.is_multiple_of(4) {
             properties.insert("retries".to_owned(), "3".to_owned());
         }
         let settings = Settings::new(&properties).expect("allowed");

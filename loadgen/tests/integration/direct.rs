@@ -87,7 +87,7 @@ impl Field {
         }
         consumer.assign(&assignment).expect("an assignment");
         let mut written = Vec::new();
-        while (written.len() as i64) < left.values().sum() {
+        while written.len() < left.values().map(|end| usize::try_from(*end).expect("an offset")).sum() {
             let message = consumer.poll(Duration::from_secs(30)).expect("within 30 s").expect("a message");
             let header = message.headers().expect("headers").get(0);
             written.push(Written {
