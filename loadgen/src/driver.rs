@@ -1,4 +1,4 @@
-//! Which client offers a load on a topic.
+//! Which client offers a load on a topic: librdkafka ([`crate::topic_load`]) or our own ([`crate::direct`]).
 
 use crate::direct::Settings;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ pub enum Driver {
     #[default]
     Librdkafka,
     /// A producer of our own that does nothing for a single message that it could do for a batch: more messages for less processor
-    /// time, fewer properties ([`crate::direct`]).
+    /// time, fewer properties.
     Direct,
 }
 
