@@ -100,6 +100,20 @@ pub(crate) fn connect(
     properties.create_with_context(DeliveryContext { slots, recorder, ready: Arc::new(Ready::new(ready)) })
 }
 
+/// A client that looks topics up for a plan that is offered by another: it says what is wrong with the properties, and takes no
+/// part in what happens to `client.id` or to producer ids.
+pub(crate) fn look_up(
+    plan: &LoadPlan,
+    bootstrap: &str,
+    slots: Arc<Slots>,
+    recorder: Arc<Recorder>,
+) -> KafkaResult<LoadProducer> {
+    properties(plan).create_native_config()?;
+    let mut properties = ClientConfig::new();
+    properties.set("bootstrap.servers", bootstrap).set("client.id", "shakedown-look-up");
+    properties.create_with_context(DeliveryContext { slots, recorder, ready: Arc::new(Ready::new(true)) })
+}
+
 /// The plan's properties over the defaults.
 fn properties(plan: &LoadPlan) -> ClientConfig {
     let mut properties = ClientConfig::new();

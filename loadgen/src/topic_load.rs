@@ -30,8 +30,9 @@ pub(crate) fn start(
     let mut clients = Vec::new();
     for part in Part::all(shard, plan.producers) {
         let lane = ground.lane(part, |total| client::slots_of(plan, total));
-        let producer = Arc::new(connect(plan, bootstrap, &ground, &lane)?);
-        clients.push((lane, producer));
+        let connected = client::connect(plan, bootstrap, Arc::clone(&lane.slots), Arc::clone(&ground.recorder));
+        let producer = connected.map_err(|source| LoadError::Client(Box::new(source)))?;
+        clients.push((lane, Arc::new(producer)));
     }
     if let Some((_, producer)) = clients.first() {
         topics(plan, bootstrap, &ground, producer)?;
@@ -74,7 +75,12 @@ pub(crate) fn start_direct(
     // librdkafka looks topics up, and at names and values of properties, in its own words: with it, too, what is wrong is
     // found here.
     let topics = match lanes.first() {
-        Some(lane) => topics(plan, bootstrap, &ground, &connect(plan, bootstrap, &ground, lane)?)?,
+        Some(lane) => {
+            let (slots, recorder) = (Arc::clone(&lane.slots), Arc::clone(&ground.recorder));
+            let client = client::look_up(plan, bootstrap, slots, recorder);
+            let client = client.map_err(|source| LoadError::Client(Box::new(source)))?;
+            topics(plan, bootstrap, &ground, &client)?
+        }
         None => Vec::new(),
     };
     let mut answering = Vec::new();
@@ -114,11 +120,6 @@ pub(crate) fn start_direct(
     });
     let lanes = lanes.collect();
     ground.begin(lanes, start.at_ns)
-}
-
-fn connect(plan: &LoadPlan, bootstrap: &str, ground: &Ground, lane: &Lane) -> Result<LoadProducer, LoadError> {
-    let connected = client::connect(plan, bootstrap, Arc::clone(&lane.slots), Arc::clone(&ground.recorder));
-    connected.map_err(|source| LoadError::Client(Box::new(source)))
 }
 
 /// Every topic, and how many partitions it has, each of them with a leader.

@@ -136,6 +136,11 @@ impl<'a> Nemesis<'a> {
     /// The load begins now.
     pub fn begin(&mut self) {
         self.began = Instant::now();
+        // Stand-ins that fail already do so for as long as was asked from the first message on.
+        for open in self.open.iter_mut().filter(|open| matches!(open.hit, Hit::Failing(_))) {
+            open.began = self.began;
+            self.struck[open.place] = Some(self.began);
+        }
     }
 
     /// Does what is due: heals before it strikes, so that a service runs again when its next fault comes.

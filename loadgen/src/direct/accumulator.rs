@@ -108,6 +108,11 @@ impl Accumulator {
         open.batch.push(record, slot);
         let grown = open.batch.size() - before;
         inner.bytes += grown;
+        // Nothing more fits: it waits for nobody.
+        if inner.open[place].batch.len() >= self.batch_messages || inner.open[place].batch.size() >= self.batch_size {
+            inner.complete(place);
+            is_news = true;
+        }
         is_news |= begins && !inner.is_watched;
         inner.is_watched |= begins;
         drop(inner);

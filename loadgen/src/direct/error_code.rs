@@ -42,6 +42,20 @@ pub(crate) fn meaning(code: i16) -> Meaning {
     }
 }
 
+/// Whether the error is about who leads the partition: then nobody else is asked to write there before that is known.
+pub(crate) fn is_about_leaders(code: i16) -> bool {
+    use ResponseError as E;
+    let about = [
+        E::UnknownTopicOrPartition,
+        E::LeaderNotAvailable,
+        E::NotLeaderOrFollower,
+        E::KafkaStorageError,
+        E::FencedLeaderEpoch,
+        E::UnknownTopicId,
+    ];
+    ResponseError::try_from_code(code).is_some_and(|error| about.contains(&error))
+}
+
 /// Its name in Kafka, for people.
 pub(crate) fn name(code: i16) -> String {
     ResponseError::try_from_code(code).map_or_else(|| format!("error {code}"), |error| format!("{error:?}"))
@@ -78,6 +92,11 @@ mod tests {
             (30_000, Meaning::Lost),
         ] {
             assert_eq!(meaning(code), expected, "{code}");
+        }
+        for (code, about) in
+            [(3, true), (6, true), (56, true), (7, false), (19, false), (20, false), (2, false), (0, false)]
+        {
+            assert_eq!(is_about_leaders(code), about, "{code}");
         }
         assert!(name(6).contains("NotLeader"), "{}", name(6));
     }

@@ -219,6 +219,8 @@ impl Loop {
     /// Sleeps until something is to be done, and hears what has happened meanwhile.
     async fn wait(&mut self, now_ns: u64, lingers_ns: Option<u64>) {
         let deadline_ns = self.sender.next_deadline_ns(now_ns).into_iter().chain(lingers_ns).min();
+        // What was done meanwhile took its time.
+        let now_ns = self.parts.clock.now_ns();
         let pause = deadline_ns.map_or(LOOK_EVERY, |deadline| Duration::from_nanos(deadline.saturating_sub(now_ns)));
         tokio::select! {
             Some(said) = self.said.recv() => self.hear(said),
@@ -270,6 +272,7 @@ impl Loop {
 
     fn connect(&mut self, node: i32) {
         let Some(address) = self.addresses.get(&node).cloned() else {
+            self.parts.recorder.complain(format!("nobody knows where node {node} is, which leads partitions"));
             return self.sender.on_disconnected(node, self.parts.clock.now_ns());
         };
         self.next_connection += 1;
@@ -341,12 +344,12 @@ impl Loop {
         match answer {
             Answer::Leaders(Ok(Leaders { addresses, led })) => {
                 let before = std::mem::replace(&mut self.addresses, addresses);
-                for (node, address) in before {
-                    if self.addresses.get(&node).is_some_and(|now| *now != address)
-                        && self.connections.contains_key(&node)
-                    {
-                        self.give_up(node, format!("node {node} has moved from {address}"));
+                let moved = self.addresses.iter().filter(|(node, address)| before.get(node) != Some(address));
+                for node in moved.map(|(node, _)| *node).collect::<Vec<_>>() {
+                    if self.connections.contains_key(&node) && before.contains_key(&node) {
+                        self.give_up(node, format!("node {node} has moved"));
                     }
+                    self.sender.on_moved(node);
                 }
                 self.sender.on_leaders(led, now_ns);
             }

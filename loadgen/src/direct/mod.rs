@@ -27,6 +27,7 @@ mod layout;
 mod nodes;
 mod partitioner;
 mod place_queue;
+mod question;
 mod sender;
 #[cfg(test)]
 mod sender_simulation;

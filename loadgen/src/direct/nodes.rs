@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+/// Between two attempts to connect to a broker that refuses, whatever was asked.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+
 /// A request without an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Flight {
@@ -40,6 +43,13 @@ impl Nodes {
         self.0.entry(node).or_insert(Node::Down { retry_ns: 0, failures: 0 });
     }
 
+    /// One without a connection may be connected to at once.
+    pub(crate) fn moved(&mut self, node: i32) {
+        if let Some(node @ Node::Down { .. }) = self.0.get_mut(&node) {
+            *node = Node::Down { retry_ns: 0, failures: 0 };
+        }
+    }
+
     pub(crate) fn is_up(&self, node: i32) -> bool {
         matches!(self.0.get(&node), Some(Node::Up { .. }))
     }
@@ -70,6 +80,8 @@ impl Nodes {
             None => (Vec::new(), 0),
         };
         let pause = backoff.saturating_mul(1 << failures.min(16)).min(most);
+        // Without any back-off somebody who refuses would be asked without a pause.
+        let pause = if failures > 0 { pause.max(PAUSE_MIN) } else { pause };
         let retry_ns = now_ns.saturating_add(u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX));
         self.0.insert(node, Node::Down { retry_ns, failures });
         flights

@@ -15,6 +15,7 @@ use super::error_code::{self, Meaning};
 use super::frames::Produced;
 use super::nodes::{Flight, Nodes};
 use super::place_queue::{PlaceQueue, Queued, Stage};
+use super::question::Question;
 use super::settings::{Acks, Settings};
 use shakedown_reports::record::Outcome;
 use std::collections::BTreeSet;
@@ -27,14 +28,10 @@ const TIMED_OUT: i16 = -192;
 const TRANSPORT: i16 = -195;
 const PURGED: i16 = -152;
 const PURGED_IN_FLIGHT: i16 = -151;
-/// Leaders are asked for so often although nobody has complained (librdkafka's `topic.metadata.refresh.interval.ms`).
-const REFRESH: Duration = Duration::from_secs(300);
 /// So much may wait for a connection's socket; behind that batches grow.
 const UNWRITTEN_BYTES_MAX: usize = 2 << 20;
 /// `OUT_OF_ORDER_SEQUENCE_NUMBER`.
 const OUT_OF_ORDER: i16 = 45;
-/// Between two questions for leaders (librdkafka's `topic.metadata.refresh.fast.interval.ms`), and for producer ids.
-const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What the loop is to do.
 #[derive(Debug)]
@@ -68,33 +65,6 @@ pub(crate) struct Ended {
     pub(crate) base_offset: i64,
 }
 
-/// A question that is asked until somebody answers.
-#[derive(Debug, Default)]
-struct Question {
-    is_out: bool,
-    not_before_ns: u64,
-}
-
-impl Question {
-    fn ask(&mut self, now_ns: u64) -> bool {
-        let asks = !self.is_out && self.not_before_ns <= now_ns;
-        self.is_out |= asks;
-        asks
-    }
-
-    fn answered(&mut self, now_ns: u64) {
-        *self = Self { is_out: false, not_before_ns: now_ns + nanoseconds(ASK_AGAIN) };
-    }
-
-    fn is_old(&self, now_ns: u64) -> bool {
-        now_ns >= self.not_before_ns.saturating_add(nanoseconds(REFRESH))
-    }
-
-    fn next_ns(&self) -> Option<u64> {
-        (!self.is_out).then_some(self.not_before_ns)
-    }
-}
-
 /// What the producer is called by brokers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Identity {
@@ -122,6 +92,8 @@ pub(crate) struct Sender {
     nodes: Nodes,
     identity: Identity,
     leaders: Question,
+    /// Something went wrong that another leader may be the reason of, or not.
+    doubts_leaders: bool,
     producer_id: Question,
     next_correlation: i32,
     next_batch: u64,
@@ -141,6 +113,7 @@ impl Sender {
             places: (0..places).map(|_| PlaceQueue::new()).collect(),
             nodes: Nodes::default(),
             leaders: Question::default(),
+            doubts_leaders: false,
             producer_id: Question::default(),
             next_correlation: 0,
             next_batch: 0,
@@ -186,6 +159,7 @@ impl Sender {
     /// Who leads what, of those partitions that the answer knew.
     pub(crate) fn on_leaders(&mut self, leaders: impl IntoIterator<Item = (usize, i32)>, now_ns: u64) {
         self.leaders.answered(now_ns);
+        self.doubts_leaders = false;
         for (place, node) in leaders {
             self.nodes.know(node);
             let place = &mut self.places[place];
@@ -194,6 +168,11 @@ impl Sender {
         }
         let leading: BTreeSet<i32> = self.places.iter().filter_map(|place| place.leader).collect();
         self.nodes.forget_down_but(&leading);
+    }
+
+    /// A broker is somewhere else than it was, or somewhere at all: what failed before says nothing.
+    pub(crate) fn on_moved(&mut self, node: i32) {
+        self.nodes.moved(node);
     }
 
     /// Nobody has answered who leads what.
@@ -244,13 +223,10 @@ impl Sender {
                 self.places[place].is_begun = true;
                 self.end(place, batch, Outcome::Ok, 0, base_offset);
             }
-            Meaning::RetryUnwritten => {
-                self.places[place].is_stale = true;
-                self.retry(place, batch, false, code, now_ns);
-            }
-            Meaning::RetryUnsure => {
-                self.places[place].is_stale = true;
-                self.retry(place, batch, true, code, now_ns);
+            Meaning::RetryUnwritten | Meaning::RetryUnsure => {
+                self.places[place].is_stale |= error_code::is_about_leaders(code);
+                self.doubts_leaders = true;
+                self.retry(place, batch, meaning == Meaning::RetryUnsure, code, now_ns);
             }
             Meaning::OutOfOrder if self.settings.idempotent => {
                 self.out_of_order(place, batch, now_ns);
@@ -289,7 +265,7 @@ impl Sender {
     fn wants_leaders(&self, now_ns: u64) -> bool {
         let is_down = |place: &PlaceQueue| place.leader.is_none_or(|node| !self.nodes.is_up(node));
         let wants = |place: &PlaceQueue| place.is_stale || (!place.is_empty() && is_down(place));
-        self.leaders.is_old(now_ns) || self.places.iter().any(wants)
+        self.doubts_leaders || self.leaders.is_old(now_ns) || self.places.iter().any(wants)
     }
 
     /// Does whatever is due; [`Self::effects`] and [`Self::ended`] tell what that was.

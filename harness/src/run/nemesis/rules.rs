@@ -16,7 +16,12 @@ impl Nemesis<'_> {
         let trigger = &fault.trigger;
         let rule = match &fault.deed {
             Deed::Requests(rule) => rule,
-            Deed::Fail(failure) if trigger.when.is_none() && trigger.at == Some(Duration::ZERO) => {
+            // A service that offers the load may need it to get ready.
+            Deed::Fail(failure)
+                if trigger.when.is_none()
+                    && trigger.at == Some(Duration::ZERO)
+                    && self.session.plan.scenario.load.target.is_offered_by_us() =>
+            {
                 self.fail(place, fault.clone(), *failure)?;
                 return Ok(true);
             }

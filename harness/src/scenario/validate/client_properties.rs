@@ -13,6 +13,17 @@ const ACKS: [&str; 2] = ["acks", "request.required.acks"];
 /// What brokers take (`INVALID_REQUIRED_ACKS` otherwise). librdkafka takes up to 1000 of them.
 const ACKS_ALLOWED: [&str; 4] = ["all", "-1", "0", "1"];
 
+/// Whether [`validate`] tells of this property.
+pub(super) fn is_refused(load: &RawLoad, property: &str) -> bool {
+    let mut properties = load.client.iter().flat_map(|client| &client.value.0);
+    let Some((_, value)) = properties.find(|(name, _)| name.value == *property) else { return false };
+    let text = value.value.0.as_str();
+    // It contradicts `acks`, or is no property that librdkafka has, or has a value that nobody takes.
+    property == "enable.idempotence"
+        || (ACKS.contains(&property) && !ACKS_ALLOWED.contains(&text))
+        || ClientConfig::new().set(property, text).create_native_config().is_err()
+}
+
 /// Tells of each property that does not exist, cannot have its value, or contradicts another.
 pub(super) fn validate(load: &RawLoad, problems: &mut Problems<'_>) {
     let properties = load.client.iter().flat_map(|client| &client.value.0);

@@ -42,6 +42,11 @@ pub(super) fn validate(merged: &Merged, scope: &Scope<'_>, problems: &mut Proble
         client_properties::validate(&load.value, problems);
     }
     let Arrivals { shape, rate, duration } = scope.arrivals()?.clone();
+    let driver = match (&target, load.value.driver.as_ref().map(|driver| driver.value)) {
+        (Target::Topic(_) | Target::Topics(_), Some(DriverChoice::Direct)) => Driver::Direct,
+        // Elsewhere the key is refused at its own line.
+        _ => Driver::Librdkafka,
+    };
     let rule = LoadRule {
         target,
         shape,
@@ -54,10 +59,7 @@ pub(super) fn validate(merged: &Merged, scope: &Scope<'_>, problems: &mut Proble
             bytes: payload.value.bytes.value.0.clone(),
         }),
         client: load.value.client.as_ref().map(|client| scalars(&client.value)).unwrap_or_default(),
-        driver: match load.value.driver.as_ref().map(|driver| driver.value) {
-            None | Some(DriverChoice::Librdkafka) => Driver::Librdkafka,
-            Some(DriverChoice::Direct) => Driver::Direct,
-        },
+        driver,
         producers: load.value.producers.as_ref().map_or(1, |n| u32::try_from(n.value.0).unwrap_or(u32::MAX)),
         max_rate: load.value.max_rate.as_ref().map(|rate| (rate.value.messages, rate.value.per)),
         http,
@@ -227,6 +229,10 @@ fn check_plan(load: &Spanned<RawLoad>, rule: &LoadRule, problems: &mut Problems<
         }
         PlanError::Load(LoadError::Property { name }) => {
             (place_of_property(name), "leave it out: the harness knows where its cluster is")
+        }
+        // What librdkafka refuses, too, is told already.
+        PlanError::Load(LoadError::Driver(error)) if client_properties::is_refused(&load.value, error.property()) => {
+            return;
         }
         PlanError::Load(LoadError::Driver(error)) => {
             (place_of_property(error.property()), "leave it out, or write driver = \"librdkafka\"")
