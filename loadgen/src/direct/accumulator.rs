@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// Batches that are kept to be filled again: as many as a load at full speed has at once, and no more memory than that.
-const SPARE_MAX: usize = 64;
+const SPARE_MAX: usize = 16;
 
 /// A batch grows for a tenth of its messages' time at most.
 const GROWTH_OF_TIMEOUT: u32 = 10;
