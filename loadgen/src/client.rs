@@ -110,7 +110,11 @@ pub(crate) fn look_up(
 ) -> KafkaResult<LoadProducer> {
     properties(plan).create_native_config()?;
     let mut properties = ClientConfig::new();
-    properties.set("bootstrap.servers", bootstrap).set("client.id", "shakedown-look-up");
+    // A misspelt topic must be an error, not a new topic.
+    properties
+        .set("bootstrap.servers", bootstrap)
+        .set("client.id", "shakedown-look-up")
+        .set("allow.auto.create.topics", "false");
     properties.create_with_context(DeliveryContext { slots, recorder, ready: Arc::new(Ready::new(true)) })
 }
 
