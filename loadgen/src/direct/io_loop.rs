@@ -26,6 +26,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// How often the loop looks around although nothing has happened: whether the pacer is done, or somebody has stopped the load.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long somebody may take to answer a question before another is asked.
+const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Complete batches are taken so often before sockets have their turn.
 const ROUNDS: u32 = 2;
 /// How often an idle stream of operations is handed to the operating system.
@@ -389,6 +391,3 @@ impl Loop {
         }
     }
 }
-
-/// How long somebody may take to answer a question before another is asked.
-const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);

@@ -41,7 +41,7 @@ const HEEDED: [&str; 28] = [
 
 /// The most batches of a partition that an idempotent producer may have in flight: brokers remember that many
 /// (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`).
-pub(crate) const IDEMPOTENT_IN_FLIGHT_MAX: usize = 5;
+const IDEMPOTENT_IN_FLIGHT_MAX: usize = 5;
 
 /// A property that the direct driver cannot heed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
