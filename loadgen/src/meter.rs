@@ -63,8 +63,7 @@ impl Meter {
     }
 
     pub(crate) fn record(&self, value_ns: u64) {
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        live.record(value_ns).expect("a histogram that resizes itself takes every value");
+        self.record_all(std::iter::once(value_ns));
     }
 
     /// Many at once.
@@ -112,9 +111,7 @@ impl PartitionMeters {
 
     /// Records at a partition; nothing at one that nobody knew of when the metric began.
     pub(crate) fn record(&self, partition: i32, value_ns: u64) {
-        if let Some(meter) = usize::try_from(partition).ok().and_then(|partition| self.0.get(partition)) {
-            meter.record(value_ns);
-        }
+        self.record_all(partition, std::iter::once(value_ns));
     }
 
     /// As [`Self::record`], of many.

@@ -6,6 +6,7 @@ use crate::slots::InFlight;
 use shakedown_reports::identity::{Identity, Key};
 use shakedown_reports::record::{Operation, Outcome};
 use shakedown_reports::{BackgroundWriter, DirectoryError, OperationWriter};
+use std::slice;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -87,27 +88,7 @@ impl Recorder {
 
     /// Records how a message ended, now.
     pub(crate) fn record(&self, message: &InFlight, end: End) {
-        let completed_ns = self.clock.now_ns();
-        self.delay.record(message.sent_ns.saturating_sub(message.intended_ns));
-        let counter = match end.outcome {
-            Outcome::Ok => {
-                let latency_ns = completed_ns.saturating_sub(message.intended_ns);
-                self.ack.record(latency_ns);
-                if let Some(partitions) = self.ack_at.get() {
-                    partitions.record(end.partition, latency_ns);
-                }
-                self.service.record(completed_ns.saturating_sub(message.sent_ns));
-                &self.acknowledged
-            }
-            Outcome::Fail => &self.failed,
-            Outcome::Unknown => &self.unknown,
-        };
-        if let Some(operations) = lock(&self.operations).as_mut() {
-            operations.push(&operation(message, end, completed_ns));
-        }
-        self.last_completed_ns.fetch_max(completed_ns, Ordering::Relaxed);
-        // After the push: whoever sees the count may count on the operation.
-        counter.fetch_add(1, Ordering::Release);
+        self.record_batch(slice::from_ref(message), end, self.clock.now_ns());
     }
 
     /// Records how the messages of one batch ended, all at this instant, the first as `first` says and each at the next offset: once

@@ -1,6 +1,6 @@
 //! What the generator can do at most: its throughput against a broker that only acknowledges.
 //!
-//! The generator is everything on our side of the socket: pacer, workload, librdkafka with the plan's own properties, the
+//! The generator is everything on our side of the socket: pacer, workload, the plan's client with its properties, the
 //! thread that takes answers, the record. So the sink is a broker behind a real socket, and not a target that returns at
 //! once: a client that was left out would be missing when it is the limit, which at high rates it is. That broker is
 //! librdkafka's own mock cluster, on loopback in this process: it parses requests, and keeps or replicates next to nothing.

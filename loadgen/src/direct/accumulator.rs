@@ -8,7 +8,7 @@ use super::settings::Settings;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// Batches that are kept to be filled again: as many as a load at full speed has at once, and no more memory than that.
+/// Batches that are kept, with their room, to be filled again.
 const SPARE_MAX: usize = 16;
 
 /// A batch grows for a tenth of its messages' time at most.

@@ -242,7 +242,7 @@ impl Loop {
             Effect::Send { node, correlation, place, batch } => self.send(node, correlation, place, batch),
             Effect::AskLeaders => {
                 let (control, layout, answer) = (self.control(), Arc::clone(&self.layout), self.answer.clone());
-                // The loop outlives nobody who would miss this.
+                // Where the loop has ended nobody wants to know.
                 tokio::spawn(async move { drop(answer.send(Answer::Leaders(control.leaders(&layout).await))) });
             }
             Effect::AskProducerId => {

@@ -39,8 +39,8 @@ const HEEDED: [&str; 28] = [
     "socket.timeout.ms",
 ];
 
-/// The most batches of a partition that an idempotent producer may have in flight: brokers remember that many
-/// (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`).
+/// The most requests that an idempotent producer may have out on a connection, as librdkafka has it. What brokers know again of a
+/// partition is minded in [`super::place_queue`].
 const IDEMPOTENT_IN_FLIGHT_MAX: usize = 5;
 
 /// A property that the direct driver cannot heed.
