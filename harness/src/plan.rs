@@ -125,8 +125,21 @@ pub fn arrivals(
 /// # Errors
 /// When it cannot.
 pub fn load_plan(seed: u64, load: &LoadRule) -> Result<LoadPlan, PlanError> {
-    let LoadRule { target, shape, messages, per, duration, keys, payload, client, driver, producers, max_rate, http } =
-        load;
+    let LoadRule {
+        target,
+        shape,
+        messages,
+        per,
+        duration,
+        keys,
+        payload,
+        client,
+        driver,
+        transactions,
+        producers,
+        max_rate,
+        http,
+    } = load;
     let arrivals = arrivals(shape.clone(), (*messages, *per), *duration)?;
     let (name, others) = match target {
         Target::Topic(name) | Target::Service(name) | Target::Post { service: name, .. } => (name.as_str(), &[][..]),
@@ -138,6 +151,7 @@ pub fn load_plan(seed: u64, load: &LoadRule) -> Result<LoadPlan, PlanError> {
     plan.payload.clone_from(payload);
     plan.client.clone_from(client);
     plan.driver = *driver;
+    plan.transactions.clone_from(transactions);
     plan.producers = *producers;
     plan.max_rate = max_rate.map(|(messages, per)| Rate::new(messages, per)).transpose()?;
     if let (Target::Post { path, .. }, Some(http)) = (target, http) {
@@ -153,6 +167,14 @@ fn streams(scenario: &Scenario) -> Vec<StreamInfo> {
     let watched = watched::topics(scenario);
     let mut wanted: Vec<&StreamReference> = scenario.flows.iter().flat_map(|flow| [&flow.from, &flow.to]).collect();
     wanted.extend(&watched);
+    let own: Vec<StreamReference> = match &scenario.load.transactions {
+        // Where its messages end, and markers begin, only a tap can tell.
+        Some(_) => {
+            scenario.load.target.topics().iter().map(|topic| StreamReference::Topic((*topic).to_owned())).collect()
+        }
+        None => Vec::new(),
+    };
+    wanted.extend(&own);
     for term in scenario.conserved.iter().flat_map(|rule| &rule.equal) {
         if let TermReference::Sum(stream) | TermReference::Count(stream) = term {
             wanted.push(stream);

@@ -181,6 +181,48 @@ fn nobody_notices_that_leaders_move_and_a_node_restarts_in_its_turn() {
     }
 }
 
+/// Transactions of two producers, one in five aborted on purpose, while a broker that leads some of the topic's partitions and of
+/// those of `__transaction_state` dies. Whoever reads what was committed, and nothing else, sees each message that was
+/// acknowledged once, and none that was not; and the tracker's group is waited for although its log ends with markers.
+const TRANSACTIONS: &str = r#"
+name = "what Apache Kafka commits is tracked, and what it aborts is not"
+system = "tracker"
+seed = 9
+
+[cluster]
+backend = "apache"
+brokers = 3
+
+[load]
+target = "topic orders"
+arrivals = { shape = "constant", rate = "200/s", for = "15s" }
+keys = { users = 50 }
+transactions = { every = "50ms", abort = 0.2 }
+producers = 2
+
+[[fault]]
+at = "6s"
+do = { kill = "leader(orders/0)" }
+heal = { after = "3s" }
+
+[expect]
+lost = 0
+duplicated = 0
+order = "per-key"
+conserved = ["orders"]
+"#;
+
+#[test]
+fn what_is_aborted_is_seen_by_nobody_and_what_is_committed_by_all() {
+    let Some(_turn) = turn() else { return };
+    let report = run(TRANSACTIONS, "tracker", |runner| runner);
+    report.assert_passed();
+    let text = report.text(false);
+    assert!(text.contains("1 of 1 fired"), "{text}");
+    assert!(text.contains(" of them in transactions aborted on purpose"), "{text}");
+    assert!(!text.contains("not everything was acknowledged"), "{text}");
+}
+
 /// The failure cases that need nothing but processes that die and stand still, and operators.
 const CASES: [&str; 7] = [
     "04-acks1-failover",

@@ -153,7 +153,7 @@ impl fmt::Display for Conclusion {
 }
 
 /// A line of the report, or as many as it takes.
-fn line(formatter: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result {
+pub(crate) fn line(formatter: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result {
     write!(formatter, "  {label:<13}")?;
     let mut column = INDENT - 1;
     for word in text.split(' ') {

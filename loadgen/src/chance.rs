@@ -10,6 +10,8 @@ use rand_chacha::rand_core::SeedableRng;
 pub(crate) const ARRIVALS: [u8; 8] = *b"arrivals";
 /// Keys, items, quantities and amounts.
 pub(crate) const WORKLOAD: [u8; 8] = *b"workload";
+/// Which transactions are aborted.
+pub(crate) const ABORTS: [u8; 8] = *b"aborting";
 
 /// The generator of one use under one seed.
 pub(crate) fn generator(seed: u64, purpose: [u8; 8]) -> ChaCha8Rng {

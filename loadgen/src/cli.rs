@@ -9,7 +9,6 @@ pub use crate::command_report::CommandReport;
 use crate::compression;
 use crate::driver::Driver;
 use crate::duration_text::{self, DurationTextError};
-use crate::identity_rule::IdentityRule;
 use crate::keys::{KeyDraw, KeySpace};
 use crate::live::Live;
 use crate::load::{Load, LoadError, LoadSummary, Progress, Start};
@@ -22,21 +21,21 @@ use crate::sampler::SamplerError;
 use crate::schedule::Process;
 use crate::shards::arguments::ShardArguments;
 use crate::shards::client::{MeetingPlace, ShardPlan};
-use crate::stop::{Patience, StopFlag};
-use crate::tap::{self, Tap, TapError, TapPlan, TapSummary};
+use crate::stop::StopFlag;
+use crate::tap::TapSummary;
+use crate::taps::{self, TapArgument, Taps, TapsError};
+use crate::transactions::arguments::TransactionArguments;
 use crate::workload::KEY_PREFIX;
 use clap::{Args, ValueEnum};
 use shakedown_reports::expectation::LatencyBudget;
 use shakedown_reports::numbers::{duration, grouped};
-use shakedown_reports::record::{Flow, StreamId, StreamInfo, StreamKind};
+use shakedown_reports::record::{StreamInfo, StreamKind};
 use shakedown_reports::{DirectoryError, Ending, RunDirectory, RunInfo};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-const LOAD_STREAM: StreamId = 0;
-const TAP_STREAM: StreamId = 1;
 /// How often a running load says where it stands.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -62,6 +61,9 @@ pub struct LoadArguments {
     /// How arrivals, keys and payloads differ from the usual.
     #[command(flatten)]
     pub more: PlanArguments,
+    /// Whether messages go in transactions.
+    #[command(flatten)]
+    pub transactions: TransactionArguments,
     /// Fixes arrivals, keys, payloads and amounts.
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
@@ -71,7 +73,8 @@ pub struct LoadArguments {
     /// Exponent of Zipf's law for keys; all alike without it.
     #[arg(long)]
     pub zipf: Option<f64>,
-    /// The Kafka client that offers it. Without a word "direct", which is faster, or librdkafka where a --client property needs it.
+    /// The Kafka client that offers it. Without a word "direct", which is faster, or librdkafka where a --client property or a
+    /// transaction needs it.
     #[arg(long, value_enum)]
     pub driver: Option<Driver>,
     /// Kafka clients that offer the load, each the messages of keys of its own.
@@ -86,9 +89,10 @@ pub struct LoadArguments {
     /// Property of librdkafka, as in "linger.ms=0"; may be repeated.
     #[arg(long = "client", value_name = "NAME=VALUE", value_parser = parse_property)]
     pub client: Vec<(String, String)>,
-    /// Read the topic back, and measure when each message can be consumed.
-    #[arg(long)]
-    pub tap: bool,
+    /// Read the topic back, and measure when each message can be consumed; or another one that the load comes through to, whose
+    /// messages have its header or bytes, or in their JSON, as in "payments:/order_id", the order's id. May be repeated.
+    #[arg(long, value_name = "TOPIC", num_args = 0..=1, default_missing_value = "")]
+    pub tap: Vec<TapArgument>,
     /// Measure each partition by itself, too.
     #[arg(long)]
     pub per_partition: bool,
@@ -143,9 +147,9 @@ pub enum CommandError {
     /// The load failed.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The tap failed.
+    /// A tap failed.
     #[error(transparent)]
-    Tap(#[from] TapError),
+    Taps(#[from] TapsError),
     /// The record failed.
     #[error(transparent)]
     Record(#[from] DirectoryError),
@@ -171,9 +175,12 @@ impl LoadArguments {
         let draw = self.more.keys.or_else(|| self.zipf.map(KeyDraw::Zipf)).unwrap_or_default();
         let keys = KeySpace { users: self.users, draw };
         let client: BTreeMap<String, String> = self.client.iter().cloned().collect();
+        let transactions = self.transactions.plan();
+        let fastest = || if transactions.is_some() { Driver::Librdkafka } else { Driver::fastest_with(&client) };
         Ok(LoadPlan {
             payload: self.more.payload(),
-            driver: self.driver.unwrap_or_else(|| Driver::fastest_with(&client)),
+            driver: self.driver.unwrap_or_else(fastest),
+            transactions,
             client,
             max_rate: self.max_rate,
             producers: self.producers,
@@ -206,16 +213,16 @@ pub fn run_until(arguments: &LoadArguments, stop: &StopFlag) -> Result<CommandRe
     let digest = plan.digest().map_err(LoadError::from)?;
     let measured = plan.payload.is_some().then(|| compression::measure(&plan));
     let compression = measured.transpose().map_err(LoadError::from)?;
-    let info = describe(arguments, &digest);
+    let info = describe(arguments, &plan, &digest);
     let beside = Beside::new(&info.scenario, arguments.metrics_addr)?;
     let directory = RunDirectory::create(&arguments.out, &info)?;
     match offer(arguments, &plan, clock, &directory, beside, stop) {
-        Ok(Offered { load, tap, drained, conclusion }) => {
-            let ending = ending(&load, drained, stop.is_stopped());
+        Ok(Offered { load, taps, unread, conclusion }) => {
+            let ending = ending(&load, unread, stop.is_stopped());
             directory.write_ending(&ending)?;
             directory.write_summary(&conclusion.summary(&load, began.elapsed()))?;
             let (slo_ns, directory) = (arguments.slo.map(nanoseconds), directory.path().to_owned());
-            Ok(CommandReport { plan, digest, compression, load, tap, ending, conclusion, slo_ns, directory })
+            Ok(CommandReport { plan, digest, compression, load, taps, ending, conclusion, slo_ns, directory })
         }
         Err(error) => {
             let (reasons, interrupted) = (vec![format!("the load failed: {error}")], stop.is_stopped());
@@ -230,9 +237,9 @@ pub fn run_until(arguments: &LoadArguments, stop: &StopFlag) -> Result<CommandRe
 /// What was offered, and what came of it.
 struct Offered {
     load: LoadSummary,
-    tap: Option<TapSummary>,
-    /// Whether everything that the topic holds was read.
-    drained: bool,
+    taps: Vec<TapSummary>,
+    /// What they should have read, and have not, in words.
+    unread: Vec<String>,
     conclusion: Conclusion,
 }
 
@@ -245,11 +252,9 @@ fn offer(
     mut beside: Beside,
     stop: &StopFlag,
 ) -> Result<Offered, CommandError> {
-    let stop_tap = StopFlag::new();
-    let tap = arguments.tap.then(|| start_tap(arguments, plan, clock, directory, &stop_tap)).transpose()?;
-    if let Some(tap) = &tap {
-        beside.live.watch(tap.gauges());
-    }
+    let shard = arguments.shard.shard.unwrap_or(Shard::WHOLE);
+    let taps = Taps::start(&arguments.tap, plan, shard, &arguments.bootstrap, clock, directory)?;
+    taps.watch(&beside.live);
     let shard = arguments.shard.plan();
     let mut meeting = shard.map(|shard| open_meeting(arguments, shard, clock)).transpose()?;
     // Behind the clients of the meeting, which are no part of the load either.
@@ -269,13 +274,18 @@ fn offer(
     let load = load.join()?;
     let conclusion = beside.load_ended(&load, arguments.slo.map(nanoseconds), directory)?;
     // What other shards still send belongs to what a tap reads; they are told in any case.
-    let patience = if tap.is_some() && !stop.is_stopped() { plan.flush_timeout } else { Duration::ZERO };
+    let patience = if taps.is_empty() || stop.is_stopped() { Duration::ZERO } else { plan.flush_timeout };
     let all_sent = meeting.as_mut().map_or(Ok(true), |meeting| meeting.part(patience, stop));
-    let Some(tap) = tap else { return Ok(Offered { load, tap: None, drained: true, conclusion }) };
-    let drained = drain(&tap, arguments, plan.flush_timeout, stop);
-    stop_tap.stop();
-    let tap = tap.join()?;
-    Ok(Offered { load, tap: Some(tap), drained: drained? && all_sent.map_err(LoadError::from)?, conclusion })
+    if taps.is_empty() {
+        return Ok(Offered { load, taps: Vec::new(), unread: Vec::new(), conclusion });
+    }
+    let unread = taps.drain(&arguments.bootstrap, load.progress.acknowledged, plan.flush_timeout, stop);
+    let taps = taps.join()?;
+    let mut unread = unread?;
+    if !all_sent.map_err(LoadError::from)? {
+        unread.push("other shards still sent what a tap has to read when its time was up".to_owned());
+    }
+    Ok(Offered { load, taps, unread, conclusion })
 }
 
 fn open_meeting(arguments: &LoadArguments, shard: ShardPlan, clock: RunClock) -> Result<MeetingPlace, LoadError> {
@@ -284,20 +294,19 @@ fn open_meeting(arguments: &LoadArguments, shard: ShardPlan, clock: RunClock) ->
     MeetingPlace::open(shard, &arguments.bootstrap, &client, clock).map_err(LoadError::from)
 }
 
-fn ending(load: &LoadSummary, drained: bool, interrupted: bool) -> Ending {
+fn ending(load: &LoadSummary, unread: Vec<String>, interrupted: bool) -> Ending {
     let progress = &load.progress;
     let mut reasons = Vec::new();
     if progress.offered < progress.planned {
         let (offered, planned) = (grouped(progress.offered), grouped(progress.planned));
         reasons.push(format!("only {offered} of {planned} messages were offered"));
     }
-    if !drained {
-        reasons.push("the tap had not read all that the topic holds when its time was up".to_owned());
-    }
+    let drained = unread.is_empty();
+    reasons.extend(unread);
     Ending { drained, interrupted, reasons, lateness_p99_ns: Some(progress.lateness_p99_ns) }
 }
 
-fn describe(arguments: &LoadArguments, digest: &str) -> RunInfo {
+fn describe(arguments: &LoadArguments, plan: &LoadPlan, digest: &str) -> RunInfo {
     let name = match arguments.shard.plan() {
         None => format!("load {}", arguments.topic),
         Some(ShardPlan { shard, run, .. }) => format!("load {} shard {shard} of {run}", arguments.topic),
@@ -314,28 +323,8 @@ fn describe(arguments: &LoadArguments, digest: &str) -> RunInfo {
         let budget = LatencyBudget { at_most, ..LatencyBudget::default() };
         info.expectations.latency.insert("acknowledged".to_owned(), budget);
     }
-    if arguments.tap {
-        info.streams.push(StreamInfo { name: arguments.topic.clone(), kind: StreamKind::Topic });
-        info.flows.push(Flow { from: LOAD_STREAM, to: TAP_STREAM });
-    }
+    taps::describe(&arguments.tap, plan, &mut info);
     info
-}
-
-fn start_tap(
-    arguments: &LoadArguments,
-    plan: &LoadPlan,
-    clock: RunClock,
-    directory: &RunDirectory,
-    stop: &StopFlag,
-) -> Result<Tap, CommandError> {
-    let total = plan.total().map_err(LoadError::from)?;
-    let mut tap = TapPlan::new(TAP_STREAM, &arguments.topic, IdentityRule::Header, plan.seed, total);
-    tap.run = Some(plan.run);
-    tap.shard = arguments.shard.shard.unwrap_or(Shard::WHOLE);
-    tap.measures_partitions = arguments.per_partition;
-    let deliveries = directory.delivery_writer(TAP_STREAM)?;
-    let intervals = directory.interval_log();
-    Ok(Tap::start(tap, &arguments.bootstrap, clock, deliveries, directory.interner(), intervals, stop.clone())?)
 }
 
 fn watch(load: &Load, live: &Live) {
@@ -362,17 +351,6 @@ fn progress_line(progress: &Progress) -> String {
         duration(progress.ack_p99_ns),
         duration(progress.lateness_p99_ns),
     )
-}
-
-/// Waits until the tap has seen what the topic holds, or the time is up, of which there is less once somebody has stopped the
-/// load; whether it has.
-fn drain(tap: &Tap, arguments: &LoadArguments, timeout: Duration, stop: &StopFlag) -> Result<bool, TapError> {
-    let mut patience = Patience::new(timeout);
-    let high_watermarks = tap::high_watermarks(&arguments.bootstrap, &arguments.topic)?;
-    while !tap.drained(&high_watermarks) && !tap.is_finished() && !patience.is_over(stop) {
-        thread::sleep(LOOK_EVERY);
-    }
-    Ok(tap.drained(&high_watermarks))
 }
 
 #[cfg(test)]
@@ -465,6 +443,20 @@ mod tests {
     }
 
     #[test]
+    fn transactions_and_taps_can_be_asked_for() {
+        let arguments = parse(&["--tap", "--transactions", "50ms", "--tap", "payments", "--transaction-messages", "9"]);
+        let arguments = arguments.expect("allowed");
+        assert_eq!(arguments.tap, ["", "payments"].map(|tap| tap.parse().expect("a tap")));
+        let plan = arguments.plan(9).expect("a plan");
+        assert_eq!(plan.driver, Driver::Librdkafka, "the other one has no transactions");
+        let transactions = plan.transactions.expect("asked for");
+        assert_eq!((transactions.every, transactions.messages), (Duration::from_millis(50), Some(9)));
+        assert_eq!((transactions.abort, transactions.id), (0.0, None));
+        let plain = parse(&[]).expect("allowed");
+        assert_eq!((plain.plan(9).expect("a plan").transactions, plain.tap), (None, vec![]));
+    }
+
+    #[test]
     fn arguments_that_contradict_one_another_are_refused() {
         for arguments in [
             &["--steps", "1/s:1s", "--rate", "5/s"][..],
@@ -477,6 +469,8 @@ mod tests {
             &["--speed", "2"],
             &["--keys", "sequential", "--zipf", "0.9"],
             &["--compression-ratio", "2"],
+            &["--transaction-abort", "0.1"],
+            &["--transactional-id", "till"],
         ] {
             let error = parse(arguments).expect_err("refused").to_string();
             assert!(error.contains("cannot be used with") || error.contains("required"), "{arguments:?}: {error}");
@@ -494,6 +488,8 @@ mod tests {
             (["--burst", "100/s:5s"], "RATE:LENGTH:EVERY, as in \"1000/s:500ms:5s\""),
             (["--keys", "warm"], "uniform, sequential, zipf:EXPONENT or hot:KEYS:SHARE"),
             (["--bytes", "many"], "write bytes as \"200\""),
+            (["--tap", "payments:order_id"], "write TOPIC, or TOPIC:/POINTER"),
+            (["--transactions", "5"], "as in \"250ms\""),
             (["--bytes", "42"], "allowed are 43, which their identity takes, to"),
         ] {
             let error = parse(&arguments).expect_err("refused").to_string();

@@ -8,6 +8,7 @@ use crate::plan::LoadPlan;
 use crate::ready::Ready;
 use crate::recorder::{End, Recorder};
 use crate::slots::Slots;
+use crate::transactions::HeldAnswers;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -28,8 +29,10 @@ pub(crate) type LoadProducer = BaseProducer<DeliveryContext>;
 pub(crate) struct DeliveryContext {
     slots: Arc<Slots>,
     recorder: Arc<Recorder>,
-    /// It needs no producer id, or has one.
+    /// It needs no producer id, or has one; and has begun a transaction where it has those.
     ready: Arc<Ready>,
+    /// Who keeps answers until the transaction's end.
+    held: Option<Arc<HeldAnswers>>,
 }
 
 impl DeliveryContext {
@@ -57,8 +60,6 @@ impl ProducerContext for DeliveryContext {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, slot: usize) {
-        // Nothing is in flight there only if a message is answered twice; the first answer stands.
-        let Some(message) = self.slots.finish(slot) else { return };
         let end = match result {
             Ok(written) => {
                 End { outcome: Outcome::Ok, error: 0, partition: written.partition(), offset: written.offset() }
@@ -68,7 +69,14 @@ impl ProducerContext for DeliveryContext {
                 End::unacknowledged(outcome::of_delivery(error), outcome::code(error))
             }
         };
-        self.recorder.record(&message, end);
+        if let Some(held) = &self.held {
+            held.hold(slot, end);
+            return;
+        }
+        // Nothing is in flight there only if a message is answered twice; the first answer stands.
+        if let Some(message) = self.slots.finish(slot) {
+            self.recorder.record(&message, end);
+        }
     }
 }
 
@@ -97,7 +105,22 @@ pub(crate) fn connect(
         let debug = properties.get("debug").map_or_else(|| "eos".to_owned(), |debug| format!("{debug},eos"));
         properties.set("debug", debug).set_log_level(RDKafkaLogLevel::Debug);
     }
-    properties.create_with_context(DeliveryContext { slots, recorder, ready: Arc::new(Ready::new(ready)) })
+    properties.create_with_context(DeliveryContext { slots, recorder, ready: Arc::new(Ready::new(ready)), held: None })
+}
+
+/// As [`connect`], for a producer with transactions of this id. Whoever begins the first one says that it is ready.
+pub(crate) fn connect_transactional(
+    plan: &LoadPlan,
+    bootstrap: &str,
+    slots: Arc<Slots>,
+    recorder: Arc<Recorder>,
+    id: &str,
+    held: Arc<HeldAnswers>,
+) -> KafkaResult<LoadProducer> {
+    let mut properties = properties(plan);
+    properties.set("bootstrap.servers", bootstrap).set("transactional.id", id);
+    let ready = Arc::new(Ready::new(false));
+    properties.create_with_context(DeliveryContext { slots, recorder, ready, held: Some(held) })
 }
 
 /// A client that looks topics up for a plan that is offered by another: it says what is wrong with the properties, and takes no
@@ -115,7 +138,7 @@ pub(crate) fn look_up(
         .set("bootstrap.servers", bootstrap)
         .set("client.id", "shakedown-look-up")
         .set("allow.auto.create.topics", "false");
-    properties.create_with_context(DeliveryContext { slots, recorder, ready: Arc::new(Ready::new(true)) })
+    properties.create_with_context(DeliveryContext { slots, recorder, ready: Arc::new(Ready::new(true)), held: None })
 }
 
 /// The plan's properties over the defaults.
@@ -141,12 +164,12 @@ fn properties(plan: &LoadPlan) -> ClientConfig {
 }
 
 /// What librdkafka takes for yes.
-fn is_true(value: &str) -> bool {
+pub(crate) fn is_true(value: &str) -> bool {
     value == "1" || ["true", "t"].iter().any(|word| value.eq_ignore_ascii_case(word))
 }
 
 /// librdkafka's two names for the acknowledgement of every replica in sync.
-fn is_all(acks: &str) -> bool {
+pub(crate) fn is_all(acks: &str) -> bool {
     acks == "-1" || acks.eq_ignore_ascii_case("all")
 }
 

@@ -47,6 +47,8 @@ fn of_load(known: &Known) -> Vec<MetricFamily> {
         counter("shakedown_load_unknown_total", "Messages of which nobody knows.", progress.unknown),
         counter("shakedown_load_asked_again_total", "How often something was asked once more.", progress.asked_again),
         counter("shakedown_load_queue_full_total", "How often the client's queue was full.", progress.queue_full),
+        counter("shakedown_load_committed_total", "Transactions that were committed.", progress.committed),
+        counter("shakedown_load_aborted_total", "Transactions that were aborted.", progress.aborted),
         counters(
             "shakedown_load_blocked_seconds_total",
             "How long the pacer waited for a full queue.",

@@ -57,6 +57,11 @@ impl Ground {
         })
     }
 
+    /// From the load's beginning to the last arrival.
+    pub(crate) fn span_ns(&self) -> u64 {
+        self.schedule.duration_ns()
+    }
+
     /// What a client of this load begins with; `slots_of` says how many messages may be in flight, of so many in all.
     pub(crate) fn lane(&self, part: Part, slots_of: impl FnOnce(u64) -> u32) -> Lane {
         let slots = Arc::new(Slots::new(slots_of(self.planned)));

@@ -8,8 +8,8 @@
 //! - a load over HTTP has its part of the plan in [`http`], what requests say in [`bodies`], and whom to ask in
 //!   [`endpoints`];
 //! - carrying it out: [`load`] starts the pacer, the client (which one says the [`driver`]; [`direct`] is our own) and the thread that
-//!   takes its answers;
-//! - watching: [`tap`] reads a topic by an [`identity_rule`], which turns texts into dense [`names`];
+//!   takes its answers; [`transactions`] are begun, committed and aborted there;
+//! - watching: [`tap`] reads a topic by an [`identity_rule`], which turns texts into dense [`names`]; [`taps`] are those of a bare load;
 //! - several processes that offer one plan are [`shards`]; a plan's [`part`] is what one client of them offers;
 //! - both measure on one [`clock`] and end by a [`stop`] flag;
 //! - [`sampler`] reads what all of that costs the machine, and [`honesty`] says whether the generator was fit to measure;
@@ -66,6 +66,7 @@ pub mod part;
 pub mod payload;
 pub mod plan;
 pub mod plan_arguments;
+mod plan_digest;
 mod poisson;
 mod portable_math;
 mod ramp;
@@ -84,10 +85,12 @@ pub mod tap;
 mod tap_commit_records;
 pub mod tap_commits;
 mod tap_reader;
+pub mod taps;
 mod target;
 pub mod topic;
 mod topic_load;
 mod topic_target;
+pub mod transactions;
 mod turn;
 pub mod workload;
 
@@ -115,4 +118,5 @@ pub use stop::StopFlag;
 pub use tap::{Tap, TapError, TapPlan, TapSummary, Unreadable};
 pub use tap_commits::{CommitTap, CommitTapSummary};
 pub use topic::TopicError;
+pub use transactions::{TransactionError, TransactionPlan};
 pub use workload::KEY_PREFIX;

@@ -7,7 +7,6 @@
 //! after a stop.
 
 use crate::clock::RunClock;
-use crate::driver::Driver;
 use crate::endpoints::Endpoints;
 use crate::ground::{Ground, LaneThreads, spawn};
 use crate::http_client::{self, HttpSettings};
@@ -16,7 +15,7 @@ use crate::meter::Reporter;
 use crate::pacer::PacerState;
 use crate::part::{Part, Shard};
 use crate::plan::{LoadPlan, PlanError};
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, TransactionTally};
 use crate::shards::client::ShardError;
 use crate::stop::StopFlag;
 use crate::topic::TopicError;
@@ -66,6 +65,14 @@ pub enum LoadError {
         /// What the client complained about last.
         last_error: Option<String>,
     },
+    /// The cluster has no transactions, or none for this client.
+    #[error("{bootstrap} lets no transactional producer begin: {reason}")]
+    Transactions {
+        /// Where it was asked for.
+        bootstrap: String,
+        /// What the client answered.
+        reason: String,
+    },
     /// It is a shard, and the others are not there, or do not want it.
     #[error(transparent)]
     Shard(#[from] ShardError),
@@ -108,10 +115,16 @@ pub struct Progress {
     pub in_flight: u64,
     /// How often something was asked once more; always 0 on a topic, where the client does that by itself.
     pub asked_again: u64,
-    /// How often the client's queue was full.
+    /// How often the client's queue was full, or no transaction open.
     pub queue_full: u64,
-    /// How long the pacer waited for a full queue, in all.
+    /// How long the pacer waited for a full queue, or for a transaction's end, in all.
     pub blocked_ns: u64,
+    /// Transactions that were committed.
+    pub committed: u64,
+    /// Transactions that were aborted, or of which nobody knows.
+    pub aborted: u64,
+    /// Messages that failed because the plan has their transactions aborted.
+    pub aborted_on_purpose: u64,
     /// How late messages were by the generator's own making, up to the last whole interval; so are the others. What the
     /// system held back by a full queue is no part of it.
     pub lateness_p99_ns: u64,
@@ -146,6 +159,8 @@ pub struct LoadSummary {
     pub delay: Histogram<u64>,
     /// The generator's own part of [`Self::delay`]: without what a full queue held back.
     pub lateness: Histogram<u64>,
+    /// From the end of a transaction's time until it was committed, where there are transactions.
+    pub commit: Option<Histogram<u64>>,
     /// What the client complained about last.
     pub last_error: Option<String>,
     /// The flag was raised before the schedule's end.
@@ -250,10 +265,7 @@ impl Load {
             return Err(LoadError::Target { planned: "a service", started: "a topic" });
         }
         let ground = Ground::new(plan, shard, clock, operations, intervals, stop)?;
-        match plan.driver {
-            Driver::Librdkafka => topic_load::start(plan, shard, bootstrap, ground, meet),
-            Driver::Direct => topic_load::start_direct(plan, shard, bootstrap, ground, meet),
-        }
+        topic_load::start(plan, shard, bootstrap, ground, meet)
     }
 
     /// Begins to ask a service that listens at these endpoints, which may change meanwhile. Raising `stop` ends the offering
@@ -329,6 +341,9 @@ impl Load {
             asked_again: self.recorder.asked_again.load(Ordering::Relaxed),
             queue_full: self.sum(|state| &state.queue_full),
             blocked_ns: self.sum(|state| &state.blocked_ns),
+            committed: self.of_transactions(|tally| &tally.committed),
+            aborted: self.of_transactions(|tally| &tally.aborted),
+            aborted_on_purpose: self.of_transactions(|tally| &tally.messages_aborted),
             ..Progress::default()
         }
     }
@@ -336,6 +351,11 @@ impl Load {
     /// Over all lanes.
     fn sum(&self, counter: impl Fn(&PacerState) -> &AtomicU64) -> u64 {
         self.lanes.iter().map(|state| counter(state).load(Ordering::Acquire)).sum()
+    }
+
+    /// 0 where there are none.
+    fn of_transactions(&self, counter: impl Fn(&TransactionTally) -> &AtomicU64) -> u64 {
+        self.recorder.transactions.get().map_or(0, |tally| counter(tally).load(Ordering::Acquire))
     }
 
     /// What is measured, for whoever shows it while the load runs.
@@ -370,6 +390,7 @@ impl Load {
         let mut totals = totals??.into_iter();
         let [ack, service, delay, lateness] =
             std::array::from_fn(|_| totals.next().expect("these four are always measured"));
+        let commit = self.recorder.transactions.get().and_then(|_| totals.next());
         let progress = Progress {
             lateness_p99_ns: lateness.value_at_quantile(0.99),
             lateness_max_ns: lateness.max(),
@@ -388,6 +409,7 @@ impl Load {
             service,
             delay,
             lateness,
+            commit,
             last_error: self.recorder.last_error(),
             stopped_early,
         })

@@ -54,6 +54,19 @@ pub(crate) struct Recorder {
     pub(crate) lateness: Arc<Meter>,
     /// [`Self::ack`] at each partition, where somebody asked for that.
     ack_at: OnceLock<PartitionMeters>,
+    /// What transactions came to, where there are any.
+    pub(crate) transactions: OnceLock<TransactionTally>,
+}
+
+/// What the transactions of a load came to.
+#[derive(Debug)]
+pub(crate) struct TransactionTally {
+    pub(crate) committed: AtomicU64,
+    pub(crate) aborted: AtomicU64,
+    /// Messages of those that were aborted on purpose.
+    pub(crate) messages_aborted: AtomicU64,
+    /// From the end of a transaction's time until it was committed: what a producer that waits for it cannot use.
+    pub(crate) commit: Arc<Meter>,
 }
 
 impl Recorder {
@@ -72,6 +85,7 @@ impl Recorder {
             delay: Meter::new("delay"),
             lateness: Meter::new("lateness"),
             ack_at: OnceLock::new(),
+            transactions: OnceLock::new(),
         })
     }
 
@@ -80,15 +94,31 @@ impl Recorder {
         self.ack_at.get_or_init(|| PartitionMeters::new("ack", partitions));
     }
 
-    /// Everything that is measured: `ack`, `service`, `delay`, `lateness`, and then what partitions have of their own.
+    /// Counts transactions, and measures commits. To be said before the first of them.
+    pub(crate) fn measure_transactions(&self) -> &TransactionTally {
+        self.transactions.get_or_init(|| TransactionTally {
+            committed: AtomicU64::new(0),
+            aborted: AtomicU64::new(0),
+            messages_aborted: AtomicU64::new(0),
+            commit: Meter::new("commit"),
+        })
+    }
+
+    /// Everything that is measured: `ack`, `service`, `delay`, `lateness`, and then `commit` and what partitions have of their own.
     pub(crate) fn meters(&self) -> Vec<Arc<Meter>> {
         let whole = [&self.ack, &self.service, &self.delay, &self.lateness].map(Arc::clone);
-        whole.into_iter().chain(self.ack_at.get().into_iter().flat_map(PartitionMeters::all)).collect()
+        let commit = self.transactions.get().map(|tally| Arc::clone(&tally.commit));
+        whole.into_iter().chain(commit).chain(self.ack_at.get().into_iter().flat_map(PartitionMeters::all)).collect()
     }
 
     /// Records how a message ended, now.
     pub(crate) fn record(&self, message: &InFlight, end: End) {
-        self.record_batch(slice::from_ref(message), end, self.clock.now_ns());
+        self.record_at(message, end, self.clock.now_ns());
+    }
+
+    /// Records how a message ended at this instant.
+    pub(crate) fn record_at(&self, message: &InFlight, end: End, completed_ns: u64) {
+        self.record_batch(slice::from_ref(message), end, completed_ns);
     }
 
     /// Records how the messages of one batch ended, all at this instant, the first as `first` says and each at the next offset: once

@@ -1,6 +1,6 @@
 //! A tap: reads a whole topic beside its real consumers and records every message it sees.
 //!
-//! A tap assigns itself every partition from its beginning; it joins no group, commits nothing, and so disturbs nobody.
+//! A tap assigns itself every partition, as a rule from its beginning; it joins no group, commits nothing, and so disturbs nobody.
 //! What its rule cannot read is counted and kept as a sample, never silently dropped.
 
 use crate::clock::RunClock;
@@ -40,6 +40,8 @@ pub struct TapPlan {
     pub planned: u64,
     /// The run that headers must name; messages of others are counted and left out.
     pub run: Option<u32>,
+    /// Whether what the topic holds before the tap begins is left out: it belongs to nobody who is measured.
+    pub from_end: bool,
     /// Of the topic's partitions only those of this shard are read: each of so many, counted through.
     pub shard: Shard,
     /// Whether the topic is read once more, long after its messages came: no latency is measured then.
@@ -61,6 +63,7 @@ impl TapPlan {
             seed,
             planned,
             run: None,
+            from_end: false,
             again: false,
             shard: Shard::WHOLE,
             measures_partitions: false,
@@ -164,6 +167,8 @@ pub struct TapSummary {
 pub(crate) struct Shared {
     /// The next offset of each partition.
     pub(crate) positions: Vec<AtomicI64>,
+    /// The next offset behind the last message of each: behind it there may be the ends of transactions.
+    pub(crate) message_ends: Vec<AtomicI64>,
     pub(crate) count: AtomicU64,
     pub(crate) unreadable: AtomicU64,
 }
@@ -201,7 +206,7 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Assigns every partition of the topic from its beginning, and begins to read.
+    /// Assigns every partition of the topic, from its beginning unless the plan says otherwise, and begins to read.
     ///
     /// # Errors
     /// When the topic does not exist, or the cluster cannot be reached within 30 s.
@@ -221,10 +226,11 @@ impl Tap {
         let watermarks = topic::watermarks(consumer.client(), bootstrap, &topic, partitions)?;
         let mut assignment = TopicPartitionList::with_capacity(partitions);
         let mut positions = Vec::with_capacity(partitions);
-        for (partition, (low, _)) in (0_i32..).zip(&watermarks) {
+        let first = |(low, high): &(i64, i64)| if plan.from_end { *high } else { *low };
+        for (partition, first) in (0_i32..).zip(watermarks.iter().map(first)) {
             if plan.shard.has(partition.unsigned_abs()) {
-                assignment.add_partition_offset(&topic, partition, Offset::Offset(*low)).map_err(client_error)?;
-                positions.push(AtomicI64::new(*low));
+                assignment.add_partition_offset(&topic, partition, Offset::Offset(first)).map_err(client_error)?;
+                positions.push(AtomicI64::new(first));
             } else {
                 // Somebody else reads it: nothing of it is waited for.
                 positions.push(AtomicI64::new(i64::MAX));
@@ -232,7 +238,9 @@ impl Tap {
         }
         consumer.assign(&assignment).map_err(client_error)?;
 
-        let shared = Arc::new(Shared { positions, count: AtomicU64::new(0), unreadable: AtomicU64::new(0) });
+        let message_ends = watermarks.iter().map(|marks| AtomicI64::new(first(marks))).collect();
+        let shared =
+            Arc::new(Shared { positions, message_ends, count: AtomicU64::new(0), unreadable: AtomicU64::new(0) });
         let spawn_error = |source| TapError::Spawn { topic: topic.clone(), source };
         let tag = format!("deliver:{topic}");
         let measured = Measured {
@@ -267,6 +275,12 @@ impl Tap {
     #[must_use]
     pub fn positions(&self) -> Vec<i64> {
         self.shared.positions.iter().map(|position| position.load(Ordering::Acquire)).collect()
+    }
+
+    /// The next offset behind the last message of each partition that was read.
+    #[must_use]
+    pub fn message_ends(&self) -> Vec<i64> {
+        self.shared.message_ends.iter().map(|end| end.load(Ordering::Acquire)).collect()
     }
 
     /// How many deliveries are recorded.

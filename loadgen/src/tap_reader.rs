@@ -4,7 +4,8 @@ use crate::clock::RunClock;
 use crate::names::Names;
 use crate::stop::StopFlag;
 use crate::tap::{Measured, Shared, TapError, TapPlan, Unreadable};
-use rdkafka::consumer::BaseConsumer;
+use rdkafka::Offset;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use shakedown_reports::BackgroundWriter;
@@ -68,7 +69,7 @@ impl Reader {
                     self.seen.errors += 1;
                     self.seen.last_error = Some(error.to_string());
                 }
-                None => {}
+                None => self.pass_markers(consumer),
             }
             if flushed.elapsed() >= FLUSH_EVERY {
                 self.deliveries.flush();
@@ -82,6 +83,19 @@ impl Reader {
                 Err(TapError::Fatal { topic: self.plan.topic, count, source: Box::new(source) })
             }
             None => Ok(self.seen),
+        }
+    }
+
+    /// What ends a transaction lies in the log, and is no message: only the client's own position passes it. Without messages there is
+    /// time to ask for that.
+    fn pass_markers(&self, consumer: &BaseConsumer) {
+        let Ok(positions) = consumer.position() else { return };
+        for element in positions.elements_for_topic(&self.plan.topic) {
+            let Offset::Offset(next) = element.offset() else { continue };
+            let partition = usize::try_from(element.partition()).ok();
+            if let Some(position) = partition.and_then(|partition| self.shared.positions.get(partition)) {
+                position.fetch_max(next, Ordering::Release);
+            }
         }
     }
 
@@ -118,8 +132,11 @@ impl Reader {
                 }
             }
         }
-        // Last: whoever sees the position may count on everything below it being recorded.
         let partition = usize::try_from(message.partition()).ok();
+        if let Some(end) = partition.and_then(|partition| self.shared.message_ends.get(partition)) {
+            end.store(message.offset() + 1, Ordering::Release);
+        }
+        // Last: whoever sees the position may count on everything below it being recorded.
         if let Some(position) = partition.and_then(|partition| self.shared.positions.get(partition)) {
             self.seen.rewinds += u64::from(message.offset() < position.load(Ordering::Relaxed));
             position.store(message.offset() + 1, Ordering::Release);

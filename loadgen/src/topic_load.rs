@@ -1,15 +1,19 @@
 //! How a load on topics begins: its clients, one a lane, and what they wait for before the first message is due.
 
 use crate::client::{self, LoadProducer};
+use crate::clock::nanoseconds;
 use crate::delivery::Answers;
-use crate::direct::{DirectClient, DirectClientParts, Settings};
-use crate::ground::{Delivery, Ground, Lane, spawn};
+use crate::direct::{DirectClient, DirectClientParts, DirectTarget, Settings};
+use crate::driver::Driver;
+use crate::ground::{Ground, Lane, spawn};
 use crate::load::{Load, LoadError, Start};
 use crate::part::{Part, Shard};
-use crate::plan::LoadPlan;
+use crate::plan::{LoadPlan, PlanError};
 use crate::ready::Ready;
+use crate::target::Target;
 use crate::topic;
 use crate::topic_target::TopicTarget;
+use crate::transactions::{Committer, CommitterParts, Door, HeldAnswers, TransactionPlan, TransactionalTarget};
 use rdkafka::producer::Producer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +23,18 @@ pub(crate) const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two looks at whether somebody stops a load whose client may not begin yet.
 const READY_LOOK: Duration = Duration::from_millis(50);
 
-/// With librdkafka.
+/// One client of a load, which is there and has not begun.
+struct Client<T> {
+    lane: Lane,
+    /// Says when it may send, provided that its answers are taken.
+    ready: Arc<Ready>,
+    /// What its thread does.
+    answers: Box<dyn FnOnce() + Send>,
+    /// The pacer's end of it, of a load that begins so, and a producer with this number.
+    target: Box<dyn FnOnce(Start, u16) -> T>,
+}
+
+/// Connects the plan's clients, and begins once all of them may send.
 pub(crate) fn start(
     plan: &LoadPlan,
     shard: Shard,
@@ -27,51 +42,111 @@ pub(crate) fn start(
     ground: Ground,
     meet: impl FnOnce() -> Result<Start, LoadError>,
 ) -> Result<Load, LoadError> {
-    let mut clients = Vec::new();
-    for part in Part::all(shard, plan.producers) {
-        let lane = ground.lane(part, |total| client::slots_of(plan, total));
-        let connected = client::connect(plan, bootstrap, Arc::clone(&lane.slots), Arc::clone(&ground.recorder));
-        let producer = connected.map_err(|source| LoadError::Client(Box::new(source)))?;
-        clients.push((lane, Arc::new(producer)));
-    }
-    if let Some((_, producer)) = clients.first() {
-        topics(plan, bootstrap, &ground, producer)?;
-    }
-    let mut answering = Vec::new();
-    let mut producers = Vec::new();
-    for (lane, producer) in clients {
-        match answer(&ground, plan, &lane, &producer) {
-            Ok(delivery) => answering.push((lane, delivery)),
-            Err(error) => return Err(ground.abandon(answering, error)),
+    match (plan.driver, &plan.transactions) {
+        (Driver::Direct, _) => begin(direct(plan, shard, bootstrap, &ground)?, ground, bootstrap, meet),
+        (Driver::Librdkafka, None) => begin(librdkafka(plan, shard, bootstrap, &ground)?, ground, bootstrap, meet),
+        (Driver::Librdkafka, Some(transactions)) => {
+            let clients = transactional(plan, transactions, shard, bootstrap, &ground)?;
+            begin(clients, ground, bootstrap, meet)
         }
-        producers.push(producer);
     }
-    let ready = producers.iter().map(|producer| producer.context().ready());
-    let start = match wait_until_ready(ready, &ground, bootstrap).and_then(|()| meet()) {
-        Ok(start) => start,
-        Err(error) => return Err(ground.abandon(answering, error)),
-    };
-    let lanes = answering.into_iter().zip(producers).map(|((lane, delivery), producer)| {
-        let topics = plan.topics().map(str::to_owned).collect();
-        let number = lane.part.number();
-        let (recorder, slots) = (Arc::clone(&ground.recorder), Arc::clone(&lane.slots));
-        (lane, TopicTarget::new(producer, recorder, slots, topics, start.run, number), delivery)
-    });
-    let lanes = lanes.collect();
-    ground.begin(lanes, start.at_ns)
 }
 
-/// With the producer of our own.
-pub(crate) fn start_direct(
+/// Clients of librdkafka.
+fn librdkafka(
     plan: &LoadPlan,
     shard: Shard,
     bootstrap: &str,
-    ground: Ground,
-    meet: impl FnOnce() -> Result<Start, LoadError>,
-) -> Result<Load, LoadError> {
-    let settings = Settings::new(&plan.client).map_err(crate::plan::PlanError::from)?;
-    let lanes = Part::all(shard, plan.producers).map(|part| ground.lane(part, |total| client::slots_of(plan, total)));
-    let lanes: Vec<Lane> = lanes.collect();
+    ground: &Ground,
+) -> Result<Vec<Client<TopicTarget>>, LoadError> {
+    let mut clients = Vec::new();
+    for lane in lanes(plan, shard, ground) {
+        let (slots, recorder) = (Arc::clone(&lane.slots), Arc::clone(&ground.recorder));
+        let producer = client::connect(plan, bootstrap, slots, recorder);
+        let producer = Arc::new(producer.map_err(|source| LoadError::Client(Box::new(source)))?);
+        if clients.is_empty() {
+            topics(plan, bootstrap, ground, &producer)?;
+        }
+        let answers = Answers {
+            producer: Arc::clone(&producer),
+            slots: Arc::clone(&lane.slots),
+            recorder: Arc::clone(&ground.recorder),
+            state: Arc::clone(&lane.state),
+            flush_timeout: plan.flush_timeout,
+            stop: ground.stop.clone(),
+        };
+        clients.push(Client {
+            ready: producer.context().ready(),
+            answers: Box::new(move || answers.run()),
+            target: topic_target(plan, &lane, ground, producer),
+            lane,
+        });
+    }
+    Ok(clients)
+}
+
+/// Clients of librdkafka with transactions.
+fn transactional(
+    plan: &LoadPlan,
+    transactions: &TransactionPlan,
+    shard: Shard,
+    bootstrap: &str,
+    ground: &Ground,
+) -> Result<Vec<Client<TransactionalTarget>>, LoadError> {
+    ground.recorder.measure_transactions();
+    let span_ns = ground.span_ns();
+    let mut clients = Vec::new();
+    for lane in lanes(plan, shard, ground) {
+        let number = lane.part.number();
+        let (slots, recorder) = (Arc::clone(&lane.slots), Arc::clone(&ground.recorder));
+        let (id, held) = (transactions.id_of(plan.run, number), Arc::<HeldAnswers>::default());
+        let producer = client::connect_transactional(plan, bootstrap, slots, recorder, &id, Arc::clone(&held));
+        let producer = Arc::new(producer.map_err(|source| LoadError::Client(Box::new(source)))?);
+        if clients.is_empty() {
+            topics(plan, bootstrap, ground, &producer)?;
+        }
+        // A transaction that holds every slot there is would wait for itself.
+        let messages_max = transactions.messages.map_or(u64::MAX, u64::from).min(lane.slots.capacity() as u64);
+        let door = Arc::new(Door::new(nanoseconds(transactions.every), messages_max));
+        let ready = producer.context().ready();
+        let committer = Committer::new(CommitterParts {
+            producer: Arc::clone(&producer),
+            plan: transactions.clone(),
+            seed: plan.seed,
+            number,
+            door: Arc::clone(&door),
+            held,
+            ready: Arc::clone(&ready),
+            slots: Arc::clone(&lane.slots),
+            recorder: Arc::clone(&ground.recorder),
+            state: Arc::clone(&lane.state),
+            clock: ground.clock,
+            flush_timeout: plan.flush_timeout,
+            stop: ground.stop.clone(),
+        });
+        let (topics, recorder) = (topic_target(plan, &lane, ground, producer), Arc::clone(&ground.recorder));
+        clients.push(Client {
+            lane,
+            ready,
+            answers: Box::new(move || committer.run()),
+            target: Box::new(move |start, number| {
+                door.begin(start.at_ns.saturating_add(span_ns));
+                TransactionalTarget::new(topics(start, number), door, recorder)
+            }),
+        });
+    }
+    Ok(clients)
+}
+
+/// Producers of our own.
+fn direct(
+    plan: &LoadPlan,
+    shard: Shard,
+    bootstrap: &str,
+    ground: &Ground,
+) -> Result<Vec<Client<DirectTarget>>, LoadError> {
+    let settings = Settings::new(&plan.client).map_err(PlanError::from)?;
+    let lanes: Vec<Lane> = lanes(plan, shard, ground).collect();
     // librdkafka looks topics up, and at names and values of properties, in its own words: with it, too, what is wrong is
     // found here.
     let topics = match lanes.first() {
@@ -79,11 +154,10 @@ pub(crate) fn start_direct(
             let (slots, recorder) = (Arc::clone(&lane.slots), Arc::clone(&ground.recorder));
             let client = client::look_up(plan, bootstrap, slots, recorder);
             let client = client.map_err(|source| LoadError::Client(Box::new(source)))?;
-            topics(plan, bootstrap, &ground, &client)?
+            topics(plan, bootstrap, ground, &client)?
         }
         None => Vec::new(),
     };
-    let mut answering = Vec::new();
     let mut clients = Vec::new();
     for lane in lanes {
         let client = DirectClient::new(DirectClientParts {
@@ -97,26 +171,61 @@ pub(crate) fn start_direct(
             flush_timeout: plan.flush_timeout,
             stop: ground.stop.clone(),
         });
-        let started = client.map_err(LoadError::Direct).and_then(|client| {
-            let ends = (client.target(), client.ready());
-            spawn("delivery", move || client.run()).map(|delivery| (ends, delivery))
+        let client = client.map_err(LoadError::Direct)?;
+        let target = client.target();
+        clients.push(Client {
+            lane,
+            ready: client.ready(),
+            answers: Box::new(move || client.run()),
+            target: Box::new(move |start, number| target.named(start.run, number)),
         });
-        match started {
-            Ok((ends, delivery)) => {
-                clients.push(ends);
-                answering.push((lane, delivery));
-            }
+    }
+    Ok(clients)
+}
+
+/// A lane for each client.
+fn lanes(plan: &LoadPlan, shard: Shard, ground: &Ground) -> impl Iterator<Item = Lane> {
+    Part::all(shard, plan.producers).map(move |part| ground.lane(part, |total| client::slots_of(plan, total)))
+}
+
+/// The pacer's end of a client of librdkafka.
+fn topic_target(
+    plan: &LoadPlan,
+    lane: &Lane,
+    ground: &Ground,
+    producer: Arc<LoadProducer>,
+) -> Box<dyn FnOnce(Start, u16) -> TopicTarget> {
+    let topics = plan.topics().map(str::to_owned).collect();
+    let (recorder, slots) = (Arc::clone(&ground.recorder), Arc::clone(&lane.slots));
+    Box::new(move |start, number| TopicTarget::new(producer, recorder, slots, topics, start.run, number))
+}
+
+/// Has answers taken, waits until all clients may send and all shards have met, and begins.
+fn begin<T>(
+    clients: Vec<Client<T>>,
+    ground: Ground,
+    bootstrap: &str,
+    meet: impl FnOnce() -> Result<Start, LoadError>,
+) -> Result<Load, LoadError>
+where
+    T: Target + Send + 'static,
+{
+    let (mut answering, mut ready, mut targets) = (Vec::new(), Vec::new(), Vec::new());
+    for client in clients {
+        match spawn("delivery", client.answers) {
+            Ok(delivery) => answering.push((client.lane, delivery)),
             Err(error) => return Err(ground.abandon(answering, error)),
         }
+        ready.push(client.ready);
+        targets.push(client.target);
     }
-    let ready = clients.iter().map(|(_, ready)| Arc::clone(ready));
-    let start = match wait_until_ready(ready, &ground, bootstrap).and_then(|()| meet()) {
+    let start = match wait_until_ready(&ready, &ground, bootstrap).and_then(|()| meet()) {
         Ok(start) => start,
         Err(error) => return Err(ground.abandon(answering, error)),
     };
-    let lanes = answering.into_iter().zip(clients).map(|((lane, delivery), (target, _))| {
+    let lanes = answering.into_iter().zip(targets).map(|((lane, delivery), target)| {
         let number = lane.part.number();
-        (lane, target.named(start.run, number), delivery)
+        (lane, target(start, number), delivery)
     });
     let lanes = lanes.collect();
     ground.begin(lanes, start.at_ns)
@@ -139,28 +248,16 @@ fn topics(
     Ok(topics)
 }
 
-/// Starts the thread that takes one client's answers.
-fn answer(ground: &Ground, plan: &LoadPlan, lane: &Lane, producer: &Arc<LoadProducer>) -> Result<Delivery, LoadError> {
-    let answers = Answers {
-        producer: Arc::clone(producer),
-        slots: Arc::clone(&lane.slots),
-        recorder: Arc::clone(&ground.recorder),
-        state: Arc::clone(&lane.state),
-        flush_timeout: plan.flush_timeout,
-        stop: ground.stop.clone(),
-    };
-    spawn("delivery", move || answers.run())
-}
-
 /// Waits until all clients may send: their own start is no latency of the system.
-fn wait_until_ready(
-    clients: impl Iterator<Item = Arc<Ready>>,
-    ground: &Ground,
-    bootstrap: &str,
-) -> Result<(), LoadError> {
+fn wait_until_ready(clients: &[Arc<Ready>], ground: &Ground, bootstrap: &str) -> Result<(), LoadError> {
     let deadline = Instant::now() + READY_TIMEOUT;
     for client in clients {
-        while !client.wait(READY_LOOK) {
+        loop {
+            match client.wait(READY_LOOK) {
+                Some(Ok(())) => break,
+                Some(Err(reason)) => return Err(LoadError::Transactions { bootstrap: bootstrap.to_owned(), reason }),
+                None => {}
+            }
             if ground.stop.is_stopped() {
                 return Err(LoadError::Stopped);
             }

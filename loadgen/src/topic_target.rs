@@ -65,6 +65,19 @@ impl Target for TopicTarget {
     }
 
     fn hand_over(&mut self, message: &InFlight, slot: usize, own_ns: u64) -> Handed {
+        let handed = match self.send(message, slot) {
+            Ok(()) => Handed::Taken,
+            Err(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) => return Handed::Full,
+            Err(error) => self.refused(&error),
+        };
+        self.recorder.lateness.record(own_ns);
+        handed
+    }
+}
+
+impl TopicTarget {
+    /// Hands over what was prepared to the client, or says why that does not take it.
+    pub(crate) fn send(&mut self, message: &InFlight, slot: usize) -> Result<(), KafkaError> {
         let header = IdentityHeader::of(message, self.run, self.number).encode();
         if self.raw {
             self.payload[..identity_header::LENGTH].copy_from_slice(&header);
@@ -76,17 +89,13 @@ impl Target for TopicTarget {
             let header = Header { key: identity_header::NAME, value: Some(&header[..]) };
             record = record.headers(OwnedHeaders::new_with_capacity(1).insert(header));
         }
-        let handed = match self.producer.send(record) {
-            Ok(()) => Handed::Taken,
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => return Handed::Full,
-            Err((error, _)) => {
-                // Refused by the client itself: it certainly reached nobody.
-                self.recorder.complain(error.to_string());
-                Handed::Refused(End::unacknowledged(Outcome::Fail, outcome::code(&error)))
-            }
-        };
-        self.recorder.lateness.record(own_ns);
-        handed
+        self.producer.send(record).map_err(|(error, _)| error)
+    }
+
+    /// Refused by the client itself: it certainly reached nobody.
+    pub(crate) fn refused(&self, error: &KafkaError) -> Handed {
+        self.recorder.complain(error.to_string());
+        Handed::Refused(End::unacknowledged(Outcome::Fail, outcome::code(error)))
     }
 }
 

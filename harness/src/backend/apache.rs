@@ -40,6 +40,10 @@ impl Backend for Apache {
         false
     }
 
+    fn has_transactions(&self) -> bool {
+        true
+    }
+
     fn boot(&self, plan: &ClusterPlan) -> Result<Box<dyn RunningCluster>, BackendError> {
         let mut builder = Nodes::builder().nodes(plan.brokers).seed(plan.seed);
         builder = builder.base_port(plan.base_port.unwrap_or_default());

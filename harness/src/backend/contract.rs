@@ -133,6 +133,9 @@ pub trait Backend: Send + Sync {
     /// Whether it can boot controllers that are no brokers.
     fn has_controllers(&self) -> bool;
 
+    /// Whether producers can have transactions there.
+    fn has_transactions(&self) -> bool;
+
     /// Boots a cluster that is ready for clients.
     ///
     /// # Errors

@@ -50,6 +50,10 @@ impl Backend for Embedded {
         true
     }
 
+    fn has_transactions(&self) -> bool {
+        false
+    }
+
     fn boot(&self, plan: &ClusterPlan) -> Result<Box<dyn RunningCluster>, BackendError> {
         let mut builder = Cluster::builder().brokers(plan.brokers).controllers(plan.controllers).seed(plan.seed);
         if let Some(port) = plan.base_port {

@@ -64,6 +64,10 @@ impl Backend for External {
         false
     }
 
+    fn has_transactions(&self) -> bool {
+        true
+    }
+
     fn boot(&self, _plan: &ClusterPlan) -> Result<Box<dyn RunningCluster>, BackendError> {
         let answered = self.client().and_then(|client| client.fetch_metadata(None, FIRST_ANSWER).map(drop));
         match answered {

@@ -46,6 +46,10 @@ impl Backend for Standing {
         self.backend.has_controllers()
     }
 
+    fn has_transactions(&self) -> bool {
+        self.backend.has_transactions()
+    }
+
     fn boot(&self, plan: &ClusterPlan) -> Result<Box<dyn RunningCluster>, BackendError> {
         let mut cluster = self.cluster.lock().unwrap_or_else(PoisonError::into_inner);
         let standing = match &*cluster {

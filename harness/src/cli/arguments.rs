@@ -57,7 +57,7 @@ pub enum Command {
     /// Configured by environment variables, as in production: KAFKA_BOOTSTRAP_SERVERS, HTTP_ADDR, DATABASE_URL, ...
     Service(ServiceArguments),
     /// Offer load to any Kafka, open-loop
-    Load(LoadArguments),
+    Load(Box<LoadArguments>),
     /// Make one run directory of those of a load's shards
     ///
     /// Every operation and delivery is there, and histograms are those of the union, second by second.

@@ -11,7 +11,7 @@ use super::raw_books::{RawBook, RawConserved, RawTopicBook};
 use super::raw_equipment::{RawBacklog, RawCache, RawFailpoint, RawStore};
 use super::raw_faults::RawFault;
 use super::raw_http::{BodyChoice, RawRetries};
-use super::raw_messages::{DriverChoice, RawKeys, RawPayload};
+use super::raw_messages::{DriverChoice, RawKeys, RawPayload, RawTransactions};
 use super::raw_stand_ins::{RawStandIns, StandIn};
 use super::reference::{HttpPath, Pointer, StreamReference, TargetReference};
 use super::setting::{Named, Scalar, Setting, Whole, choices, settings, wrong_type};
@@ -279,6 +279,8 @@ settings! {
         "client" => client: Option<Spanned<Named<Scalar>>>,
         /// Which Kafka client offers the load on a topic. Default: librdkafka.
         "driver" => driver: Option<Spanned<DriverChoice>>,
+        /// Messages go in transactions, and are acknowledged when those are committed. Default: each by itself.
+        "transactions" => transactions: Option<Spanned<RawTransactions>>,
         /// How many Kafka clients offer the load, each the messages of users of its own. Default 1.
         "producers" => producers: Option<Spanned<Whole<1, { PRODUCERS_MAX as u64 }>>>,
         /// A cap on what is offered, whatever `arrivals` says; what it holds back is late, never left out. Default: none.

@@ -2,7 +2,7 @@
 
 use super::document::{Content, Node, Spanned};
 use super::problem::Problems;
-use super::quantity::{Proportion, Skew};
+use super::quantity::{Proportion, Skew, Span};
 use super::setting::{Setting, Whole, choices, settings, wrong_type};
 use serde_json::{Value as Json, json};
 use shakedown_loadgen::ByteSizes;
@@ -51,6 +51,20 @@ settings! {
         "bytes" => bytes: Spanned<PayloadSizes>,
         /// How many times shorter a compressor makes them. Default 1: they are random.
         "compression_ratio" => compression_ratio: Option<Spanned<Ratio>>,
+    }
+}
+
+settings! {
+    /// When transactions end, and which of them are aborted.
+    pub struct RawTransactions {
+        /// How long one is open, from its first message on. Default 100 ms.
+        "every" => every: Option<Spanned<Span>>,
+        /// With so many messages it is committed at once. Default: however many there are.
+        "messages" => messages: Option<Spanned<Whole<1, { u32::MAX as u64 }>>>,
+        /// The share of transactions that are aborted on purpose, drawn from the seed. Default: none.
+        "abort" => abort: Option<Spanned<Proportion>>,
+        /// What transactional ids begin with; the producer's number follows. Default: `shakedown-load-1`.
+        "id" => id: Option<Spanned<String>>,
     }
 }
 

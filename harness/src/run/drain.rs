@@ -52,8 +52,8 @@ pub struct Look {
     pub ends: Ends,
     /// First offsets, likewise.
     pub starts: Ends,
-    /// What each group still has to commit, by group and topic; only where there is something.
-    pub lags: BTreeMap<(String, String), i64>,
+    /// The offset that each group has committed, by group and topic, then partition; 0 where there is none.
+    pub committed: BTreeMap<(String, String), Vec<i64>>,
 }
 
 impl Gauge {
@@ -105,21 +105,19 @@ impl Gauge {
             committed.push((name, offsets.map_err(RunError::kafka(doing))?));
         }
         let (starts, ends) = self.extents(&sizes)?;
-        let mut lags = BTreeMap::new();
+        let mut by_topic: BTreeMap<(String, String), Vec<i64>> = BTreeMap::new();
         for (group, list) in committed {
             for element in list.elements() {
                 let at = match element.offset() {
                     Offset::Offset(offset) => offset,
                     _ => 0,
                 };
-                let end = usize::try_from(element.partition()).ok().and_then(|p| ends.get(element.topic())?.get(p));
-                let lag = end.map_or(0, |end| (end - at).max(0));
-                if lag > 0 {
-                    *lags.entry((group.clone(), element.topic().to_owned())).or_insert(0) += lag;
-                }
+                let offsets = by_topic.entry((group.clone(), element.topic().to_owned())).or_default();
+                // In the order in which they were asked for, which is that of partitions.
+                offsets.push(at);
             }
         }
-        Ok(Look { ends, starts, lags })
+        Ok(Look { ends, starts, committed: by_topic })
     }
 
     /// Where every topic ends now.
@@ -186,8 +184,16 @@ fn is_passing(error: &KafkaError) -> bool {
 #[must_use]
 pub fn missing(look: &Look, taps: &[(String, Tap)]) -> String {
     let mut text = String::new();
-    for ((group, topic), lag) in &look.lags {
-        let _ = write!(text, "group {group} is {lag} behind on {topic}; ");
+    for ((group, topic), committed) in &look.committed {
+        let Some(ends) = look.ends.get(topic) else { continue };
+        let tap = taps.iter().find(|(tapped, _)| tapped == topic).map(|(_, tap)| tap);
+        let lag = match tap {
+            Some(tap) => lag(committed, ends, &tap.positions(), &tap.message_ends()),
+            None => lag(committed, ends, &[], &[]),
+        };
+        if lag > 0 {
+            let _ = write!(text, "group {group} is {lag} behind on {topic}; ");
+        }
     }
     text += &unread(&look.ends, taps);
     for (topic, tap) in taps {
@@ -199,6 +205,17 @@ pub fn missing(look: &Look, taps: &[(String, Tap)]) -> String {
         }
     }
     text.trim_end_matches("; ").to_owned()
+}
+
+/// What a group has still to commit. A log may end with the end of a transaction, which is no message, and which most consumers
+/// never commit: behind the last message that a tap has seen there is nothing for anybody, provided that the tap has read all.
+fn lag(committed: &[i64], ends: &[i64], tapped: &[i64], message_ends: &[i64]) -> i64 {
+    let behind = |(partition, (at, end)): (usize, (&i64, &i64))| {
+        let is_read = tapped.get(partition).is_some_and(|position| position >= end);
+        let message_end = message_ends.get(partition).copied().filter(|_| is_read).unwrap_or(*end);
+        (message_end.min(*end) - at).max(0)
+    };
+    committed.iter().zip(ends).enumerate().map(behind).sum()
 }
 
 /// How far a tap stands beyond where the log ends: it was cut, and the tap has still to find out, and to read what was written
@@ -263,7 +280,7 @@ pub fn hopeless(ends: &Ends, taps: &[(String, Tap)]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Gauge, beyond, hopeless, read_to, unread};
+    use super::{Gauge, beyond, hopeless, lag, read_to, unread};
     use rdkafka::ClientConfig;
     use rdkafka::mocking::MockCluster;
     use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -278,6 +295,20 @@ mod tests {
         assert_eq!(beyond(&[150, 7], &[0, 0], &[150, 9]), 0, "at the end, or before it");
         assert_eq!(beyond(&[200, 7], &[0, 0], &[150, 4]), 53);
         assert_eq!(beyond(&[200, 200], &[0, 30], &[0, 30]), 0, "there is nothing to read instead");
+    }
+
+    #[test]
+    fn nobody_is_waited_for_to_commit_the_end_of_a_transaction() {
+        assert_eq!(lag(&[7, 3], &[10, 3], &[], &[]), 3, "nobody has looked what lies there");
+        assert_eq!(lag(&[9, 3], &[10, 3], &[10, 3], &[9, 3]), 0, "all messages are committed");
+        assert_eq!(lag(&[7, 3], &[10, 3], &[10, 3], &[9, 3]), 2);
+        assert_eq!(
+            lag(&[9, 3], &[10, 3], &[9, 3], &[9, 3]),
+            1,
+            "the last one may be a message that the tap has not seen"
+        );
+        assert_eq!(lag(&[10, 3], &[10, 3], &[10, 3], &[9, 3]), 0, "some consumers commit it all the same");
+        assert_eq!(lag(&[0, 0], &[0, 5], &[0, 5], &[0, 5]), 5);
     }
 
     #[test]

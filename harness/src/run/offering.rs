@@ -161,7 +161,16 @@ pub(super) fn sum_up(session: &Session, parts: &mut Parts, summary: &LoadSummary
             text = format!("{text}, {} {word}", grouped(number));
         }
     }
+    if progress.aborted_on_purpose > 0 {
+        text = format!("{text}, {} of them in transactions aborted on purpose", grouped(progress.aborted_on_purpose));
+    }
     parts.summary.line("load", text);
+    if let Some(commit) = &summary.commit {
+        let (committed, aborted) = (grouped(progress.committed), grouped(progress.aborted));
+        let [p50, p99] = [0.5, 0.99].map(|quantile| numbers::duration(commit.value_at_quantile(quantile)));
+        let text = format!("{committed} committed, {aborted} aborted; a commit took p50 {p50}, p99 {p99}");
+        parts.summary.line("transactions", text);
+    }
     parts.summary.line("achieved", achieved(summary));
     if let (Some(payload), Ok(measured)) = (&plan.load.payload, compression::measure(&plan.load)) {
         let (bytes, asked) = (&payload.bytes, payload.compression_ratio);
@@ -173,7 +182,7 @@ pub(super) fn sum_up(session: &Session, parts: &mut Parts, summary: &LoadSummary
     totals.insert("messages offered".to_owned(), signed(progress.offered));
     totals.insert("messages acknowledged".to_owned(), signed(progress.acknowledged));
     if !plan.scenario.expect.looks_at_acknowledgements()
-        && let Some(warning) = unnoticed(progress.offered, progress.acknowledged)
+        && let Some(warning) = unnoticed(progress.offered, progress.acknowledged + progress.aborted_on_purpose)
     {
         let hint = "`lost` counts acknowledged messages alone; `unacknowledged = 0` in [expect] fails such a run";
         session.journal.warning(format!("{warning}: {hint}"));
@@ -183,7 +192,9 @@ pub(super) fn sum_up(session: &Session, parts: &mut Parts, summary: &LoadSummary
         let (offered, total) = (grouped(progress.offered), grouped(plan.total));
         let cause = summary.last_error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
         parts.ending.reasons.push(format!("only {offered} of {total} messages were offered{cause}"));
-    } else if let Some(error) = summary.last_error.as_ref().filter(|_| progress.failed + progress.unknown > 0) {
+    } else if let Some(error) =
+        summary.last_error.as_ref().filter(|_| progress.failed + progress.unknown > progress.aborted_on_purpose)
+    {
         session
             .journal
             .warning(format!("not everything was acknowledged; the last complaint of the load's client: {error}"));

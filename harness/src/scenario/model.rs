@@ -10,7 +10,7 @@ pub use crate::scenario::stand_in::{StandIn, StandInRule};
 /// What a fault does, to a service as to a broker.
 pub use shakedown_cluster::NodeFault as FaultAction;
 use shakedown_cluster::{KeyedMessage, Role, Selector};
-use shakedown_loadgen::{Driver, KeySpace, PayloadPlan};
+use shakedown_loadgen::{Driver, KeySpace, PayloadPlan, TransactionPlan};
 pub use shakedown_reports::expectation::Bounds;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -250,6 +250,8 @@ pub struct LoadRule {
     pub client: BTreeMap<String, String>,
     /// Which client it has.
     pub driver: Driver,
+    /// The transactions that messages go in.
+    pub transactions: Option<TransactionPlan>,
     /// How many of them.
     pub producers: u32,
     /// At most so many messages in so long, whatever the rate.

@@ -37,3 +37,4 @@ mod target;
 pub(crate) use io_loop::{DirectClient, DirectClientParts};
 pub(crate) use settings::Settings;
 pub use settings::SettingsError;
+pub(crate) use target::DirectTarget;

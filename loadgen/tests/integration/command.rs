@@ -3,9 +3,14 @@
 use crate::Test;
 use crate::bench::{Bench, TOPIC};
 use clap::Parser;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use rustix::process::{Pid, Signal, kill_process};
 use shakedown_loadgen::beside::LevelOutcome;
 use shakedown_loadgen::cli::{self, LoadArguments};
+use shakedown_loadgen::{StopFlag, tap};
 use shakedown_reports::RunRecord;
 use shakedown_reports::record::{Record, StreamKind};
 use std::io::{BufRead as _, BufReader};
@@ -27,6 +32,8 @@ pub(crate) const TESTS: &[Test] = &[
         "command::a_load_of_raw_bytes_in_steps_can_be_replayed_from_its_run_directory",
         a_load_of_raw_bytes_in_steps_can_be_replayed_from_its_run_directory,
     ),
+    ("command::several_topics_are_tapped_and_what_is_missing_is_said", several_topics_are_tapped),
+    ("command::a_load_in_transactions_tells_what_they_came_to", a_load_in_transactions_tells_what_they_came_to),
     ("command::the_program_itself_offers_merges_and_helps", the_program_itself_offers_merges_and_helps),
     ("command::either_signal_ends_the_program_in_good_order", either_signal_ends_the_program_in_good_order),
 ];
@@ -57,7 +64,7 @@ fn a_bare_load_leaves_a_run_directory_and_prints_a_summary() {
     ]);
     let report = cli::run(&arguments.load).expect("the load runs");
     assert_eq!((report.load.progress.acknowledged, report.unacknowledged()), (300, 0));
-    assert_eq!(report.tap.as_ref().expect("a tap was asked for").count, 300);
+    assert_eq!(report.taps.first().expect("a tap was asked for").count, 300);
 
     let text = report.to_string();
     assert!(
@@ -187,6 +194,102 @@ fn a_service_level_that_breaks_by_the_generators_own_doing_says_nothing_of_the_s
     assert_eq!(report("60s").level(), Some(LevelOutcome::Held));
 }
 
+/// Hands messages on from one topic to another as they are, from these offsets but for the first so many, until it is told to stop.
+fn forward(bootstrap: &str, from: &[i64], left_out: usize, stop: &StopFlag) {
+    let mut properties = ClientConfig::new();
+    properties.set("bootstrap.servers", bootstrap).set("group.id", "forward");
+    let consumer: BaseConsumer = properties.create().expect("a consumer");
+    let producer: BaseProducer = properties.create().expect("a producer");
+    let mut assignment = TopicPartitionList::new();
+    for (partition, offset) in (0..).zip(from) {
+        assignment.add_partition_offset(TOPIC, partition, Offset::Offset(*offset)).expect("an offset");
+    }
+    consumer.assign(&assignment).expect("an assignment");
+    let mut seen = 0;
+    while !stop.is_stopped() {
+        let Some(message) = consumer.poll(Duration::from_millis(20)) else {
+            producer.poll(Duration::ZERO);
+            continue;
+        };
+        let message = message.expect("a message").detach();
+        seen += 1;
+        if seen > left_out {
+            let (key, payload) = (message.key().expect("a key"), message.payload().expect("bytes"));
+            let record = BaseRecord::to("payments").key(key).payload(payload);
+            producer.send(record.headers(message.headers().expect("headers").clone())).expect("room");
+        }
+    }
+    producer.flush(Duration::from_secs(10)).expect("all is written");
+}
+
+fn several_topics_are_tapped() {
+    let bench = Bench::new();
+    bench.cluster.create_topic("payments", 2, 1).expect("a topic");
+    let run = |left_out: usize, patience: &str, taps: [&str; 2]| {
+        let out = tempfile::tempdir().expect("a temporary directory");
+        let out_text = out.path().to_str().expect("UTF-8");
+        let stop = StopFlag::new();
+        let bootstrap = &bench.bootstrap;
+        let from = tap::high_watermarks(bootstrap, TOPIC).expect("the topic is there");
+        std::thread::scope(|scope| {
+            scope.spawn(|| forward(bootstrap, &from, left_out, &stop));
+            let given =
+                ["loadgen", "--bootstrap", &bench.bootstrap, "--topic", TOPIC, "--rate", "1000/s", "--for", "300ms"];
+            let more = ["--flush-timeout", patience, "--out", out_text, taps[0], taps[1]];
+            let report = cli::run(&Command::parse_from(given.iter().chain(&more)).load);
+            stop.stop();
+            let report = report.expect("the load runs");
+            let record = RunRecord::open(&report.directory).expect("a readable run");
+            let labels: Vec<String> = record.streams().iter().map(|stream| stream.label()).collect();
+            assert_eq!(record.flows().len(), labels.len() - 1, "the load flows into each");
+            (report, labels)
+        })
+    };
+    let (report, labels) = run(0, "20s", ["--tap", "--tap=payments"]);
+    assert_eq!(labels, ["load", "topic orders", "topic payments"]);
+    let counts = |report: &cli::CommandReport| report.taps.iter().map(|tap| tap.count).collect::<Vec<_>>();
+    assert_eq!((counts(&report), report.ending.drained), (vec![300, 300], true), "{:?}", report.ending);
+    let text = report.to_string();
+    assert!(text.contains("consumed                 300   0 unreadable, 0 of other runs, payments"), "{text}");
+    assert!(text.contains("\n  consumed, payments "), "{text}");
+    assert!(
+        text.lines().filter(|line| !line.contains("recorded in")).all(|line| line.chars().count() <= 100),
+        "{text}"
+    );
+
+    // JSON names the order, too, where no header does, and what lay there before is nobody's; and something is missing.
+    let (report, labels) = run(10, "3s", ["--seed=43", "--tap=payments:/order_id"]);
+    assert_eq!(labels, ["load", "topic payments"]);
+    assert_eq!((counts(&report), report.ending.drained), (vec![290], false), "{:?}", report.ending);
+    let missing = "topic payments had 290 messages of the load, of which 300 were acknowledged";
+    assert_eq!(report.ending.reasons, [missing]);
+    assert!(report.to_string().contains(&format!("  incomplete    {missing}\n")), "{report}");
+}
+
+fn a_load_in_transactions_tells_what_they_came_to() {
+    let bench = Bench::new();
+    let out = tempfile::tempdir().expect("a temporary directory");
+    let out_text = out.path().to_str().expect("UTF-8");
+    let given = ["loadgen", "--bootstrap", &bench.bootstrap, "--topic", TOPIC, "--rate", "1000/s", "--for", "400ms"];
+    let more =
+        ["--transactions", "20ms", "--transaction-abort", "0.5", "--transactional-id", "till", "--out", out_text];
+    let report = cli::run(&Command::parse_from(given.iter().chain(&more)).load).expect("the load runs");
+    let progress = report.load.progress;
+    assert!(progress.committed > 0 && progress.aborted > 0 && progress.aborted_on_purpose > 0, "{progress:?}");
+    assert_eq!(progress.acknowledged + progress.aborted_on_purpose, 400, "{progress:?}");
+    assert_eq!(report.unacknowledged(), 0, "what the plan aborts has not failed");
+    let text = report.to_string();
+    assert!(text.lines().next().expect("a line").ends_with("driver librdkafka"), "{text}");
+    let (committed, aborted) = (progress.committed, progress.aborted);
+    let told = format!("committed, {aborted} aborted, with {} messages on purpose", progress.aborted_on_purpose);
+    assert!(text.contains(&format!("  transactions  {committed:>14}   {told}")), "{text}");
+    assert!(text.contains("\n  commits themselves "), "{text}");
+    assert!(
+        text.lines().filter(|line| !line.contains("recorded in")).all(|line| line.chars().count() <= 100),
+        "{text}"
+    );
+}
+
 fn a_load_that_fails_says_so_in_its_run_directory() {
     let bench = Bench::new();
     let out = tempfile::tempdir().expect("a temporary directory");
@@ -237,7 +340,7 @@ fn a_load_of_raw_bytes_in_steps_can_be_replayed_from_its_run_directory() {
     ]);
     // Raw payloads carry their identity in themselves, and the tap reads it there.
     assert_eq!((report.load.progress.acknowledged, report.unacknowledged()), (300, 0));
-    let tap = report.tap.as_ref().expect("a tap was asked for");
+    let tap = report.taps.first().expect("a tap was asked for");
     assert_eq!((tap.count, tap.unreadable), (300, 0));
     let text = report.to_string();
     assert!(text.starts_with("load  orders at 4000/s (Poisson steps)  seed 42"), "{text}");

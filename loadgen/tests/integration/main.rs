@@ -12,6 +12,7 @@ mod shards;
 mod shop;
 mod soak;
 mod tap;
+mod transactions;
 
 use libtest_mimic::{Arguments, Trial};
 use shakedown_loadgen::Driver;
@@ -28,7 +29,16 @@ fn main() -> ExitCode {
     let (soak, of_the_program) = (soak::of_every_driver(), soak::of_the_program());
     // What is measured to a thousandth has the machine to itself.
     arguments.test_threads.get_or_insert(if soak.is_empty() { TESTS_AT_ONCE } else { 1 });
-    let once = [command::TESTS, http::TESTS, metrics::TESTS, shards::TESTS, direct::TESTS, &of_the_program].concat();
+    let once = [
+        command::TESTS,
+        http::TESTS,
+        metrics::TESTS,
+        shards::TESTS,
+        direct::TESTS,
+        transactions::TESTS,
+        &of_the_program,
+    ]
+    .concat();
     let once = once.into_iter().map(|(name, test)| trial(name, Driver::Librdkafka, test));
     // Whatever a load promises, it promises with every driver.
     let all = [load::TESTS, tap::TESTS, &soak].concat().into_iter().flat_map(|(name, test)| {

@@ -99,6 +99,7 @@ impl Metric {
             "service" => "service time: acknowledged, from the send".to_owned(),
             "delay" => "sent, from the intended instant".to_owned(),
             "lateness" => "of that, by the generator's own making".to_owned(),
+            "commit" => "commits, from the end of a transaction's time".to_owned(),
             tag => match (tag.strip_prefix(DELIVER), tag.strip_prefix(HOP)) {
                 (Some(topic), _) => format!("read from {topic}, from the intended instant"),
                 // A blank before the name of each end is all that the log wrote as something else.

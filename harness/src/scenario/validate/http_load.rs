@@ -33,6 +33,10 @@ pub(super) fn validate(
             "leave it out; it says which Kafka client offers a load on a topic",
         );
     }
+    if let Some(transactions) = &load.value.transactions {
+        let message = "`load.transactions` has no effect: the load is offered over HTTP";
+        problems.add(transactions.place, message, "never used", "leave it out; it is for producers to topics");
+    }
     if let Some(producers) = &load.value.producers {
         let message = "`load.producers` has no effect: the load is offered over HTTP";
         let help = "leave it out; `in_flight` says how much goes on at once";

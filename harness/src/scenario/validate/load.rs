@@ -9,14 +9,16 @@ use crate::language::document::{Place, Spanned};
 use crate::language::problem::Problems;
 use crate::language::raw::RawLoad;
 use crate::language::raw_arrivals::{RawArrivals, ShapeChoice};
-use crate::language::raw_messages::{DriverChoice, RawKeys};
+use crate::language::raw_messages::{DriverChoice, RawKeys, RawTransactions};
 use crate::language::reference::TargetReference;
 use crate::plan::PlanError;
 use crate::scenario::merge::Merged;
 use crate::scenario::model::{LoadRule, Target};
 use shakedown_loadgen::keys::KeySpaceError;
 use shakedown_loadgen::schedule::ScheduleError;
-use shakedown_loadgen::{Arrivals, Driver, HotSet, KeyDraw, KeySpace, PayloadPlan, PlanError as LoadError};
+use shakedown_loadgen::{
+    Arrivals, Driver, HotSet, KeyDraw, KeySpace, PayloadPlan, PlanError as LoadError, TransactionError, TransactionPlan,
+};
 use std::time::Duration;
 
 /// Users when the scenario does not say.
@@ -60,12 +62,24 @@ pub(super) fn validate(merged: &Merged, scope: &Scope<'_>, problems: &mut Proble
         }),
         client: load.value.client.as_ref().map(|client| scalars(&client.value)).unwrap_or_default(),
         driver,
+        transactions: load.value.transactions.as_ref().map(|transactions| self::transactions(&transactions.value)),
         producers: load.value.producers.as_ref().map_or(1, |n| u32::try_from(n.value.0).unwrap_or(u32::MAX)),
         max_rate: load.value.max_rate.as_ref().map(|rate| (rate.value.messages, rate.value.per)),
         http,
     };
     check_plan(load, &rule, problems);
     Some(rule)
+}
+
+/// When transactions end, and which of them are aborted.
+fn transactions(raw: &RawTransactions) -> TransactionPlan {
+    let default = TransactionPlan::default();
+    TransactionPlan {
+        every: raw.every.as_ref().map_or(default.every, |every| every.value.0),
+        messages: raw.messages.as_ref().map(|n| u32::try_from(n.value.0).unwrap_or(u32::MAX)),
+        abort: raw.abort.as_ref().map_or(default.abort, |share| share.value.0),
+        id: raw.id.as_ref().map(|id| id.value.clone()),
+    }
 }
 
 /// Whose messages they are.
@@ -173,6 +187,11 @@ fn refuse_for_service(load: &Spanned<RawLoad>, problems: &mut Problems<'_>) {
             load.value.driver.as_ref().map(|driver| driver.place),
             "leave it out: a service has the client it has",
         ),
+        (
+            "transactions",
+            load.value.transactions.as_ref().map(|transactions| transactions.place),
+            "leave it out: a service commits what it commits",
+        ),
         ("producers", load.value.producers.as_ref().map(|n| n.place), "leave it out: a service has the clients it has"),
         ("max_rate", load.value.max_rate.as_ref().map(|rate| rate.place), "leave it out: a service is told one rate"),
     ];
@@ -240,14 +259,39 @@ fn check_plan(load: &Spanned<RawLoad>, rule: &LoadRule, problems: &mut Problems<
         PlanError::Load(LoadError::HttpDriver { .. }) => return,
         PlanError::Load(LoadError::Transactional { .. }) => (
             place_of_property("transactional.id"),
-            "leave it out: producers of a load send, and wait for acknowledgements",
+            "leave it out, and write transactions = { id = \"...\" }: each producer gets an id of its own",
         ),
+        PlanError::Load(LoadError::Transactions(error)) => transaction_problem(load, error),
     };
     let message = match &error {
         PlanError::Load(inner) => inner.to_string(),
         PlanError::Rate(inner) => inner.to_string(),
     };
     problems.add(place, message, "cannot be offered", help);
+}
+
+/// The place of what is wrong with transactions, and what to do.
+fn transaction_problem(load: &Spanned<RawLoad>, error: &TransactionError) -> (Place, &'static str) {
+    let whole = load.value.transactions.as_ref().map_or(load.place, |transactions| transactions.place);
+    let of = |pick: fn(&RawTransactions) -> Option<Place>| {
+        load.value.transactions.as_ref().and_then(|transactions| pick(&transactions.value)).unwrap_or(whole)
+    };
+    match error {
+        TransactionError::Every { .. } => (
+            of(|raw| raw.every.as_ref().map(|every| every.place)),
+            "write some time that a transaction can be open for",
+        ),
+        TransactionError::Messages => (of(|raw| raw.messages.as_ref().map(|n| n.place)), "write 1 or more"),
+        TransactionError::Abort { .. } => (of(|raw| raw.abort.as_ref().map(|share| share.place)), "write a share"),
+        TransactionError::Id { .. } => (of(|raw| raw.id.as_ref().map(|id| id.place)), "write a short name"),
+        TransactionError::Property { name, .. } => {
+            let mut client = load.value.client.iter().flat_map(|client| &client.value.0);
+            let place = client.find(|(key, _)| key.value == *name).map_or(whole, |(key, _)| key.place);
+            (place, "leave it out: transactions have it by themselves")
+        }
+        TransactionError::Driver { .. } => (whole, "leave `driver` out, or write driver = \"librdkafka\""),
+        TransactionError::Http => (whole, "leave it out: it says how a load on a topic is committed"),
+    }
 }
 
 fn schedule_help(error: &ScheduleError) -> &'static str {

@@ -27,6 +27,8 @@ pub struct Capabilities<'a> {
     pub broker_settings: BrokerSettings,
     /// Whether it can boot controllers that are no brokers.
     pub has_controllers: bool,
+    /// Whether producers can have transactions there.
+    pub has_transactions: bool,
     /// The built-in services.
     pub built_in: &'a [&'a str],
 }
@@ -39,6 +41,7 @@ impl<'a> Capabilities<'a> {
             broker_faults: backend.broker_faults(),
             broker_settings: backend.broker_settings(),
             has_controllers: backend.has_controllers(),
+            has_transactions: backend.has_transactions(),
             built_in,
         }
     }
@@ -126,6 +129,12 @@ fn cluster(merged: &Merged, capabilities: Capabilities<'_>, problems: &mut Probl
         let message = format!("the back end `{backend}` has no dedicated controllers");
         let help = "leave `controllers` out: every broker is a controller, too; the back end `embedded` has them";
         problems.add(controllers.place, message, "not possible here", help);
+    }
+    let transactions = merged.load.as_ref().and_then(|load| load.value.transactions.as_ref());
+    if let Some(transactions) = transactions.filter(|_| !capabilities.has_transactions) {
+        let message = format!("the back end `{backend}` has no transactions yet");
+        let help = "leave `transactions` out, or write backend = \"apache\" in [cluster]";
+        problems.add(transactions.place, message, "not possible here", help);
     }
 }
 
