@@ -40,6 +40,9 @@ use std::time::{Duration, Instant};
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// Where runs are recorded unless somebody says otherwise, beneath the working directory.
+pub const OUTPUT: &str = "target/shakedown";
+
 /// What to offer, to whom.
 #[derive(Debug, Clone, Args)]
 pub struct LoadArguments {
@@ -107,7 +110,7 @@ pub struct LoadArguments {
     #[command(flatten)]
     pub shard: ShardArguments,
     /// Directory under which the run is recorded.
-    #[arg(long, value_name = "DIRECTORY", default_value = "target/shakedown")]
+    #[arg(long, value_name = "DIRECTORY", default_value = OUTPUT)]
     pub out: PathBuf,
 }
 
@@ -127,11 +130,11 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, DurationTextError> 
 /// A property that is none.
 #[derive(Debug, thiserror::Error)]
 #[error("{text:?} is no property: write NAME=VALUE, as in \"linger.ms=0\"")]
-struct PropertyError {
+pub(crate) struct PropertyError {
     text: String,
 }
 
-fn parse_property(text: &str) -> Result<(String, String), PropertyError> {
+pub(crate) fn parse_property(text: &str) -> Result<(String, String), PropertyError> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(PropertyError { text: text.to_owned() }),

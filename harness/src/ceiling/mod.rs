@@ -1,18 +1,18 @@
-//! `shakedown ceiling`: the highest rate that holds a service level, on any back end or any topic.
+//! `shakedown ceiling` of a scenario: the highest rate that holds a service level, on any back end.
 //!
-//! Owns how trials are carried out, and what is kept of a search. What is tried next, and what it means, is decided by
-//! [`shakedown_loadgen::ceiling`], which runs nothing.
+//! Owns how a trial is carried out on a scenario's system. What is tried next, what it means, what is kept of a search, and the
+//! ceiling of a bare topic are for [`shakedown_loadgen::ceiling`].
 //!
-//! - [`subject`]: what trials are carried out on; [`scenario_subject`] and [`topic_subject`] are the two there are;
-//! - [`standing`]: a cluster that stays up between trials;
-//! - [`state`]: `ceiling.json`, from which a search goes on;
-//! - [`search`]: trial after trial until there is an outcome;
-//! - [`curve`]: latency against rate as a picture.
+//! - [`scenario_subject`]: a scenario as what trials are carried out on;
+//! - [`standing`]: a cluster that stays up between trials.
 
-pub mod curve;
 pub mod scenario_subject;
-pub mod search;
 pub mod standing;
-pub mod state;
-pub mod subject;
-pub mod topic_subject;
+
+use crate::run::error::RunError;
+use shakedown_loadgen::ceiling::subject::CeilingError;
+
+/// A run broke, and the search with it. The command finds out by downcasting what kind of error it is.
+pub(crate) fn broke(error: impl Into<RunError>) -> CeilingError {
+    CeilingError::Run(Box::new(error.into()))
+}

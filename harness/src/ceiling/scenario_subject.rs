@@ -3,12 +3,11 @@
 //! Topics, services and faults are the scenario's. What it expects is left out, and with that the taps, which nobody would
 //! need: a trial has its own criteria, and looks at acknowledgements and at the lag of every group.
 
+use super::broke;
 use super::standing::Standing;
-use super::subject::{self, Carried, CeilingError, Subject};
 use crate::backend::Backend;
 use crate::plan::{Plan, load_plan};
 use crate::run::conductor;
-use crate::run::error::RunError;
 use crate::run::options::RunOptions;
 use crate::runner::Runner;
 use crate::scenario::books::BookPlan;
@@ -16,6 +15,7 @@ use crate::scenario::model::{ArrivalShape, Expect, LagRule, Scenario, Target};
 use shakedown_loadgen::RunClock;
 use shakedown_loadgen::ceiling::generator;
 use shakedown_loadgen::ceiling::measuring::OwnAccount;
+use shakedown_loadgen::ceiling::subject::{self, Carried, CeilingError, Subject};
 use shakedown_loadgen::ceiling::{Measured, ServiceLevel, Trial};
 use shakedown_loadgen::honesty::Conduct;
 use shakedown_reports::{Ending, RunDirectory, RunInfo, RunRecord};
@@ -43,7 +43,7 @@ impl ScenarioSubject {
         level: ServiceLevel,
         keep_records: bool,
     ) -> Result<Self, CeilingError> {
-        let (plan, backend) = runner.prepare()?;
+        let (plan, backend) = runner.prepare().map_err(broke)?;
         let Plan { scenario, digest, .. } = plan;
         if let Target::Service(name) = &scenario.load.target {
             let text = format!(
@@ -113,9 +113,9 @@ impl Subject for ScenarioSubject {
     }
 
     fn carry_out(&self, trial: &Trial) -> Result<Carried, CeilingError> {
-        let plan = Plan::new(self.at(trial.rate, trial.warm_up + trial.length)).map_err(RunError::from)?;
+        let plan = Plan::new(self.at(trial.rate, trial.warm_up + trial.length)).map_err(broke)?;
         let planned = plan.total;
-        let report = conductor::run(plan, &*self.backend, self.options.clone())?;
+        let report = conductor::run(plan, &*self.backend, self.options.clone()).map_err(broke)?;
         if self.options.interrupt.is_stopped() {
             return Err(CeilingError::Interrupted);
         }
@@ -134,7 +134,7 @@ impl Subject for ScenarioSubject {
         let Some(first) = topics.first() else { return Ok(None) };
         let topic = self.scenario.topics.iter().find(|topic| topic.name == *first);
         let partitions = topic.map_or(1, |topic| topic.partitions);
-        let plan = load_plan(self.scenario.seed, &self.scenario.load).map_err(RunError::from)?;
+        let plan = load_plan(self.scenario.seed, &self.scenario.load).map_err(broke)?;
         let info = RunInfo::new(&format!("generator of {}", self.scenario.name), self.scenario.seed);
         let directory = RunDirectory::create(&self.options.output, &info)?;
         let stop = &self.options.interrupt;

@@ -4,23 +4,20 @@ use super::arguments::BackendArgument;
 use super::ceiling_arguments::CeilingArguments;
 use super::{output, run_command};
 use crate::backend::{Apache, Embedded, External};
+use crate::ceiling::broke;
 use crate::ceiling::scenario_subject::ScenarioSubject;
-use crate::ceiling::search::Search;
-use crate::ceiling::state::{State, SubjectAt};
-use crate::ceiling::subject::{CeilingError, Subject};
-use crate::ceiling::topic_subject::{TopicAt, TopicSubject};
 use crate::exit::Exit;
+use crate::run::error::RunError;
 use crate::run::options::RunOptions;
 use crate::runner::Runner;
 use clap::ValueEnum as _;
-use shakedown_loadgen::ceiling::{Lengths, Outcome, Settings};
+use shakedown_loadgen::ceiling::command::{self, Searched};
+use shakedown_loadgen::ceiling::state::{State, SubjectAt};
+use shakedown_loadgen::ceiling::subject::{CeilingError, Subject};
 use shakedown_loadgen::{StopFlag, signals};
 use shakedown_reports::RunDirectory;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-
-/// Without `--seed`, for topics.
-const SEED: u64 = 42;
 
 pub(super) fn run(arguments: &CeilingArguments) -> Exit {
     let interrupt = StopFlag::new();
@@ -34,7 +31,13 @@ pub(super) fn run(arguments: &CeilingArguments) -> Exit {
     }
     match search(arguments, &interrupt) {
         Ok(exit) => exit,
-        Err(CeilingError::Run(error)) => run_command::complain(&error),
+        Err(CeilingError::Run(error)) => match error.downcast::<RunError>() {
+            Ok(error) => run_command::complain(&error),
+            Err(error) => {
+                eprintln!("error: {error}");
+                Exit::Broken
+            }
+        },
         Err(error @ CeilingError::Unsuitable(_)) => {
             eprintln!("error: {error}");
             Exit::Usage
@@ -56,33 +59,17 @@ fn search(arguments: &CeilingArguments, interrupt: &StopFlag) -> Result<Exit, Ce
         }
         None => begin(arguments, interrupt)?,
     };
-    let name = subject.name();
-    let mut search = Search::new(&folder, state);
-    let mut tell = |line: &str| {
-        // Whoever has closed standard error does not want to know.
-        let _ = writeln!(std::io::stderr(), "{line}");
-    };
-    tell(&format!("the search is kept in {}", folder.display()));
-    let ended = search.run(&*subject, &mut tell);
-    let interrupted = interrupt.is_stopped();
-    if !interrupted {
-        ended?;
-    }
-    let text = if arguments.json { search.state().to_json() } else { search.text(&name) };
-    let printed = output::print(&text);
-    if interrupted {
-        tell(&format!("to go on: shakedown ceiling --resume {}", folder.display()));
-        return Ok(Exit::Inconclusive.worst(printed));
-    }
-    Ok(exit_of(search.state().outcome.as_ref()).worst(printed))
+    let searched = command::search(&folder, state, &*subject, arguments.json, "shakedown ceiling", interrupt)?;
+    let printed = output::print(&searched.text);
+    Ok(exit_of(&searched).worst(printed))
 }
 
 /// What the outcome means to whoever called.
-const fn exit_of(outcome: Option<&Outcome>) -> Exit {
-    match outcome {
-        Some(Outcome::Found { .. }) => Exit::Pass,
-        Some(Outcome::Nothing { .. }) => Exit::Fail,
-        Some(Outcome::Unstable { .. } | Outcome::GeneratorLimited { .. }) | None => Exit::Inconclusive,
+const fn exit_of(searched: &Searched) -> Exit {
+    match searched.exit_code() {
+        0 => Exit::Pass,
+        1 => Exit::Fail,
+        _ => Exit::Inconclusive,
     }
 }
 
@@ -91,19 +78,8 @@ fn begin(
     arguments: &CeilingArguments,
     interrupt: &StopFlag,
 ) -> Result<(PathBuf, State, Box<dyn Subject>), CeilingError> {
-    let seed = arguments.seed.unwrap_or(SEED);
-    let lengths = if arguments.quick { Lengths::quick() } else { Lengths::full() };
-    let settings = Settings {
-        service_level: arguments.slo,
-        from: per_second(arguments)?,
-        replicates: arguments.replicates,
-        lengths,
-        quick: arguments.quick,
-        seed,
-    };
     let (at, name) = if let (Some(topic), Some(bootstrap)) = (&arguments.topic, &arguments.bootstrap) {
-        let client = arguments.client.iter().cloned().collect();
-        let at = TopicAt { bootstrap: bootstrap.clone(), topic: topic.clone(), client };
+        let at = command::topic_at(bootstrap, topic, &arguments.client, arguments.driver);
         (SubjectAt::Topic(at), topic.clone())
     } else {
         if arguments.bootstrap.is_some() && arguments.backend != Some(BackendArgument::External) {
@@ -114,37 +90,25 @@ fn begin(
         let path = arguments.scenario.clone().unwrap_or_default();
         let backend = arguments.backend.and_then(|backend| backend.to_possible_value());
         let backend = backend.map(|value| value.get_name().to_owned());
-        let runner = runner(&path, backend.as_deref(), arguments.bootstrap.as_deref(), arguments.seed)?;
-        let plan = runner.plan()?;
+        let runner = runner(&path, backend.as_deref(), arguments.bootstrap.as_deref(), arguments.search.seed)?;
+        let plan = runner.plan().map_err(broke)?;
         let bootstrap = arguments.bootstrap.clone();
         (SubjectAt::Scenario { path, digest: plan.digest, backend, bootstrap }, plan.scenario.name)
     };
-    let mut state = State::new(at, settings, arguments.keep_records);
-    state.scenario_seed = arguments.seed;
+    let mut state = State::new(at, arguments.search.settings()?, arguments.search.keep_records);
+    state.scenario_seed = arguments.search.seed;
     // Whatever can be wrong is found before anything is written.
     subject(&state, Path::new(""), interrupt)?;
-    let folder = RunDirectory::reserve(&arguments.out, &format!("ceiling of {name}"))?;
+    let folder = RunDirectory::reserve(&arguments.search.out, &format!("ceiling of {name}"))?;
     let subject = subject(&state, &folder, interrupt)?;
     Ok((folder, state, subject))
-}
-
-fn per_second(arguments: &CeilingArguments) -> Result<u64, CeilingError> {
-    let rate = arguments.from.messages_within(1_000_000_000).filter(|rate| *rate > 0);
-    rate.ok_or_else(|| CeilingError::Unsuitable(format!("--from {} is no rate to begin with", arguments.from)))
 }
 
 /// What a search is about, with its trials beneath a folder.
 fn subject(state: &State, folder: &Path, interrupt: &StopFlag) -> Result<Box<dyn Subject>, CeilingError> {
     let (level, output) = (state.settings.service_level, folder.join("trials"));
     match &state.subject {
-        SubjectAt::Topic(at) => Ok(Box::new(TopicSubject {
-            at: at.clone(),
-            seed: state.settings.seed,
-            level,
-            output,
-            interrupt: interrupt.clone(),
-            keep_records: state.keep_records,
-        })),
+        SubjectAt::Topic(at) => Ok(Box::new(command::topic_subject(at, state, folder, interrupt))),
         SubjectAt::Scenario { path, digest, backend, bootstrap } => {
             let runner = runner(path, backend.as_deref(), bootstrap.as_deref(), state.scenario_seed)?;
             let options = RunOptions {

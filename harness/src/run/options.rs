@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Where run directories go unless somebody says otherwise, beneath the working directory.
-pub const OUTPUT: &str = "target/shakedown";
+pub use shakedown_loadgen::cli::OUTPUT;
 
 /// Options of a run.
 #[derive(Clone)]

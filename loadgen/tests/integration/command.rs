@@ -113,6 +113,12 @@ fn the_program_itself_offers_merges_and_helps() {
     for (arguments, code, says) in [
         (&["--help"][..], 0, "--bootstrap <HOST:PORT,...>"),
         (&["merge", "--help"], 0, "Usage: loadgen merge"),
+        (&["ceiling", "--help"], 0, "Usage: loadgen ceiling"),
+        (&["ceiling", "--topic", TOPIC], 2, "--bootstrap"),
+        (&["ceiling", "--bootstrap", "localhost:1"], 2, "--topic"),
+        (&["ceiling", "--resume", out_text], 2, "there is no search to go on with"),
+        (&["ceiling", "--resume", out_text, "--topic", TOPIC], 2, "cannot be used with"),
+        (&["ceiling", "--bootstrap", "localhost:1", "--topic", TOPIC, "--slo", "20ms"], 2, "p99="),
         (&["--topic", TOPIC], 2, "--bootstrap"),
         (&[], 2, "--bootstrap"),
         (&["merge", out_text, out_text, "--out", out_text], 1, "Error"),

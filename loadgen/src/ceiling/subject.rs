@@ -1,11 +1,10 @@
 //! What trials are carried out on.
 
 use super::curve::CurveError;
-use crate::run::error::RunError;
-use shakedown_loadgen::ceiling::generator::GeneratorError;
-use shakedown_loadgen::ceiling::measuring::{self, OwnAccount};
-use shakedown_loadgen::ceiling::{Measured, ServiceLevel, Trial};
-use shakedown_loadgen::{LoadError, TapError};
+use super::generator::GeneratorError;
+use super::measuring::{self, OwnAccount};
+use super::{Measured, ServiceLevel, Trial};
+use crate::load::LoadError;
 use shakedown_reports::record::RecordError;
 use shakedown_reports::{DirectoryError, RunRecord};
 use std::path::{Path, PathBuf};
@@ -50,21 +49,18 @@ pub enum CeilingError {
     /// Nobody can search the ceiling of this.
     #[error("{0}")]
     Unsuitable(String),
-    /// A trial's run broke.
+    /// A trial's run broke; in the words of who carries out runs.
     #[error(transparent)]
-    Run(#[from] RunError),
+    Run(Box<dyn std::error::Error + Send + Sync>),
     /// A trial's load broke.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// A topic could not be read.
-    #[error(transparent)]
-    Tap(#[from] TapError),
     /// What the generator can do could not be measured.
     #[error("cannot measure what the generator can do: {0}")]
     Generator(#[from] GeneratorError),
     /// A rate that is none.
     #[error(transparent)]
-    Rate(#[from] shakedown_loadgen::rate::RateError),
+    Rate(#[from] crate::rate::RateError),
     /// A run directory could not be written.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
@@ -85,14 +81,18 @@ pub enum CeilingError {
 }
 
 impl CeilingError {
-    pub(super) fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+    /// A file of the search, and what was being done with it.
+    pub fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let doing = doing.into();
         move |source| Self::Io { doing, source }
     }
 }
 
 /// Reads what a run recorded, and removes what is not needed any more unless it is to be kept.
-pub(super) fn figures(
+///
+/// # Errors
+/// When it cannot be read.
+pub fn figures(
     directory: &Path,
     trial: &Trial,
     level: ServiceLevel,
@@ -108,7 +108,7 @@ pub(super) fn figures(
 }
 
 /// Best effort: what stays behind takes space, and nothing else.
-pub(super) fn discard_bulk(directory: &Path) {
+pub fn discard_bulk(directory: &Path) {
     for file in BULK {
         let _ = std::fs::remove_file(directory.join(file));
     }

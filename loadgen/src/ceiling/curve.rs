@@ -4,8 +4,8 @@
 //! trials; the lines are their medians at each rate.
 
 use super::state::State;
+use super::{Outcome, TrialResult, Verdict};
 use plotters::prelude::*;
-use shakedown_loadgen::ceiling::{Outcome, TrialResult, Verdict};
 use shakedown_reports::numbers::{duration, grouped};
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -3,8 +3,8 @@
 
 use super::subject::CeilingError;
 use super::topic_subject::TopicAt;
+use super::{Outcome, Settings, Study, TrialResult};
 use serde::{Deserialize, Serialize};
-use shakedown_loadgen::ceiling::{Outcome, Settings, Study, TrialResult};
 use shakedown_reports::Environment;
 use std::fs::{self, File};
 use std::io::Write as _;

@@ -1,14 +1,22 @@
 //! The ceiling of a topic of any Kafka cluster: each trial is a load on it. The topic must exist, is filled, and is neither
 //! emptied nor deleted.
 
+use super::generator;
+use super::measuring::OwnAccount;
 use super::subject::{self, Carried, CeilingError, Subject};
+use super::{ServiceLevel, Trial};
+use crate::clock::RunClock;
+use crate::driver::Driver;
+use crate::keys::KeySpace;
+use crate::load::Load;
+use crate::plan::LoadPlan;
+use crate::rate::Rate;
+use crate::schedule::{Arrivals, Shape};
+use crate::stop::StopFlag;
+use crate::workload::KEY_PREFIX;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use serde::{Deserialize, Serialize};
-use shakedown_loadgen::ceiling::generator;
-use shakedown_loadgen::ceiling::measuring::OwnAccount;
-use shakedown_loadgen::ceiling::{ServiceLevel, Trial};
-use shakedown_loadgen::{Arrivals, Driver, KEY_PREFIX, KeySpace, Load, LoadPlan, Rate, RunClock, Shape, StopFlag};
 use shakedown_reports::numbers::grouped;
 use shakedown_reports::record::{StreamInfo, StreamKind};
 use shakedown_reports::{Ending, RunDirectory, RunInfo, Summary};
@@ -30,6 +38,9 @@ pub struct TopicAt {
     pub topic: String,
     /// Properties of librdkafka.
     pub client: BTreeMap<String, String>,
+    /// The client. A search of before there were two of them has librdkafka.
+    #[serde(default)]
+    pub driver: Driver,
 }
 
 /// A topic that is offered more and more.
@@ -53,8 +64,7 @@ impl TopicSubject {
     fn plan(&self, run: u32, rate: u64, duration: Duration) -> Result<LoadPlan, CeilingError> {
         let arrivals = Arrivals { shape: Shape::Constant, rate: Rate::per_second(rate)?, duration };
         let keys = KeySpace::uniform(USERS);
-        let client = self.at.client.clone();
-        let driver = Driver::fastest_with(&client);
+        let (client, driver) = (self.at.client.clone(), self.at.driver);
         Ok(LoadPlan { client, driver, ..LoadPlan::new(self.seed, run, &self.at.topic, arrivals, keys) })
     }
 

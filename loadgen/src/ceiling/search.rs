@@ -3,8 +3,8 @@
 use super::curve;
 use super::state::{Generator, State};
 use super::subject::{CeilingError, Subject};
-use shakedown_loadgen::ceiling::table::{self, Title};
-use shakedown_loadgen::ceiling::{Step, Study, TrialResult};
+use super::table::{self, Title};
+use super::{Step, Study, TrialResult};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
