@@ -214,6 +214,7 @@ pub fn run_until(arguments: &LoadArguments, stop: &StopFlag) -> Result<CommandRe
     let began_s = u32::try_from(clock.now_ns() / 1_000_000_000).unwrap_or(u32::MAX);
     let plan = arguments.plan(arguments.shard.plan().map_or(began_s, |shard| shard.run_number()))?;
     let digest = plan.digest().map_err(LoadError::from)?;
+    taps::validate(&arguments.tap, &plan)?;
     let measured = plan.payload.is_some().then(|| compression::measure(&plan));
     let compression = measured.transpose().map_err(LoadError::from)?;
     let info = describe(arguments, &plan, &digest);

@@ -44,7 +44,8 @@ impl DeliveryContext {
 
 impl ClientContext for DeliveryContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        if facility == "GETPID" && message.contains("Acquired PID{") {
+        // A transactional client has to begin a transaction first.
+        if self.held.is_none() && facility == "GETPID" && message.contains("Acquired PID{") {
             self.ready.set();
         } else if level as i32 <= RDKafkaLogLevel::Warning as i32 {
             self.recorder.complain(message.to_owned());

@@ -76,7 +76,11 @@ impl CommandReport {
                 messages => format!(", with {} messages on purpose", grouped(messages)),
             };
             let (committed, aborted) = (grouped(progress.committed), grouped(progress.aborted));
-            writeln!(formatter, "  transactions  {committed:>14}   committed, {aborted} aborted{purpose}")?;
+            let undecided = match progress.undecided {
+                0 => String::new(),
+                number => format!(", {} of which nobody knows", grouped(number)),
+            };
+            writeln!(formatter, "  transactions  {committed:>14}   committed, {aborted} aborted{purpose}{undecided}")?;
         }
         if progress.queue_full > 0 {
             let blocked = duration(progress.blocked_ns);
@@ -109,7 +113,7 @@ impl CommandReport {
         row(formatter, "sent (own lateness)", &load.lateness)?;
         row(formatter, "sent to acknowledged", &load.service)?;
         if let Some(commit) = &load.commit {
-            row(formatter, "commits themselves", commit)?;
+            row(formatter, "transaction end to commit", commit)?;
         }
         Ok(())
     }

@@ -107,7 +107,7 @@ pub struct Progress {
     pub offered: u64,
     /// Messages that the cluster acknowledged.
     pub acknowledged: u64,
-    /// Messages that were certainly not written.
+    /// Messages that are certainly not there: never written, or aborted.
     pub failed: u64,
     /// Messages of which nobody knows.
     pub unknown: u64,
@@ -121,8 +121,10 @@ pub struct Progress {
     pub blocked_ns: u64,
     /// Transactions that were committed.
     pub committed: u64,
-    /// Transactions that were aborted, or of which nobody knows.
+    /// Transactions that were aborted.
     pub aborted: u64,
+    /// Transactions of which nobody knows whether they were committed.
+    pub undecided: u64,
     /// Messages that failed because the plan has their transactions aborted.
     pub aborted_on_purpose: u64,
     /// How late messages were by the generator's own making, up to the last whole interval; so are the others. What the
@@ -343,6 +345,7 @@ impl Load {
             blocked_ns: self.sum(|state| &state.blocked_ns),
             committed: self.of_transactions(|tally| &tally.committed),
             aborted: self.of_transactions(|tally| &tally.aborted),
+            undecided: self.of_transactions(|tally| &tally.undecided),
             aborted_on_purpose: self.of_transactions(|tally| &tally.messages_aborted),
             ..Progress::default()
         }

@@ -233,6 +233,8 @@ impl<T: Target> Pacer<T> {
                     self.pause_for_queue()?;
                 }
                 Handed::Refused(end) => {
+                    // It may have waited for room before.
+                    self.own_lateness.blocked(in_flight.sent_ns - first_ns);
                     self.slots.vacate(slot);
                     self.recorder.record(&in_flight, end);
                     self.state.refused.fetch_add(1, Ordering::Release);
@@ -257,7 +259,7 @@ impl<T: Target> Pacer<T> {
         if self.state.turn.is_lent() {
             self.target.take_answers();
         }
-        thread::sleep(QUEUE_FULL_PAUSE);
+        self.target.wait_for_room(QUEUE_FULL_PAUSE);
         self.state.blocked_ns.fetch_add(self.clock.now_ns() - before_ns, Ordering::Relaxed);
         Ok(())
     }

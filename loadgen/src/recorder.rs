@@ -63,6 +63,8 @@ pub(crate) struct Recorder {
 pub(crate) struct TransactionTally {
     pub(crate) committed: AtomicU64,
     pub(crate) aborted: AtomicU64,
+    /// Of which nobody knows whether they were committed.
+    pub(crate) undecided: AtomicU64,
     /// Messages of those that were aborted on purpose.
     pub(crate) messages_aborted: AtomicU64,
     /// From the end of a transaction's time until it was committed: what a producer that waits for it cannot use.
@@ -99,6 +101,7 @@ impl Recorder {
         self.transactions.get_or_init(|| TransactionTally {
             committed: AtomicU64::new(0),
             aborted: AtomicU64::new(0),
+            undecided: AtomicU64::new(0),
             messages_aborted: AtomicU64::new(0),
             commit: Meter::new("commit"),
         })

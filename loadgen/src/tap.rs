@@ -42,6 +42,8 @@ pub struct TapPlan {
     pub run: Option<u32>,
     /// Whether what the topic holds before the tap begins is left out: it belongs to nobody who is measured.
     pub from_end: bool,
+    /// Whether messages of the load's plan are counted once each, too; for a bit of memory for each of them.
+    pub counts_planned: bool,
     /// Of the topic's partitions only those of this shard are read: each of so many, counted through.
     pub shard: Shard,
     /// Whether the topic is read once more, long after its messages came: no latency is measured then.
@@ -64,6 +66,7 @@ impl TapPlan {
             planned,
             run: None,
             from_end: false,
+            counts_planned: false,
             again: false,
             shard: Shard::WHOLE,
             measures_partitions: false,
@@ -171,6 +174,8 @@ pub(crate) struct Shared {
     pub(crate) message_ends: Vec<AtomicI64>,
     pub(crate) count: AtomicU64,
     pub(crate) unreadable: AtomicU64,
+    /// Messages of the load's plan, each once, where that is asked for.
+    pub(crate) planned: AtomicU64,
 }
 
 /// What a tap measures: received less intended.
@@ -239,8 +244,13 @@ impl Tap {
         consumer.assign(&assignment).map_err(client_error)?;
 
         let message_ends = watermarks.iter().map(|marks| AtomicI64::new(first(marks))).collect();
-        let shared =
-            Arc::new(Shared { positions, message_ends, count: AtomicU64::new(0), unreadable: AtomicU64::new(0) });
+        let shared = Arc::new(Shared {
+            positions,
+            message_ends,
+            count: AtomicU64::new(0),
+            unreadable: AtomicU64::new(0),
+            planned: AtomicU64::new(0),
+        });
         let spawn_error = |source| TapError::Spawn { topic: topic.clone(), source };
         let tag = format!("deliver:{topic}");
         let measured = Measured {
@@ -287,6 +297,12 @@ impl Tap {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.shared.count.load(Ordering::Acquire)
+    }
+
+    /// How many messages of the load's plan were seen, each counted once; 0 where the plan does not have them counted.
+    #[must_use]
+    pub fn planned(&self) -> u64 {
+        self.shared.planned.load(Ordering::Acquire)
     }
 
     /// How many messages the rule could not read.
@@ -340,7 +356,9 @@ impl Tap {
 /// # Errors
 /// When the topic does not exist, or the cluster cannot be reached within 30 s.
 pub fn high_watermarks(bootstrap: &str, topic: &str) -> Result<Vec<i64>, TapError> {
-    let consumer = connect(bootstrap, topic, &BTreeMap::new())
+    // Where the log ends, not where its last transaction that has ended does: what was committed a moment ago is still to come.
+    let uncommitted = BTreeMap::from([("isolation.level".to_owned(), "read_uncommitted".to_owned())]);
+    let consumer = connect(bootstrap, topic, &uncommitted)
         .map_err(|source| TapError::Client { topic: topic.to_owned(), source: Box::new(source) })?;
     let partitions = topic::partitions(consumer.client(), bootstrap, topic)?;
     let watermarks = topic::watermarks(consumer.client(), bootstrap, topic, partitions)?;

@@ -9,6 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use shakedown_reports::BackgroundWriter;
+use shakedown_reports::identity::{Identity, Namespace};
 use shakedown_reports::record::Delivery;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// How long the tap waits for a message before it looks at its flag.
 const POLL: Duration = Duration::from_millis(20);
+/// How often it is asked whether the client has passed something that is no message.
+const PASS_EVERY: Duration = Duration::from_millis(20);
 /// How often an idle stream of deliveries is handed to the operating system.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// Unreadable messages that are kept; all are counted.
@@ -40,7 +43,29 @@ pub(crate) struct Reader {
     deliveries: BackgroundWriter<Delivery>,
     shared: Arc<Shared>,
     measured: Measured,
+    planned: PlannedSet,
     seen: Seen,
+}
+
+/// Which messages of the load's plan were seen: a bit each.
+#[derive(Default)]
+struct PlannedSet(Vec<u64>);
+
+impl PlannedSet {
+    /// Whether this one is of the plan, and new.
+    fn insert(&mut self, identity: Identity) -> bool {
+        if identity.namespace() != Namespace::Planned {
+            return false;
+        }
+        let Ok(word) = usize::try_from(identity.index() / 64) else { return false };
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
+        }
+        let bit = 1 << (identity.index() % 64);
+        let is_new = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        is_new
+    }
 }
 
 impl Reader {
@@ -52,11 +77,11 @@ impl Reader {
         shared: Arc<Shared>,
         measured: Measured,
     ) -> Self {
-        Self { plan, names, clock, deliveries, shared, measured, seen: Seen::default() }
+        Self { plan, names, clock, deliveries, shared, measured, planned: PlannedSet::default(), seen: Seen::default() }
     }
 
     pub(crate) fn run(mut self, consumer: &BaseConsumer, stop: &StopFlag) -> Result<Seen, TapError> {
-        let mut flushed = Instant::now();
+        let (mut flushed, mut passed) = (Instant::now(), Instant::now());
         let mut fatal = None;
         while !stop.is_stopped() && fatal.is_none() {
             match consumer.poll(POLL) {
@@ -69,7 +94,11 @@ impl Reader {
                     self.seen.errors += 1;
                     self.seen.last_error = Some(error.to_string());
                 }
-                None => self.pass_markers(consumer),
+                None => {}
+            }
+            if passed.elapsed() >= PASS_EVERY {
+                self.pass_markers(consumer);
+                passed = Instant::now();
             }
             if flushed.elapsed() >= FLUSH_EVERY {
                 self.deliveries.flush();
@@ -86,8 +115,7 @@ impl Reader {
         }
     }
 
-    /// What ends a transaction lies in the log, and is no message: only the client's own position passes it. Without messages there is
-    /// time to ask for that.
+    /// What ends a transaction lies in the log, and is no message: only the client's own position passes it.
     fn pass_markers(&self, consumer: &BaseConsumer) {
         let Ok(positions) = consumer.position() else { return };
         for element in positions.elements_for_topic(&self.plan.topic) {
@@ -119,6 +147,9 @@ impl Reader {
                     intended_ns: reading.intended_ns,
                     received_ns,
                 });
+                if self.plan.counts_planned && self.planned.insert(reading.identity) {
+                    self.shared.planned.fetch_add(1, Ordering::Release);
+                }
                 self.shared.count.fetch_add(1, Ordering::Release);
             }
             Err(reason) => {
@@ -141,5 +172,21 @@ impl Reader {
             self.seen.rewinds += u64::from(message.offset() < position.load(Ordering::Relaxed));
             position.store(message.offset() + 1, Ordering::Release);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_of_the_plan_is_counted_once() {
+        let mut planned = PlannedSet::default();
+        for sequence in [0, 63, 64, 1_000_000] {
+            assert!(planned.insert(Identity::planned(sequence)), "{sequence} is new");
+            assert!(!planned.insert(Identity::planned(sequence)), "{sequence} is not");
+        }
+        assert!(!planned.insert(Identity::interned(5)), "nobody planned it");
+        assert!(planned.insert(Identity::planned(5)));
     }
 }

@@ -81,6 +81,20 @@ fn topics(asked: &[TapArgument], load: &LoadPlan) -> Vec<(String, IdentityRule, 
     each.filter(|(topic, ..)| named.insert(topic.clone())).collect()
 }
 
+/// Whether these taps can be had together.
+///
+/// # Errors
+/// When a topic is to be read by two rules.
+pub(crate) fn validate(asked: &[TapArgument], load: &LoadPlan) -> Result<(), TapsError> {
+    let topics = topics(asked, load);
+    let rule = |tapped: &str| topics.iter().find(|(topic, ..)| topic == tapped).map(|(_, identity, _)| identity);
+    let twice = asked.iter().find_map(|tap| match tap {
+        TapArgument::Other { topic, identity } if rule(topic).is_some_and(|rule| rule != identity) => Some(topic),
+        _ => None,
+    });
+    twice.map_or(Ok(()), |topic| Err(TapsError::TwoRules { topic: topic.clone() }))
+}
+
 /// Adds the streams of these taps to what a run says of itself, and that the load flows into each.
 pub(crate) fn describe(asked: &[TapArgument], load: &LoadPlan, info: &mut RunInfo) {
     for (stream, (name, ..)) in (LOAD_STREAM + 1..).zip(topics(asked, load)) {
@@ -101,6 +115,12 @@ pub enum TapsError {
     /// The record cannot be written.
     #[error(transparent)]
     Record(#[from] DirectoryError),
+    /// A topic has one tap.
+    #[error("topic {topic:?} is to be tapped by two rules: write --tap with it once")]
+    TwoRules {
+        /// The topic.
+        topic: String,
+    },
 }
 
 /// Taps that run.
@@ -133,6 +153,7 @@ impl Taps {
             plan.run = Some(load.run);
             // JSON does not say which run it is of.
             plan.from_end = plan.identity != IdentityRule::Header;
+            plan.counts_planned = !own;
             plan.shard = shard;
             plan.measures_partitions = load.measures_partitions;
             let (deliveries, interner) = (directory.delivery_writer(stream)?, directory.interner());
@@ -154,7 +175,7 @@ impl Taps {
         self.taps.is_empty()
     }
 
-    /// Waits until they have read their topics to the end, and those that somebody else writes to have as many of the load's
+    /// Waits until they have read their topics to the end, and those that somebody else writes to have seen as many of the load's
     /// messages as were acknowledged; but no longer than nothing new has come for so long, or, once somebody has stopped the load,
     /// its patience is over. What is missing then, in words.
     pub(crate) fn drain(
@@ -166,23 +187,15 @@ impl Taps {
     ) -> Result<Vec<String>, TapsError> {
         let mut missing = Vec::new();
         for OneTap { topic, tap, own } in &self.taps {
-            let (mut patience, mut seen) = (Patience::new(timeout), tap.count());
-            let mut ends = tap::high_watermarks(bootstrap, topic)?;
-            let is_there = |tap: &Tap, ends: &[i64]| tap.drained(ends) && (*own || tap.count() >= acknowledged);
-            while !is_there(tap, &ends) && !tap.is_finished() && !patience.is_over(stop) {
-                thread::sleep(LOOK_EVERY);
-                if tap.count() != seen && !stop.is_stopped() {
-                    (patience, seen) = (Patience::new(timeout), tap.count());
+            let all_came = |tap: &Tap| *own || tap.planned() >= acknowledged;
+            // What others write to the topic, of other loads, is nothing to wait for.
+            if wait(tap, timeout, stop, Tap::planned, all_came) {
+                let ends = tap::high_watermarks(bootstrap, topic)?;
+                if !wait(tap, timeout, stop, Tap::positions, |tap| tap.drained(&ends)) {
+                    missing.push(format!("the tap had not read all that topic {topic} holds when its time was up"));
                 }
-            }
-            if !own && !stop.is_stopped() {
-                // It has grown meanwhile.
-                ends = tap::high_watermarks(bootstrap, topic)?;
-            }
-            if !tap.drained(&ends) {
-                missing.push(format!("the tap had not read all that topic {topic} holds when its time was up"));
-            } else if !own && tap.count() < acknowledged {
-                let (seen, all) = (grouped(tap.count()), grouped(acknowledged));
+            } else {
+                let (seen, all) = (grouped(tap.planned()), grouped(acknowledged));
                 missing
                     .push(format!("topic {topic} had {seen} messages of the load, of which {all} were acknowledged"));
             }
@@ -197,6 +210,28 @@ impl Taps {
         let summaries: Vec<Result<TapSummary, TapError>> = taps.map(|tap| tap.tap.join()).collect();
         Ok(summaries.into_iter().collect::<Result<_, _>>()?)
     }
+}
+
+/// Waits for something of a tap, until it has ended, or patience is over, which is renewed with each progress; whether it came.
+fn wait<P: PartialEq>(
+    tap: &Tap,
+    timeout: Duration,
+    stop: &StopFlag,
+    progress: impl Fn(&Tap) -> P,
+    has_come: impl Fn(&Tap) -> bool,
+) -> bool {
+    let (mut patience, mut before) = (Patience::new(timeout), progress(tap));
+    while !has_come(tap) {
+        if tap.is_finished() || patience.is_over(stop) {
+            return has_come(tap);
+        }
+        thread::sleep(LOOK_EVERY);
+        let now = progress(tap);
+        if now != before && !stop.is_stopped() {
+            (patience, before) = (Patience::new(timeout), now);
+        }
+    }
+    true
 }
 
 /// Taps that were not told to end have nobody who reads what they see.
@@ -239,6 +274,10 @@ mod tests {
             ["payments", "", "orders", "payments"].iter().map(|text| text.parse().expect("a tap")).collect();
         let tapped: Vec<(String, bool)> = topics(&asked, &load).into_iter().map(|(name, _, own)| (name, own)).collect();
         assert_eq!(tapped, [("payments".to_owned(), false), ("orders".to_owned(), true)]);
+        assert!(validate(&asked, &load).is_ok());
+        let two = ["payments", "payments:/order_id"].map(|text| text.parse().expect("a tap"));
+        let error = validate(&two, &load).expect_err("which of them?").to_string();
+        assert!(error.starts_with("topic \"payments\" is to be tapped by two rules"), "{error}");
         let mut info = RunInfo::new("load", 1);
         info.streams.push(StreamInfo { name: "load".to_owned(), kind: StreamKind::Load });
         describe(&asked, &load, &mut info);

@@ -4,6 +4,8 @@
 use crate::recorder::End;
 use crate::slots::InFlight;
 use crate::workload::{PlannedMessage, Workload};
+use std::thread;
+use std::time::Duration;
 
 /// Takes messages from the pacer, on the pacer's thread, and never makes it wait.
 pub(crate) trait Target {
@@ -12,6 +14,11 @@ pub(crate) trait Target {
 
     /// Takes the answers that are there.
     fn take_answers(&mut self) {}
+
+    /// Waits after a message was not taken, for about so long, or until there is room.
+    fn wait_for_room(&mut self, pause: Duration) {
+        thread::sleep(pause);
+    }
 
     /// Writes a message down, once, before it is handed over for the first time.
     fn prepare(&mut self, workload: &Workload, message: &PlannedMessage);

@@ -94,12 +94,12 @@ fn transactional(
     ground: &Ground,
 ) -> Result<Vec<Client<TransactionalTarget>>, LoadError> {
     ground.recorder.measure_transactions();
-    let span_ns = ground.span_ns();
+    let (span_ns, began_ns) = (ground.span_ns(), ground.clock.now_ns());
     let mut clients = Vec::new();
     for lane in lanes(plan, shard, ground) {
         let number = lane.part.number();
         let (slots, recorder) = (Arc::clone(&lane.slots), Arc::clone(&ground.recorder));
-        let (id, held) = (transactions.id_of(plan.run, number), Arc::<HeldAnswers>::default());
+        let (id, held) = (transactions.id_of(began_ns, number), Arc::<HeldAnswers>::default());
         let producer = client::connect_transactional(plan, bootstrap, slots, recorder, &id, Arc::clone(&held));
         let producer = Arc::new(producer.map_err(|source| LoadError::Client(Box::new(source)))?);
         if clients.is_empty() {

@@ -79,7 +79,7 @@ fn begin(
     interrupt: &StopFlag,
 ) -> Result<(PathBuf, State, Box<dyn Subject>), CeilingError> {
     let (at, name) = if let (Some(topic), Some(bootstrap)) = (&arguments.topic, &arguments.bootstrap) {
-        let at = command::topic_at(bootstrap, topic, &arguments.client, arguments.driver);
+        let at = command::topic_at(bootstrap, topic, &arguments.client, arguments.driver)?;
         (SubjectAt::Topic(at), topic.clone())
     } else {
         if arguments.bootstrap.is_some() && arguments.backend != Some(BackendArgument::External) {

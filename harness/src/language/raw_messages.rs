@@ -63,7 +63,7 @@ settings! {
         "messages" => messages: Option<Spanned<Whole<1, { u32::MAX as u64 }>>>,
         /// The share of transactions that are aborted on purpose, drawn from the seed. Default: none.
         "abort" => abort: Option<Spanned<Proportion>>,
-        /// What transactional ids begin with; the producer's number follows. Default: `shakedown-load-1`.
+        /// What transactional ids begin with; the producer's number follows. Default: one of its own for each run.
         "id" => id: Option<Spanned<String>>,
     }
 }

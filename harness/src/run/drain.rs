@@ -67,6 +67,8 @@ impl Gauge {
                 .set("bootstrap.servers", bootstrap)
                 .set("group.id", group)
                 .set("enable.auto.commit", "false")
+                // Where logs end, not where their last transaction that has ended does.
+                .set("isolation.level", "read_uncommitted")
                 // A broker that was dead for a while is not left alone for longer than that.
                 .set("reconnect.backoff.ms", "10")
                 .set("reconnect.backoff.max.ms", "100")

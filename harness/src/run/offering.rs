@@ -162,13 +162,17 @@ pub(super) fn sum_up(session: &Session, parts: &mut Parts, summary: &LoadSummary
         }
     }
     if progress.aborted_on_purpose > 0 {
-        text = format!("{text}, {} of them in transactions aborted on purpose", grouped(progress.aborted_on_purpose));
+        text = format!("{text} ({} in transactions aborted on purpose)", grouped(progress.aborted_on_purpose));
     }
     parts.summary.line("load", text);
     if let Some(commit) = &summary.commit {
         let (committed, aborted) = (grouped(progress.committed), grouped(progress.aborted));
         let [p50, p99] = [0.5, 0.99].map(|quantile| numbers::duration(commit.value_at_quantile(quantile)));
-        let text = format!("{committed} committed, {aborted} aborted; a commit took p50 {p50}, p99 {p99}");
+        let undecided = match progress.undecided {
+            0 => String::new(),
+            number => format!(", {} of which nobody knows", grouped(number)),
+        };
+        let text = format!("{committed} committed, {aborted} aborted{undecided}; a commit took p50 {p50}, p99 {p99}");
         parts.summary.line("transactions", text);
     }
     parts.summary.line("achieved", achieved(summary));

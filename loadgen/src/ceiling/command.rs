@@ -11,6 +11,7 @@ use crate::stop::StopFlag;
 use shakedown_reports::RunDirectory;
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 /// What a search has come to.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ pub fn run(arguments: &TopicCeilingArguments, interrupt: &StopFlag) -> Result<Se
             (folder.clone(), state)
         }
         (None, Some(bootstrap), Some(topic)) => {
-            let at = topic_at(bootstrap, topic, &arguments.client, arguments.driver);
+            let at = topic_at(bootstrap, topic, &arguments.client, arguments.driver)?;
             let settings = arguments.search.settings()?;
             let mut state = State::new(SubjectAt::Topic(at), settings, arguments.search.keep_records);
             state.scenario_seed = arguments.search.seed;
@@ -66,11 +67,21 @@ pub fn run(arguments: &TopicCeilingArguments, interrupt: &StopFlag) -> Result<Se
 }
 
 /// A topic as it was asked for, with the fastest client that can do that unless one is named.
-#[must_use]
-pub fn topic_at(bootstrap: &str, topic: &str, client: &[(String, String)], driver: Option<Driver>) -> TopicAt {
+///
+/// # Errors
+/// When no load could be offered to it in this way.
+pub fn topic_at(
+    bootstrap: &str,
+    topic: &str,
+    client: &[(String, String)],
+    driver: Option<Driver>,
+) -> Result<TopicAt, CeilingError> {
     let client = client.iter().cloned().collect();
     let driver = driver.unwrap_or_else(|| Driver::fastest_with(&client));
-    TopicAt { bootstrap: bootstrap.to_owned(), topic: topic.to_owned(), client, driver }
+    let at = TopicAt { bootstrap: bootstrap.to_owned(), topic: topic.to_owned(), client, driver };
+    let plan = at.plan(0, 0, 1, Duration::from_secs(1))?;
+    plan.validate().map_err(|error| CeilingError::Unsuitable(error.to_string()))?;
+    Ok(at)
 }
 
 /// The topic that a search is about, with its trials beneath a folder.

@@ -60,14 +60,17 @@ pub struct TopicSubject {
     pub keep_records: bool,
 }
 
-impl TopicSubject {
-    fn plan(&self, run: u32, rate: u64, duration: Duration) -> Result<LoadPlan, CeilingError> {
+impl TopicAt {
+    /// A load on it.
+    pub(super) fn plan(&self, seed: u64, run: u32, rate: u64, duration: Duration) -> Result<LoadPlan, CeilingError> {
         let arrivals = Arrivals { shape: Shape::Constant, rate: Rate::per_second(rate)?, duration };
         let keys = KeySpace::uniform(USERS);
-        let (client, driver) = (self.at.client.clone(), self.at.driver);
-        Ok(LoadPlan { client, driver, ..LoadPlan::new(self.seed, run, &self.at.topic, arrivals, keys) })
+        let (client, driver) = (self.client.clone(), self.driver);
+        Ok(LoadPlan { client, driver, ..LoadPlan::new(seed, run, &self.topic, arrivals, keys) })
     }
+}
 
+impl TopicSubject {
     fn directory(&self, scenario: &str) -> Result<RunDirectory, CeilingError> {
         let mut info = RunInfo::new(scenario, self.seed);
         "external".clone_into(&mut info.backend);
@@ -100,7 +103,7 @@ impl Subject for TopicSubject {
         let clock = RunClock::start();
         // Runs on one topic are told apart by the second in which they began.
         let run = u32::try_from(clock.now_ns() / 1_000_000_000).unwrap_or(u32::MAX);
-        let plan = self.plan(run, trial.rate, trial.warm_up + trial.length)?;
+        let plan = self.at.plan(self.seed, run, trial.rate, trial.warm_up + trial.length)?;
         let directory = self.directory(&format!("ceiling {}", self.at.topic))?;
         let (operations, intervals) = (directory.operation_writer()?, directory.interval_log());
         let stop = self.interrupt.for_part();
@@ -122,7 +125,7 @@ impl Subject for TopicSubject {
 
     fn generator(&self, length: Duration) -> Result<Option<u64>, CeilingError> {
         let size = self.size()?;
-        let plan = self.plan(1, 1, length)?;
+        let plan = self.at.plan(self.seed, 1, 1, length)?;
         let directory = self.directory(&format!("generator for {}", self.at.topic))?;
         let rate = generator::measure(&plan, size, length, RunClock::start(), &directory, &self.interrupt);
         subject::discard_bulk(directory.path());

@@ -17,7 +17,7 @@ pub struct TransactionArguments {
     /// Share of transactions to abort on purpose, as in "0.1".
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, requires = "transactions")]
     pub transaction_abort: f64,
-    /// What transactional ids begin with; the producer's number follows. Without it the run's number does.
+    /// What transactional ids begin with; the producer's number follows. Without it each run has one of its own.
     #[arg(long, value_name = "ID", requires = "transactions")]
     pub transactional_id: Option<String>,
 }

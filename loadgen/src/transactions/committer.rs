@@ -25,10 +25,15 @@ use std::time::{Duration, Instant};
 
 /// How long one call of the client may take; then it is looked whether there is still time, and the call is taken up again.
 const ATTEMPT: Duration = Duration::from_millis(500);
+/// As [`ATTEMPT`], of an abort: it waits for messages to be given back, and nobody takes them meanwhile.
+const ABORT_ATTEMPT: Duration = Duration::from_millis(20);
 /// Before an error that may pass is met again.
 const RETRY_PAUSE: Duration = Duration::from_millis(10);
 /// How long the thread waits for a transaction's end before it takes what the client has to say.
-const WAIT: Duration = Duration::from_millis(50);
+const WAIT: Duration = Duration::from_millis(10);
+/// How long answers are waited for at once: the binding's flush comes back when its time is up, and not before. (A little more than a
+/// whole millisecond, as for `POLL` of `delivery.rs`.)
+const ANSWERS: Duration = Duration::from_micros(1_200);
 /// How often an idle stream of operations is handed to the operating system.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// How long the client may take to give back what it was told to drop.
@@ -56,11 +61,14 @@ pub(crate) struct CommitterParts {
 /// The thread.
 pub(crate) struct Committer {
     parts: CommitterParts,
-    /// What is left of it for what is being asked, once the schedule has ended.
+    /// What is left of it for the transaction that is being ended, once the schedule has.
     patience: Option<Patience>,
     /// Answers of the transaction that has ended; kept for its room.
     answers: Vec<(usize, End)>,
 }
+
+/// Of messages that the client dropped because their transaction is aborted.
+const PURGED: [i16; 2] = [RDKafkaErrorCode::PurgeQueue as i16, RDKafkaErrorCode::PurgeInflight as i16];
 
 /// What became of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +126,7 @@ impl Committer {
                     Due::No if self.parts.state.done.load(Ordering::Acquire) => self.parts.door.over(),
                     Due::No => {}
                 }
-                self.parts.producer.poll(Duration::ZERO);
+                self.take_answers();
                 if self.parts.held.error().is_some() {
                     self.parts.door.break_off();
                 }
@@ -152,12 +160,13 @@ impl Committer {
 
     /// Brings the open transaction of so many messages to its end.
     fn conclude(&mut self, transaction: u64, members: u64) -> Fate {
+        self.patience = None;
         let began_ns = self.parts.clock.now_ns();
         let (refused, had_been_asked) = match self.answered(members) {
             Err(Refusal::Final(error)) => return Fate::Abandoned(self.abandon(error)),
             Err(Refusal::Abort(error)) => (error, false),
             Ok(()) if self.parts.plan.aborts(self.parts.seed, self.parts.number, transaction) => {
-                return match self.try_hard(|producer| producer.abort_transaction(ATTEMPT)) {
+                return match self.abort() {
                     Ok(()) => Fate::AbortedOnPurpose,
                     Err(Refusal::Abort(error) | Refusal::Final(error)) => Fate::Abandoned(error),
                 };
@@ -172,22 +181,34 @@ impl Committer {
                 Err(Refusal::Abort(error)) => (error, true),
             },
         };
-        // What is still with the client would be written into a transaction that nobody wants any more.
-        self.purge();
-        match self.try_hard(|producer| producer.abort_transaction(ATTEMPT)) {
+        match self.abort() {
             Ok(()) => Fate::Aborted(refused),
             Err(Refusal::Abort(error) | Refusal::Final(error)) if had_been_asked => Fate::Unknown(error),
             Err(Refusal::Abort(error) | Refusal::Final(error)) => Fate::Abandoned(error),
         }
     }
 
+    /// Aborts the open transaction. The client drops what it has not sent, and waits for what it has: purged by us, a request that is on
+    /// its way might be written into the next transaction.
+    fn abort(&mut self) -> Result<(), Refusal> {
+        self.try_hard(|producer| producer.abort_transaction(ABORT_ATTEMPT))
+    }
+
+    /// Takes the answers that are there: the binding takes those of one batch, and does not say whether there are more.
+    fn take_answers(&self) {
+        let mut before = None;
+        while before != Some(self.parts.held.len()) {
+            before = Some(self.parts.held.len());
+            self.parts.producer.poll(Duration::ZERO);
+        }
+    }
+
     /// Waits until every message of the transaction has been answered, which a commit would do as well, but without looking whether
-    /// there is still time; whether all of them were written.
+    /// there is still time; whether all of them were written. What the client lets linger it goes on to let linger: the binding
+    /// cannot flush as a commit of librdkafka's own does.
     fn answered(&mut self, members: u64) -> Result<(), Refusal> {
-        self.patience = None;
         loop {
-            // Flushing also sends at once what the client would let linger. Its only error is that time is up.
-            drop(self.parts.producer.flush(ATTEMPT));
+            self.take_answers();
             if let Some(error) = self.parts.held.error() {
                 return Err(Refusal::Abort(error));
             }
@@ -197,20 +218,20 @@ impl Committer {
             if self.is_out_of_time() {
                 return Err(Refusal::Final(RDKafkaErrorCode::OperationTimedOut as i16));
             }
+            // Its only error is that time is up.
+            drop(self.parts.producer.flush(ANSWERS));
         }
     }
 
-    /// There is no time left: gives up what is with the client, and tells the coordinator if that takes no time.
+    /// There is no time left: gives up what is with the client, for good, and tells the coordinator if that takes no time.
     fn abandon(&mut self, error: i16) -> i16 {
-        self.purge();
+        self.parts.producer.purge(PurgeConfig::default().queue().inflight());
+        let deadline = Instant::now() + PURGE_TIMEOUT;
+        while self.parts.producer.in_flight_count() > 0 && Instant::now() < deadline {
+            drop(self.parts.producer.flush(ANSWERS));
+        }
         drop(self.parts.producer.abort_transaction(ATTEMPT));
         error
-    }
-
-    /// Has the client give back what it has not written.
-    fn purge(&self) {
-        self.parts.producer.purge(PurgeConfig::default().queue().inflight());
-        drop(self.parts.producer.flush(PURGE_TIMEOUT));
     }
 
     /// Records what became of the messages of the transaction that has ended, all at this instant.
@@ -229,21 +250,25 @@ impl Committer {
                 tally.messages_aborted.fetch_add(messages, Ordering::Relaxed);
                 &tally.aborted
             }
-            Fate::Aborted(_) | Fate::Abandoned(_) | Fate::Unknown(_) => &tally.aborted,
+            Fate::Aborted(_) | Fate::Abandoned(_) => &tally.aborted,
+            Fate::Unknown(_) => &tally.undecided,
         }
         .fetch_add(1, Ordering::Relaxed);
     }
 
     /// Asks the client for something until it does it, refuses it for good, or there is no time left.
     fn try_hard(&mut self, ask: impl Fn(&LoadProducer) -> Result<(), KafkaError>) -> Result<(), Refusal> {
-        self.patience = None;
         loop {
             let error = match ask(&self.parts.producer) {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
-            self.parts.recorder.complain(error.to_string());
             let code = crate::outcome::code(&error);
+            if code != RDKafkaErrorCode::OperationTimedOut as i16 {
+                self.parts.recorder.complain(error.to_string());
+            }
+            // Whatever it waits for may be an answer that nobody has taken.
+            self.take_answers();
             match &error {
                 KafkaError::Transaction(error) if error.txn_requires_abort() => return Err(Refusal::Abort(code)),
                 KafkaError::Transaction(error) if error.is_retriable() => {}
@@ -254,7 +279,9 @@ impl Committer {
             if self.is_out_of_time() {
                 return Err(Refusal::Final(code));
             }
-            thread::sleep(RETRY_PAUSE);
+            if code != RDKafkaErrorCode::OperationTimedOut as i16 {
+                thread::sleep(RETRY_PAUSE);
+            }
         }
     }
 
@@ -276,15 +303,15 @@ impl Committer {
 
 impl Fate {
     /// What becomes of a message of such a transaction that brokers answered in this way.
-    const fn of(self, answer: End) -> End {
+    fn of(self, answer: End) -> End {
         let outcome = match self {
             Self::Committed => return answer,
             Self::AbortedOnPurpose | Self::Aborted(_) | Self::Abandoned(_) => Outcome::Fail,
             Self::Unknown(_) => Outcome::Unknown,
         };
         let error = match self {
-            // Its own error says more than that of its transaction.
-            _ if answer.error != 0 => answer.error,
+            // Its own error says more than that of its transaction, unless it was only in the way.
+            _ if answer.error != 0 && !PURGED.contains(&answer.error) => answer.error,
             Self::AbortedOnPurpose | Self::Committed => 0,
             Self::Aborted(error) | Self::Abandoned(error) | Self::Unknown(error) => error,
         };

@@ -13,7 +13,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Door {
     state: Mutex<State>,
-    /// Somebody who waits for the transaction's end has to look again.
+    /// Somebody who waits for the transaction's end, or for the next one, has to look again.
     changed: Condvar,
     /// How long a transaction is open, from its first message on.
     every_ns: u64,
@@ -92,18 +92,21 @@ impl Door {
         if !matches!(state.door, Position::Lost(_)) {
             *state = State { door: Position::Open, over: state.over, ..State::default() };
         }
+        self.changed.notify_all();
     }
 
     /// There will be no transaction any more.
     pub(crate) fn lose(&self, error: i16) {
         let mut state = self.lock();
         *state = State { door: Position::Lost(error), over: state.over, ..State::default() };
+        self.changed.notify_all();
     }
 
     /// The open transaction can only be aborted: it need not wait for its time.
     pub(crate) fn break_off(&self) {
         let mut state = self.lock();
-        state.broken = matches!(state.door, Position::Open) && state.members > 0;
+        // Who found out that it is broken before has closed the door.
+        state.broken |= matches!(state.door, Position::Open) && state.members > 0;
     }
 
     /// Nobody will come any more.
@@ -146,6 +149,14 @@ impl Door {
         handed
     }
 
+    /// Waits before the door while it is closed, but no longer than that; whether it was.
+    pub(crate) fn wait_until_open(&self, at_most: Duration) -> bool {
+        let state = self.lock();
+        let was_closed = state.door == Position::Closed;
+        drop(self.changed.wait_timeout_while(state, at_most, |state| state.door == Position::Closed));
+        was_closed
+    }
+
     /// Waits for the end of the open transaction, but no longer than that, and closes the door when it has come.
     pub(crate) fn wait(&self, now_ns: impl Fn() -> u64, at_most: Duration) -> Due {
         let state = self.lock();
@@ -186,6 +197,7 @@ impl Door {
 mod tests {
     use super::*;
     use std::thread;
+    use std::time::Instant;
 
     const NONE: Duration = Duration::ZERO;
     const LONG: Duration = Duration::from_secs(60);
@@ -231,6 +243,11 @@ mod tests {
         assert!(matches!(enter(&door, 2), Handed::Full));
         assert_eq!(door.wait(|| 2, NONE), Due::End(1));
         door.open();
+        assert!(matches!(enter(&door, 2), Handed::Taken));
+        assert!(matches!(door.enter(2, || Entry::Broken), Handed::Full));
+        door.break_off();
+        assert_eq!(door.wait(|| 2, NONE), Due::End(1), "found out twice");
+        door.open();
         door.break_off();
         assert_eq!(door.wait(|| 2, NONE), Due::No, "it is empty: nothing is wrong with it");
         assert!(matches!(enter(&door, 3), Handed::Taken));
@@ -263,7 +280,8 @@ mod tests {
     fn who_waits_is_told_of_the_first_message_of_the_last_and_of_the_end() {
         let door = Door::new(u64::MAX, 2);
         let told = |what: &dyn Fn()| {
-            thread::scope(|scope| {
+            let began = Instant::now();
+            let due = thread::scope(|scope| {
                 let waiting = scope.spawn(|| {
                     loop {
                         match door.wait(|| 0, LONG) {
@@ -274,7 +292,10 @@ mod tests {
                 });
                 what();
                 waiting.join().expect("it ends")
-            })
+            });
+            // Half of what somebody waits who is not told.
+            assert!(began.elapsed() < LONG / 2, "it took {:?}", began.elapsed());
+            due
         };
         door.open();
         let full = told(&|| {
@@ -284,5 +305,12 @@ mod tests {
         assert_eq!(full, Due::End(2));
         door.open();
         assert_eq!(told(&|| door.over()), Due::Over);
+        let door = Door::new(100, 1_000);
+        thread::scope(|scope| {
+            let before = scope.spawn(|| door.wait_until_open(LONG));
+            door.open();
+            before.join().expect("it ends");
+        });
+        assert!(!door.wait_until_open(LONG), "nobody waits before an open door");
     }
 }

@@ -30,8 +30,8 @@ pub struct TransactionPlan {
     /// (`isolation.level`) must not see their messages.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub abort: f64,
-    /// What the `transactional.id` of each producer begins with; its number follows. Without it the run's number does, so that no
-    /// two runs are in each other's way.
+    /// What the `transactional.id` of each producer begins with; its number follows. Without it each run has one of its own, so that no
+    /// two are in each other's way; with it a run fences the one before it, and aborts what that has left open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
 }
@@ -41,7 +41,7 @@ pub struct TransactionPlan {
 pub enum TransactionError {
     /// Over in no time, or never.
     #[error(
-        "transactions of {}: allowed are {EVERY_MIN:?} and more, but less than what the coordinator gives them, {TIMEOUT_PROPERTY}, {timeout:?}",
+        "transactions of {}: allowed are {EVERY_MIN:?} to half of what the coordinator gives them, {TIMEOUT_PROPERTY}, {timeout:?}",
         duration_text::format(*received)
     )]
     Every {
@@ -118,7 +118,7 @@ impl TransactionPlan {
         said("enable.idempotence", crate::client::is_true, "they need it, leave it out")?;
         let millis = client.get(TIMEOUT_PROPERTY).and_then(|millis| millis.parse().ok());
         let timeout = millis.map_or(TIMEOUT_DEFAULT, Duration::from_millis);
-        if self.every < EVERY_MIN || self.every >= timeout {
+        if self.every < EVERY_MIN || self.every > timeout / 2 {
             return Err(TransactionError::Every { received: self.every, timeout });
         }
         if self.messages == Some(0) {
@@ -133,11 +133,11 @@ impl TransactionPlan {
         }
     }
 
-    /// The `transactional.id` of a run's producer with this number.
-    pub(crate) fn id_of(&self, run: u32, number: u16) -> String {
+    /// The `transactional.id` of the producer with this number, of a run that began at this instant.
+    pub(crate) fn id_of(&self, began_ns: u64, number: u16) -> String {
         match &self.id {
             Some(id) => format!("{id}-{number}"),
-            None => format!("shakedown-load-{run}-{number}"),
+            None => format!("shakedown-load-{began_ns}-{number}"),
         }
     }
 
@@ -166,9 +166,9 @@ mod tests {
         assert_eq!(refused(plan(), &[]), Ok(()));
         assert_eq!(refused(plan(), &[("acks", "-1"), ("enable.idempotence", "true")]), Ok(()));
         let long = TransactionPlan { every: Duration::from_secs(90), ..plan() };
-        assert_eq!(refused(long.clone(), &[("transaction.timeout.ms", "120000")]), Ok(()));
+        assert_eq!(refused(long.clone(), &[("transaction.timeout.ms", "180000")]), Ok(()));
         for (plan, client, expected) in [
-            (long, &[][..], "transactions of 90s: allowed are 1ms and more, but less than"),
+            (long, &[][..], "transactions of 90s: allowed are 1ms to half of"),
             (TransactionPlan { every: Duration::from_micros(1), ..plan() }, &[], "transactions of 1us: allowed are"),
             (TransactionPlan { messages: Some(0), ..plan() }, &[], "transactions of 0 messages: allowed are 1"),
             (

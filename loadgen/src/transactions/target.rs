@@ -8,6 +8,11 @@ use crate::topic_target::TopicTarget;
 use crate::workload::{PlannedMessage, Workload};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+/// How long the pacer waits before a closed door until it looks whether somebody has stopped it. It is told when the door opens.
+const CLOSED_PAUSE: Duration = Duration::from_millis(20);
 
 /// [`TopicTarget`] behind a [`Door`]. The pacer never takes answers itself: they are no acknowledgements yet.
 pub(crate) struct TransactionalTarget {
@@ -23,6 +28,12 @@ impl TransactionalTarget {
 }
 
 impl Target for TransactionalTarget {
+    fn wait_for_room(&mut self, pause: Duration) {
+        if !self.door.wait_until_open(CLOSED_PAUSE) {
+            thread::sleep(pause);
+        }
+    }
+
     fn prepare(&mut self, workload: &Workload, message: &PlannedMessage) {
         self.topics.prepare(workload, message);
     }

@@ -116,6 +116,7 @@ fn the_program_itself_offers_merges_and_helps() {
         (&["ceiling", "--help"], 0, "Usage: loadgen ceiling"),
         (&["ceiling", "--topic", TOPIC], 2, "--bootstrap"),
         (&["ceiling", "--bootstrap", "localhost:1"], 2, "--topic"),
+        (&["ceiling", "--bootstrap", "localhost:1", "--topic", "a b"], 2, "topic \"a b\": allowed are"),
         (&["ceiling", "--resume", out_text], 2, "there is no search to go on with"),
         (&["ceiling", "--resume", out_text, "--topic", TOPIC], 2, "cannot be used with"),
         (&["ceiling", "--bootstrap", "localhost:1", "--topic", TOPIC, "--slo", "20ms"], 2, "p99="),
@@ -289,7 +290,7 @@ fn a_load_in_transactions_tells_what_they_came_to() {
     let (committed, aborted) = (progress.committed, progress.aborted);
     let told = format!("committed, {aborted} aborted, with {} messages on purpose", progress.aborted_on_purpose);
     assert!(text.contains(&format!("  transactions  {committed:>14}   {told}")), "{text}");
-    assert!(text.contains("\n  commits themselves "), "{text}");
+    assert!(text.contains("\n  transaction end to commit "), "{text}");
     assert!(
         text.lines().filter(|line| !line.contains("recorded in")).all(|line| line.chars().count() <= 100),
         "{text}"

@@ -21,7 +21,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("transactions::a_message_that_is_refused_aborts_its_own", a_message_that_is_refused_aborts_its_own),
     ("transactions::a_coordinator_that_moves_is_asked_again", a_coordinator_that_moves_is_asked_again),
     ("transactions::nobody_knows_of_a_commit_that_was_fenced", nobody_knows_of_a_commit_that_was_fenced),
-    ("transactions::a_cluster_that_has_none_says_so_at_once", a_cluster_that_has_none_says_so_at_once),
+    ("transactions::a_cluster_that_refuses_says_so_at_once", a_cluster_that_refuses_says_so_at_once),
     ("transactions::a_raised_flag_commits_what_was_offered", a_raised_flag_commits_what_was_offered),
     ("transactions::a_cluster_that_is_gone_is_waited_for_no_longer_than_planned", a_cluster_that_is_gone),
 ];
@@ -79,6 +79,9 @@ fn a_full_one_is_committed_at_once() {
     assert_eq!(sizes[..20], [10; 20], "by number and not by time");
     assert_eq!(sizes[20..], [5], "the last one ends with the load");
     assert_eq!((summary.progress.acknowledged, summary.progress.committed), (205, 21));
+    // 5 ms of linger and two answers. (The binding's own flush would sleep on until 100 ms are over.)
+    let commit = Duration::from_nanos(summary.commit.expect("commits are measured").value_at_quantile(0.5));
+    assert!(commit < Duration::from_millis(60), "half of the commits took {commit:?} and longer");
 }
 
 /// Its messages keep their slots until its end, so nobody could ever come to fill it otherwise.
@@ -156,8 +159,11 @@ fn a_coordinator_that_moves_is_asked_again() {
     let summary = bench.run(&in_transactions("500/s", Duration::from_millis(400), every(Duration::from_millis(50))));
     let progress = summary.progress;
     assert_eq!((progress.acknowledged, progress.failed, progress.unknown), (200, 0, 0), "{:?}", summary.last_error);
-    assert!(progress.blocked_ns > 0, "what came meanwhile had to wait: {progress:?}");
-    assert!(summary.commit.expect("measured").max() > summary.lateness.max(), "by the system's doing, not by ours");
+    let commit = summary.commit.expect("commits are measured");
+    let [usual, longest] = [commit.value_at_quantile(0.2), commit.max()].map(Duration::from_nanos);
+    assert!(longest > usual * 10, "who looks for its coordinator needs more than {usual:?}: {longest:?}");
+    let lateness = Duration::from_nanos(summary.lateness.max());
+    assert!(lateness < longest / 2, "{lateness:?} of the wait are booked as the generator's");
     dense(&bench.operations(), 200);
 }
 
@@ -177,7 +183,7 @@ fn nobody_knows_of_a_commit_that_was_fenced() {
     assert!(complaint.contains("fenced"), "{complaint}");
 }
 
-fn a_cluster_that_has_none_says_so_at_once() {
+fn a_cluster_that_refuses_says_so_at_once() {
     let bench = Bench::new();
     let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
     bench.cluster.request_errors(RDKafkaApiKey::InitProducerId, &[refused]);
@@ -208,7 +214,7 @@ fn a_raised_flag_commits_what_was_offered() {
 
 fn a_cluster_that_is_gone() {
     let bench = Bench::new();
-    let mut plan = in_transactions("500/s", Duration::from_millis(400), every(Duration::from_millis(40)));
+    let mut plan = in_transactions("500/s", Duration::from_secs(2), every(Duration::from_millis(40)));
     plan.flush_timeout = Duration::from_millis(300);
     let load = bench.start(&plan, StopFlag::new());
     wait_until("a transaction is committed", || load.progress().committed > 0);
@@ -219,7 +225,9 @@ fn a_cluster_that_is_gone() {
     let progress = summary.progress;
     assert!(progress.failed + progress.unknown > 0 && progress.in_flight == 0, "{progress:?}");
     // While the pacer waits before a closed door for a commit that never comes, the schedule ends: what is due is still offered.
-    assert_eq!(progress.offered, 200, "{progress:?}");
-    assert_eq!(progress.acknowledged + progress.failed + progress.unknown, 200, "{progress:?}");
-    dense(&bench.operations(), 200);
+    assert_eq!(progress.offered, 1_000, "{progress:?}");
+    assert_eq!(progress.acknowledged + progress.failed + progress.unknown, 1_000, "{progress:?}");
+    dense(&bench.operations(), 1_000);
+    let lateness = Duration::from_nanos(summary.lateness.max());
+    assert!(lateness < Duration::from_secs(1), "{lateness:?} of the wait are booked as the generator's");
 }
