@@ -8,6 +8,7 @@ use shakedown_loadgen::ceiling::subject::CeilingError;
 use shakedown_loadgen::cli::{self, LoadArguments};
 use shakedown_loadgen::shards::merge::{self, MergeArguments};
 use shakedown_loadgen::{StopFlag, signals};
+use std::error::Error;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -16,11 +17,21 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Something was not acknowledged, the service level did not hold, or shards do not make one load.
+const FAIL: u8 = 1;
+/// Wrong usage; what clap finds has the same.
+const USAGE: u8 = 2;
 /// The service level did not hold, and the generator was unfit to measure: what `shakedown` says of whatever proves nothing.
 const INVALID: u8 = 3;
-/// Wrong usage, and what broke, of a search.
-const USAGE: u8 = 2;
+/// The cluster does not answer, or something else broke.
 const BROKEN: u8 = 4;
+
+const NOTES: &str = "Exit codes:
+  0  every message was acknowledged, and the service level held, if there is one
+  1  something was not acknowledged, or the service level did not hold
+  2  wrong usage
+  3  the service level did not hold, and the generator itself was unfit to measure
+  4  the cluster does not answer, or something else broke";
 
 const CEILING_NOTES: &str = "Exit codes:
   0  a ceiling was found
@@ -56,6 +67,7 @@ fn command() -> Command {
              acknowledged",
         )
         .long_about(None)
+        .after_help(NOTES)
         .args_conflicts_with_subcommands(true)
         .subcommand_negates_reqs(true)
         .subcommand(merge)
@@ -72,49 +84,58 @@ fn wanted(matches: &ArgMatches) -> Result<Wanted, clap::Error> {
     }
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    let load = match wanted(&command().get_matches()).unwrap_or_else(|error| error.exit()) {
-        Wanted::Load(load) => load,
-        Wanted::Ceiling(arguments) => return search(&arguments),
-        Wanted::Merge(arguments) => {
-            let report = merge::merge(&arguments)?;
-            println!("{report}");
-            return Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-        }
+fn main() -> ExitCode {
+    let wanted = wanted(&command().get_matches()).unwrap_or_else(|error| error.exit());
+    let ended = match &wanted {
+        Wanted::Load(arguments) => load(arguments),
+        Wanted::Merge(arguments) => merged(arguments),
+        Wanted::Ceiling(arguments) => search(arguments),
     };
+    ExitCode::from(ended.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        if error.downcast_ref().is_some_and(|error| matches!(error, CeilingError::Unsuitable(_))) {
+            USAGE
+        } else {
+            BROKEN
+        }
+    }))
+}
+
+/// Prints it, unless nobody listens any more.
+fn print(text: &str) {
+    drop(std::io::stdout().write_all(text.as_bytes()));
+}
+
+fn load(arguments: &LoadArguments) -> Result<u8, Box<dyn Error>> {
     let stop = StopFlag::new();
-    signals::raise_on_signal(stop.clone(), tell_interrupted)?;
-    let report = cli::run_until(&load, &stop)?;
-    println!("{report}");
+    signals::raise_on_signal(stop.clone(), || tell("nothing more is offered"))?;
+    let report = cli::run_until(arguments, &stop)?;
+    print(&format!("{report}\n"));
     Ok(match report.level() {
-        _ if report.unacknowledged() > 0 => ExitCode::FAILURE,
-        Some(LevelOutcome::Broken) => ExitCode::FAILURE,
-        Some(LevelOutcome::Invalid) => ExitCode::from(INVALID),
-        Some(LevelOutcome::Held) | None => ExitCode::SUCCESS,
+        _ if report.unacknowledged() > 0 => FAIL,
+        Some(LevelOutcome::Broken) => FAIL,
+        Some(LevelOutcome::Invalid) => INVALID,
+        Some(LevelOutcome::Held) | None => 0,
     })
 }
 
-/// Searches for a ceiling. Its exit codes are those of `shakedown ceiling`.
-fn search(arguments: &TopicCeilingArguments) -> anyhow::Result<ExitCode> {
-    let stop = StopFlag::new();
-    signals::raise_on_signal(stop.clone(), || {
-        // As below.
-        let told = "\ninterrupted: the trial under way is given up; once more ends at once";
-        drop(writeln!(std::io::stderr(), "{told}"));
-    })?;
-    match ceiling::run(arguments, &stop) {
-        Ok(searched) => {
-            print!("{}", searched.text);
-            Ok(ExitCode::from(searched.exit_code()))
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            Ok(ExitCode::from(if matches!(error, CeilingError::Unsuitable(_)) { USAGE } else { BROKEN }))
-        }
-    }
+fn merged(arguments: &MergeArguments) -> Result<u8, Box<dyn Error>> {
+    let report = merge::merge(arguments)?;
+    print(&format!("{report}\n"));
+    Ok(if report.is_sound() { 0 } else { FAIL })
 }
 
-fn tell_interrupted() {
+/// Searches for a ceiling. Its exit codes are those of `shakedown ceiling`.
+fn search(arguments: &TopicCeilingArguments) -> Result<u8, Box<dyn Error>> {
+    let stop = StopFlag::new();
+    signals::raise_on_signal(stop.clone(), || tell("the trial under way is given up"))?;
+    let searched = ceiling::run(arguments, &stop)?;
+    print(&searched.text);
+    Ok(searched.exit_code())
+}
+
+/// What an interrupt does.
+fn tell(what: &str) {
     // Nobody may be listening, and the next Ctrl-C has to be heard all the same.
-    drop(writeln!(std::io::stderr(), "\ninterrupted: nothing more is offered; once more ends at once"));
+    drop(writeln!(std::io::stderr(), "\ninterrupted: {what}; once more ends at once"));
 }

@@ -137,11 +137,15 @@ impl Committer {
             };
             let fate = self.conclude(transaction, members);
             let completed_ns = clock.now_ns();
-            self.parts.held.take(&mut self.answers);
             // Before all of it is recorded: the next messages wait.
             match fate {
-                Fate::Abandoned(error) | Fate::Unknown(error) => self.parts.door.lose(error),
+                Fate::Abandoned(error) | Fate::Unknown(error) => {
+                    self.parts.door.lose(error);
+                    self.purge(members);
+                    self.parts.held.take(&mut self.answers);
+                }
                 Fate::Committed | Fate::AbortedOnPurpose | Fate::Aborted(_) => {
+                    self.parts.held.take(&mut self.answers);
                     if let Err(Refusal::Abort(error) | Refusal::Final(error)) = self.begin() {
                         self.parts.door.lose(error);
                     }
@@ -163,7 +167,7 @@ impl Committer {
         self.patience = None;
         let began_ns = self.parts.clock.now_ns();
         let (refused, had_been_asked) = match self.answered(members) {
-            Err(Refusal::Final(error)) => return Fate::Abandoned(self.abandon(error)),
+            Err(Refusal::Final(error)) => return Fate::Abandoned(error),
             Err(Refusal::Abort(error)) => (error, false),
             Ok(()) if self.parts.plan.aborts(self.parts.seed, self.parts.number, transaction) => {
                 return match self.abort() {
@@ -223,15 +227,16 @@ impl Committer {
         }
     }
 
-    /// There is no time left: gives up what is with the client, for good, and tells the coordinator if that takes no time.
-    fn abandon(&mut self, error: i16) -> i16 {
+    /// The producer can have no more transactions: has the client give back what it still has of the last one's so many messages, whose
+    /// slots others need, and tells the coordinator if that takes no time.
+    fn purge(&self, members: u64) {
         self.parts.producer.purge(PurgeConfig::default().queue().inflight());
         let deadline = Instant::now() + PURGE_TIMEOUT;
-        while self.parts.producer.in_flight_count() > 0 && Instant::now() < deadline {
+        self.take_answers();
+        while (self.parts.held.len() as u64) < members && Instant::now() < deadline {
             drop(self.parts.producer.flush(ANSWERS));
         }
         drop(self.parts.producer.abort_transaction(ATTEMPT));
-        error
     }
 
     /// Records what became of the messages of the transaction that has ended, all at this instant.

@@ -6,30 +6,43 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Answers by slot, in the order in which they came.
 #[derive(Debug, Default)]
-pub(crate) struct HeldAnswers(Mutex<Vec<(usize, End)>>);
+pub(crate) struct HeldAnswers(Mutex<Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    answers: Vec<(usize, End)>,
+    /// The first among them.
+    error: Option<i16>,
+}
 
 impl HeldAnswers {
     pub(crate) fn hold(&self, slot: usize, end: End) {
-        self.lock().push((slot, end));
+        let mut held = self.lock();
+        held.answers.push((slot, end));
+        if end.error != 0 {
+            held.error.get_or_insert(end.error);
+        }
     }
 
     /// Hands all of them over, in return for a vector whose room is used from now on.
     pub(crate) fn take(&self, room: &mut Vec<(usize, End)>) {
         room.clear();
-        mem::swap(&mut *self.lock(), room);
+        let mut held = self.lock();
+        mem::swap(&mut held.answers, room);
+        held.error = None;
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().answers.len()
     }
 
     /// The first error among them.
     pub(crate) fn error(&self) -> Option<i16> {
-        self.lock().iter().map(|(_, end)| end.error).find(|error| *error != 0)
+        self.lock().error
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(usize, End)>> {
+    fn lock(&self) -> MutexGuard<'_, Held> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

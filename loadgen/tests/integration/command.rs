@@ -121,8 +121,9 @@ fn the_program_itself_offers_merges_and_helps() {
         (&["ceiling", "--resume", out_text, "--topic", TOPIC], 2, "cannot be used with"),
         (&["ceiling", "--bootstrap", "localhost:1", "--topic", TOPIC, "--slo", "20ms"], 2, "p99="),
         (&["--topic", TOPIC], 2, "--bootstrap"),
+        (&["--bootstrap", &bench.bootstrap, "--topic", "absent", "--out", out_text], 4, "error: topic \"absent\""),
         (&[], 2, "--bootstrap"),
-        (&["merge", out_text, out_text, "--out", out_text], 1, "Error"),
+        (&["merge", out_text, out_text, "--out", out_text], 4, "error: "),
         (&["merge", "--rate", "1/s"], 2, "--rate"),
         (&["--bootstrap", "localhost:1", "merge", out_text], 2, "merge"),
     ] {

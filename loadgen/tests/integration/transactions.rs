@@ -23,6 +23,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("transactions::nobody_knows_of_a_commit_that_was_fenced", nobody_knows_of_a_commit_that_was_fenced),
     ("transactions::a_cluster_that_refuses_says_so_at_once", a_cluster_that_refuses_says_so_at_once),
     ("transactions::a_raised_flag_commits_what_was_offered", a_raised_flag_commits_what_was_offered),
+    ("transactions::a_producer_that_is_lost_gives_its_slots_back", a_producer_that_is_lost_gives_its_slots_back),
     ("transactions::a_cluster_that_is_gone_is_waited_for_no_longer_than_planned", a_cluster_that_is_gone),
 ];
 
@@ -210,6 +211,22 @@ fn a_raised_flag_commits_what_was_offered() {
     let progress = summary.progress;
     assert_eq!((progress.acknowledged, progress.failed, progress.unknown), (progress.offered, 0, 0), "{progress:?}");
     dense(&bench.operations(), progress.offered);
+}
+
+/// All slots are with messages that no broker answers any more, and what is offered behind them needs slots to be refused.
+fn a_producer_that_is_lost_gives_its_slots_back() {
+    let bench = Bench::new();
+    let mut plan = in_transactions("500/s", Duration::from_secs(1), every(Duration::from_millis(40)));
+    plan.client.insert("queue.buffering.max.messages".to_owned(), "10".to_owned());
+    plan.flush_timeout = Duration::from_millis(300);
+    let load = bench.start(&plan, StopFlag::new());
+    wait_until("a transaction is committed", || load.progress().committed > 0);
+    bench.cluster.broker_down(-1).expect("no broker left");
+    let summary = load.join().expect("the load is recorded");
+    let progress = summary.progress;
+    assert_eq!((progress.offered, progress.in_flight), (500, 0), "{progress:?}");
+    assert!(progress.failed >= 10, "{progress:?}");
+    dense(&bench.operations(), 500);
 }
 
 fn a_cluster_that_is_gone() {
