@@ -278,13 +278,13 @@ impl LoadPlan {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::byte_sizes::ByteSizes;
     use crate::keys::KeyDraw;
     use crate::schedule::{Process, Shape};
 
-    fn example() -> LoadPlan {
+    pub(crate) fn example() -> LoadPlan {
         let arrivals = Arrivals {
             shape: Shape::Poisson,
             rate: "500/s".parse().expect("a rate"),

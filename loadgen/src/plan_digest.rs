@@ -166,20 +166,12 @@ fn add_message(
 mod tests {
     use super::*;
     use crate::byte_sizes::ByteSizes;
+    use crate::plan::tests::example;
     use crate::rate::Rate;
     use crate::replay::Recording;
     use crate::schedule::{Bursts, Step};
     use std::collections::HashSet;
     use std::time::Duration;
-
-    fn example() -> LoadPlan {
-        let arrivals = Arrivals {
-            shape: Shape::Poisson,
-            rate: "500/s".parse().expect("a rate"),
-            duration: Duration::from_secs(10),
-        };
-        LoadPlan::new(42, 7, "orders", arrivals, KeySpace { users: 1_000, draw: KeyDraw::Zipf(0.9) })
-    }
 
     #[test]
     fn the_digest_is_the_same_for_ever() {

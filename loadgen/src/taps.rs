@@ -133,7 +133,7 @@ struct OneTap {
     topic: String,
     tap: Tap,
     /// What it will hold is there by the load's end, as far as anybody can tell: the load is offered there.
-    own: bool,
+    ends_with_load: bool,
 }
 
 impl Taps {
@@ -160,7 +160,7 @@ impl Taps {
             let stop = taps.stop.clone();
             let tap = Tap::start(plan, bootstrap, clock, deliveries, interner, directory.interval_log(), stop)?;
             // Of several shards none knows how much of another's load there is to come.
-            taps.taps.push(OneTap { topic, tap, own: own || shard != Shard::WHOLE });
+            taps.taps.push(OneTap { topic, tap, ends_with_load: own || shard != Shard::WHOLE });
         }
         Ok(taps)
     }
@@ -186,8 +186,8 @@ impl Taps {
         stop: &StopFlag,
     ) -> Result<Vec<String>, TapsError> {
         let mut missing = Vec::new();
-        for OneTap { topic, tap, own } in &self.taps {
-            let all_came = |tap: &Tap| *own || tap.planned() >= acknowledged;
+        for OneTap { topic, tap, ends_with_load } in &self.taps {
+            let all_came = |tap: &Tap| *ends_with_load || tap.planned() >= acknowledged;
             // What others write to the topic, of other loads, is nothing to wait for.
             if wait(tap, timeout, stop, Tap::planned, all_came) {
                 let ends = tap::high_watermarks(bootstrap, topic)?;

@@ -26,7 +26,7 @@ pub struct SearchArguments {
     /// Shorter trials, for a first idea; the table says so
     #[arg(long)]
     pub quick: bool,
-    /// Fixes what the load and the first rates of replicates are drawn from, instead of the scenario's seed
+    /// Fixes what the load and the first rates of replicates are drawn from; without it the scenario's seed, or 42 for a topic
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=9_223_372_036_854_775_807))]
     pub seed: Option<u64>,
     /// Keep every operation of every trial, which is some 80 bytes for each message
