@@ -160,9 +160,14 @@ pub(crate) fn wait(child: &mut Child) -> Option<i32> {
     }
 }
 
+/// What a stream begins with before anything was written to it.
+const STREAM_HEAD_BYTES: u64 = 16;
+
 /// Runs a long scenario, sends the signal when the load is under way and its record has begun, and waits for the end.
 fn signalled(which: Signal) -> (tempfile::TempDir, Option<i32>) {
-    signalled_when(which, |run| std::fs::metadata(run.join("operations.bin")).is_ok_and(|file| file.len() > 64))
+    signalled_when(which, |run| {
+        std::fs::metadata(run.join("operations.bin")).is_ok_and(|file| file.len() > STREAM_HEAD_BYTES)
+    })
 }
 
 /// As [`signalled`], when the run directory has what this asks for.

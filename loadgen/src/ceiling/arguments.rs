@@ -29,7 +29,7 @@ pub struct SearchArguments {
     /// Fixes what the load and the first rates of replicates are drawn from; without it the scenario's seed, or 42 for a topic
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=9_223_372_036_854_775_807))]
     pub seed: Option<u64>,
-    /// Keep every operation of every trial, which is some 80 bytes for each message
+    /// Keep every operation of every trial, which is some 20 bytes for each message
     #[arg(long)]
     pub keep_records: bool,
     /// Where searches go: each has a folder of its own there, and each trial a run directory within it

@@ -1,4 +1,4 @@
-//! Operations and deliveries as fixed-size little-endian entries; commits and readings are in `watched`.
+//! Operations and deliveries as rows of numbers; commits and readings are in `watched`.
 
 use crate::identity::{Identity, Key};
 use crate::record::{Delivery, Operation, Outcome};
@@ -13,112 +13,103 @@ impl Entry for Commit {}
 impl Entry for Reading {}
 
 pub(super) mod sealed {
+    use crate::stream::deltas::Row;
+
     /// The form of an entry on disk.
     pub trait Entry: Sized {
         /// The first bytes of the file.
         const MAGIC: [u8; 8];
-        /// Bytes of one entry.
-        const SIZE: usize;
+        /// Its numbers.
+        type Row: Row;
         /// When it became known, from which writers tell how old their buffers are.
         fn known_at_ns(&self) -> u64;
-        /// Appends exactly [`Entry::SIZE`] bytes.
-        fn encode(&self, buffer: &mut Vec<u8>);
-        /// Reads exactly [`Entry::SIZE`] bytes; `None` if they are no entry.
-        fn decode(bytes: &[u8]) -> Option<Self>;
+        /// All that it says, in numbers.
+        fn row(&self) -> Self::Row;
+        /// What these numbers say; `None` if they are no entry.
+        fn of(row: &Self::Row) -> Option<Self>;
     }
 }
 
 impl sealed::Entry for Operation {
     const MAGIC: [u8; 8] = *b"SHKDNOPS";
-    const SIZE: usize = 64;
+    type Row = [i64; 11];
 
     fn known_at_ns(&self) -> u64 {
         self.completed_ns
     }
 
-    fn encode(&self, buffer: &mut Vec<u8>) {
-        buffer.extend_from_slice(&self.identity.to_bits().to_le_bytes());
-        buffer.extend_from_slice(&self.key.to_bits().to_le_bytes());
-        buffer.extend_from_slice(&self.key_sequence.to_le_bytes());
-        buffer.extend_from_slice(&[self.outcome as u8, 0]);
-        buffer.extend_from_slice(&self.error.to_le_bytes());
-        buffer.extend_from_slice(&self.partition.to_le_bytes());
-        buffer.extend_from_slice(&self.offset.to_le_bytes());
-        buffer.extend_from_slice(&self.value.to_le_bytes());
-        buffer.extend_from_slice(&self.intended_ns.to_le_bytes());
-        buffer.extend_from_slice(&self.sent_ns.to_le_bytes());
-        buffer.extend_from_slice(&self.completed_ns.to_le_bytes());
+    fn row(&self) -> Self::Row {
+        [
+            self.identity.to_bits().cast_signed(),
+            self.key.to_bits().into(),
+            self.key_sequence.into(),
+            (self.outcome as u8).into(),
+            self.error.into(),
+            self.partition.into(),
+            self.offset,
+            self.value,
+            self.intended_ns.cast_signed(),
+            self.sent_ns.cast_signed(),
+            self.completed_ns.cast_signed(),
+        ]
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut fields = Fields(bytes);
-        let identity = Identity::from_bits(u64::from_le_bytes(fields.take()?));
-        let key = Key::from_bits(u32::from_le_bytes(fields.take()?));
-        let key_sequence = u32::from_le_bytes(fields.take()?);
-        let [outcome, 0] = fields.take()? else { return None };
+    fn of(row: &Self::Row) -> Option<Self> {
+        let [identity, key, key_sequence, outcome, error, partition, offset, value, intended, sent, completed] = *row;
         Some(Self {
-            identity,
-            key,
-            key_sequence,
-            outcome: decode_outcome(outcome)?,
-            error: i16::from_le_bytes(fields.take()?),
-            partition: i32::from_le_bytes(fields.take()?),
-            offset: i64::from_le_bytes(fields.take()?),
-            value: i64::from_le_bytes(fields.take()?),
-            intended_ns: u64::from_le_bytes(fields.take()?),
-            sent_ns: u64::from_le_bytes(fields.take()?),
-            completed_ns: u64::from_le_bytes(fields.take()?),
+            identity: Identity::from_bits(identity.cast_unsigned()),
+            key: Key::from_bits(key.try_into().ok()?),
+            key_sequence: key_sequence.try_into().ok()?,
+            outcome: outcome_of(outcome)?,
+            error: error.try_into().ok()?,
+            partition: partition.try_into().ok()?,
+            offset,
+            value,
+            intended_ns: intended.cast_unsigned(),
+            sent_ns: sent.cast_unsigned(),
+            completed_ns: completed.cast_unsigned(),
         })
     }
 }
 
 impl sealed::Entry for Delivery {
     const MAGIC: [u8; 8] = *b"SHKDNDEL";
-    const SIZE: usize = 56;
+    type Row = [i64; 8];
 
     fn known_at_ns(&self) -> u64 {
         self.received_ns
     }
 
-    fn encode(&self, buffer: &mut Vec<u8>) {
-        buffer.extend_from_slice(&self.identity.to_bits().to_le_bytes());
-        buffer.extend_from_slice(&self.key.to_bits().to_le_bytes());
-        buffer.extend_from_slice(&self.partition.to_le_bytes());
-        buffer.extend_from_slice(&self.offset.to_le_bytes());
-        buffer.extend_from_slice(&self.timestamp_ms.to_le_bytes());
-        buffer.extend_from_slice(&self.value.to_le_bytes());
-        buffer.extend_from_slice(&self.intended_ns.to_le_bytes());
-        buffer.extend_from_slice(&self.received_ns.to_le_bytes());
+    fn row(&self) -> Self::Row {
+        [
+            self.identity.to_bits().cast_signed(),
+            self.key.to_bits().into(),
+            self.partition.into(),
+            self.offset,
+            self.timestamp_ms,
+            self.value,
+            self.intended_ns.cast_signed(),
+            self.received_ns.cast_signed(),
+        ]
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut fields = Fields(bytes);
+    fn of(row: &Self::Row) -> Option<Self> {
+        let [identity, key, partition, offset, timestamp_ms, value, intended, received] = *row;
         Some(Self {
-            identity: Identity::from_bits(u64::from_le_bytes(fields.take()?)),
-            key: Key::from_bits(u32::from_le_bytes(fields.take()?)),
-            partition: i32::from_le_bytes(fields.take()?),
-            offset: i64::from_le_bytes(fields.take()?),
-            timestamp_ms: i64::from_le_bytes(fields.take()?),
-            value: i64::from_le_bytes(fields.take()?),
-            intended_ns: u64::from_le_bytes(fields.take()?),
-            received_ns: u64::from_le_bytes(fields.take()?),
+            identity: Identity::from_bits(identity.cast_unsigned()),
+            key: Key::from_bits(key.try_into().ok()?),
+            partition: partition.try_into().ok()?,
+            offset,
+            timestamp_ms,
+            value,
+            intended_ns: intended.cast_unsigned(),
+            received_ns: received.cast_unsigned(),
         })
     }
 }
 
-fn decode_outcome(byte: u8) -> Option<Outcome> {
-    [Outcome::Ok, Outcome::Fail, Outcome::Unknown].into_iter().find(|outcome| *outcome as u8 == byte)
-}
-
-/// Takes fields off the front of an entry.
-pub(super) struct Fields<'a>(pub(super) &'a [u8]);
-
-impl Fields<'_> {
-    pub(super) fn take<const SIZE: usize>(&mut self) -> Option<[u8; SIZE]> {
-        let (field, rest) = self.0.split_first_chunk::<SIZE>()?;
-        self.0 = rest;
-        Some(*field)
-    }
+fn outcome_of(number: i64) -> Option<Outcome> {
+    [Outcome::Ok, Outcome::Fail, Outcome::Unknown].into_iter().find(|outcome| i64::from(*outcome as u8) == number)
 }
 
 #[cfg(test)]
@@ -166,26 +157,22 @@ mod tests {
     proptest! {
         #[test]
         fn every_operation_survives_the_disk(operation in operations()) {
-            let mut buffer = Vec::new();
-            operation.encode(&mut buffer);
-            prop_assert_eq!(buffer.len(), Operation::SIZE);
-            prop_assert_eq!(Operation::decode(&buffer), Some(operation));
+            prop_assert_eq!(Operation::of(&operation.row()), Some(operation));
         }
 
         #[test]
         fn every_delivery_survives_the_disk(delivery in deliveries()) {
-            let mut buffer = Vec::new();
-            delivery.encode(&mut buffer);
-            prop_assert_eq!(buffer.len(), Delivery::SIZE);
-            prop_assert_eq!(Delivery::decode(&buffer), Some(delivery));
+            prop_assert_eq!(Delivery::of(&delivery.row()), Some(delivery));
         }
     }
 
     #[test]
-    fn an_outcome_that_does_not_exist_is_no_operation() {
-        let mut bytes = [0; Operation::SIZE];
-        assert!(Operation::decode(&bytes).is_some());
-        bytes[16] = 3;
-        assert_eq!(Operation::decode(&bytes), None);
+    fn numbers_that_say_nothing_are_no_operation() {
+        assert!(Operation::of(&[0; 11]).is_some());
+        for (place, number) in [(1, -1), (1, 1 << 32), (2, -1), (3, 3), (3, -1), (4, 1 << 15), (5, 1 << 31)] {
+            let mut row = [0; 11];
+            row[place] = number;
+            assert_eq!(Operation::of(&row), None, "{number} in place {place}");
+        }
     }
 }

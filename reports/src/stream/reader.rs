@@ -1,7 +1,8 @@
 //! Reading a stream file, whole or torn.
 
+use super::deltas;
 use super::entry::{Entry, sealed};
-use super::layout;
+use super::layout::{self, BlockHead};
 use crate::record::RecordError;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -55,11 +56,15 @@ impl<E: Entry> StreamFile<E> {
         reader.seek(SeekFrom::Start(position)).map_err(|error| self.io(error))?;
         let mut entries = Vec::new();
         while position < self.readable_bytes {
-            self.read_block(&mut reader, position, &mut entries)?;
-            for bytes in entries.chunks_exact(E::SIZE) {
-                let entry =
-                    E::decode(bytes).ok_or_else(|| self.malformed(position, "it holds bytes that are no entry"))?;
-                visit(&entry);
+            let BlockHead { count, .. } = self.read_block(&mut reader, position, &mut entries)?;
+            let (mut bytes, mut row) = (&entries[..], E::Row::default());
+            let malformed = || self.malformed(position, "it holds bytes that are no entry");
+            for _ in 0..count {
+                row = deltas::take(&mut bytes, &row).ok_or_else(malformed)?;
+                visit(&E::of(&row).ok_or_else(malformed)?);
+            }
+            if !bytes.is_empty() {
+                return Err(malformed());
             }
             position += (layout::BLOCK_HEAD_SIZE + entries.len()) as u64;
         }
@@ -79,7 +84,7 @@ impl<E: Entry> StreamFile<E> {
     fn check_head(&self, file: &mut File) -> Result<(), RecordError> {
         let mut head = [0; layout::HEAD_SIZE];
         file.read_exact(&mut head).map_err(|error| self.io(error))?;
-        let expected = layout::head(<E as sealed::Entry>::MAGIC, E::SIZE);
+        let expected = layout::head(<E as sealed::Entry>::MAGIC);
         if head == expected {
             return Ok(());
         }
@@ -104,27 +109,35 @@ impl<E: Entry> StreamFile<E> {
             }
             file.seek(SeekFrom::Start(position)).map_err(|error| self.io(error))?;
             file.read_exact(&mut head).map_err(|error| self.io(error))?;
-            let length = u64::from(u32::from_le_bytes([head[0], head[1], head[2], head[3]]));
-            if length == 0 {
-                return self.check_close(file, position, size);
+            if layout::closes(head) {
+                return self.check_close(head, position, size);
             }
-            if length % E::SIZE as u64 != 0 || length > (layout::BLOCK_ENTRIES * E::SIZE) as u64 {
-                return Err(self.malformed(position, &format!("its length of {length} bytes is impossible")));
-            }
-            let end = position + layout::BLOCK_HEAD_SIZE as u64 + length;
+            let head = self.block_head(head, position)?;
+            let end = position + layout::BLOCK_HEAD_SIZE as u64 + u64::from(head.length);
             if end > size {
                 break;
             }
-            last_block = Some((position, length));
-            self.entries_count += length / E::SIZE as u64;
+            last_block = Some((position, head.count));
+            self.entries_count += u64::from(head.count);
             position = end;
         }
-        self.drop_torn_block(file, last_block)
+        // Behind a whole block something was written: it is not what was torn.
+        if self.cut_bytes == 0 { self.drop_torn_block(file, last_block) } else { Ok(()) }
+    }
+
+    fn block_head(&self, bytes: [u8; layout::BLOCK_HEAD_SIZE], position: u64) -> Result<BlockHead, RecordError> {
+        let head = BlockHead::read(bytes);
+        let head = head.ok_or_else(|| self.malformed(position, "its head's CRC does not match its bytes"))?;
+        if !head.is_possible::<E>() {
+            let BlockHead { length, count, .. } = head;
+            return Err(self.malformed(position, &format!("{length} bytes for {count} entries are impossible")));
+        }
+        Ok(head)
     }
 
     /// Without a closing mark, the last block may have its length and yet not all of its bytes.
-    fn drop_torn_block(&mut self, file: &mut File, last_block: Option<(u64, u64)>) -> Result<(), RecordError> {
-        let Some((position, length)) = last_block else {
+    fn drop_torn_block(&mut self, file: &mut File, last_block: Option<(u64, u32)>) -> Result<(), RecordError> {
+        let Some((position, count)) = last_block else {
             return Ok(());
         };
         file.seek(SeekFrom::Start(position)).map_err(|error| self.io(error))?;
@@ -132,20 +145,14 @@ impl<E: Entry> StreamFile<E> {
             Err(RecordError::Malformed { .. }) => {
                 self.cut_bytes += self.readable_bytes - position;
                 self.readable_bytes = position;
-                self.entries_count -= length / E::SIZE as u64;
+                self.entries_count -= u64::from(count);
                 Ok(())
             }
-            other => other,
+            other => other.map(drop),
         }
     }
 
-    fn check_close(&mut self, file: &mut File, position: u64, size: u64) -> Result<(), RecordError> {
-        if self.cut_bytes < layout::CLOSE_SIZE as u64 {
-            return Ok(());
-        }
-        let mut close = [0; layout::CLOSE_SIZE];
-        file.seek(SeekFrom::Start(position)).map_err(|error| self.io(error))?;
-        file.read_exact(&mut close).map_err(|error| self.io(error))?;
+    fn check_close(&mut self, close: [u8; layout::CLOSE_SIZE], position: u64, size: u64) -> Result<(), RecordError> {
         if close != layout::close(self.entries_count) || position + close.len() as u64 != size {
             return Err(self.malformed(position, &format!("it does not close {} entries", self.entries_count)));
         }
@@ -154,14 +161,19 @@ impl<E: Entry> StreamFile<E> {
         Ok(())
     }
 
-    fn read_block(&self, reader: &mut impl Read, position: u64, entries: &mut Vec<u8>) -> Result<(), RecordError> {
+    fn read_block(
+        &self,
+        reader: &mut impl Read,
+        position: u64,
+        entries: &mut Vec<u8>,
+    ) -> Result<BlockHead, RecordError> {
         let mut head = [0; layout::BLOCK_HEAD_SIZE];
         reader.read_exact(&mut head).map_err(|error| self.io(error))?;
-        let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
-        entries.resize(length as usize, 0);
+        let head = self.block_head(head, position)?;
+        entries.resize(head.length as usize, 0);
         reader.read_exact(entries).map_err(|error| self.io(error))?;
-        if head == layout::block_head(entries) {
-            return Ok(());
+        if head == BlockHead::of(head.count, entries) {
+            return Ok(head);
         }
         Err(self.malformed(position, "its CRC does not match its bytes"))
     }
@@ -172,5 +184,52 @@ impl<E: Entry> StreamFile<E> {
 
     fn malformed(&self, position: u64, what: &str) -> RecordError {
         RecordError::Malformed { file: self.name.clone(), reason: format!("block at byte {position}: {what}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::Commit;
+
+    /// A stream of one block that was never closed, with these entries, as many as it says.
+    fn read(count: u32, entries: &[u8]) -> Result<Vec<Commit>, String> {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let head = layout::head(<Commit as sealed::Entry>::MAGIC);
+        let block = BlockHead::of(count, entries).write();
+        std::fs::write(folder.path().join("commits.bin"), [&head[..], &block, entries].concat()).expect("a file");
+        let stream = StreamFile::<Commit>::open(folder.path(), "commits.bin").map_err(|error| error.to_string())?;
+        let mut commits = Vec::new();
+        stream.visit(&mut |commit| commits.push(*commit)).map_err(|error| error.to_string())?;
+        Ok(commits)
+    }
+
+    #[test]
+    fn a_block_is_as_long_as_its_entries_can_be() {
+        // A commit has nine numbers, of one to ten bytes each.
+        assert_eq!(read(4_096, &[0; 9 * 4_096]).expect("a full block").len(), 4_096);
+        for (count, length) in [(0, 9), (1, 8), (1, 91), (4_097, 9 * 4_097)] {
+            assert_eq!(
+                read(count, &vec![0; length]).expect_err("it is impossible"),
+                format!(
+                    "commits.bin is not a readable part of a run: block at byte 16: {length} bytes for {count} entries are \
+                     impossible"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn a_block_has_its_entries_and_nothing_else() {
+        let expected =
+            "commits.bin is not a readable part of a run: block at byte 16: it holds bytes that are no entry";
+        assert_eq!(read(1, &[0; 9]).expect("one").len(), 1);
+        for (what, bytes) in [
+            ("more than there should be", [0; 10]),
+            ("a last number without an end", [0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x80]),
+            ("a kind that there is not", [0, 0x80, 1, 0, 0, 0, 0, 0, 0, 0]),
+        ] {
+            assert_eq!(read(1, &bytes).expect_err(what), expected, "{what}");
+        }
     }
 }

@@ -1,84 +1,79 @@
-//! Commits and readings as fixed-size little-endian entries.
+//! Commits and readings as rows of numbers.
 
-use super::entry::{Fields, sealed};
+use super::entry::sealed;
 use crate::watch::{Commit, CommitKind, Reading};
 
 impl sealed::Entry for Commit {
     const MAGIC: [u8; 8] = *b"SHKDNCOM";
-    const SIZE: usize = 48;
+    type Row = [i64; 9];
 
     fn known_at_ns(&self) -> u64 {
         self.seen_ns
     }
 
-    fn encode(&self, buffer: &mut Vec<u8>) {
-        buffer.extend_from_slice(&self.watch.to_le_bytes());
-        buffer.extend_from_slice(&[self.kind as u8, 0]);
-        buffer.extend_from_slice(&self.partition.to_le_bytes());
-        buffer.extend_from_slice(&self.offset.to_le_bytes());
-        buffer.extend_from_slice(&self.leader_epoch.to_le_bytes());
-        buffer.extend_from_slice(&self.generation.to_le_bytes());
-        buffer.extend_from_slice(&self.log_offset.to_le_bytes());
-        buffer.extend_from_slice(&self.committed_ms.to_le_bytes());
-        buffer.extend_from_slice(&self.seen_ns.to_le_bytes());
+    fn row(&self) -> Self::Row {
+        [
+            self.watch.into(),
+            (self.kind as u8).into(),
+            self.partition.into(),
+            self.offset,
+            self.leader_epoch.into(),
+            self.generation.into(),
+            self.log_offset,
+            self.committed_ms,
+            self.seen_ns.cast_signed(),
+        ]
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut fields = Fields(bytes);
-        let watch = u16::from_le_bytes(fields.take()?);
-        let [kind, 0] = fields.take()? else { return None };
+    fn of(row: &Self::Row) -> Option<Self> {
+        let [watch, kind, partition, offset, leader_epoch, generation, log_offset, committed_ms, seen] = *row;
         Some(Self {
-            watch,
-            kind: decode_kind(kind)?,
-            partition: i32::from_le_bytes(fields.take()?),
-            offset: i64::from_le_bytes(fields.take()?),
-            leader_epoch: i32::from_le_bytes(fields.take()?),
-            generation: i32::from_le_bytes(fields.take()?),
-            log_offset: i64::from_le_bytes(fields.take()?),
-            committed_ms: i64::from_le_bytes(fields.take()?),
-            seen_ns: u64::from_le_bytes(fields.take()?),
+            watch: watch.try_into().ok()?,
+            kind: kind_of(kind)?,
+            partition: partition.try_into().ok()?,
+            offset,
+            leader_epoch: leader_epoch.try_into().ok()?,
+            generation: generation.try_into().ok()?,
+            log_offset,
+            committed_ms,
+            seen_ns: seen.cast_unsigned(),
         })
     }
 }
 
 impl sealed::Entry for Reading {
     const MAGIC: [u8; 8] = *b"SHKDNREA";
-    const SIZE: usize = 56;
+    type Row = [i64; 8];
 
     fn known_at_ns(&self) -> u64 {
         self.answered_ns
     }
 
-    fn encode(&self, buffer: &mut Vec<u8>) {
-        buffer.extend_from_slice(&self.watch.to_le_bytes());
-        buffer.extend_from_slice(&[0; 2]);
-        buffer.extend_from_slice(&self.partition.to_le_bytes());
-        for offset in [self.start, self.stable, self.end, self.committed] {
-            buffer.extend_from_slice(&offset.to_le_bytes());
-        }
-        buffer.extend_from_slice(&self.asked_ns.to_le_bytes());
-        buffer.extend_from_slice(&self.answered_ns.to_le_bytes());
+    fn row(&self) -> Self::Row {
+        let (asked, answered) = (self.asked_ns.cast_signed(), self.answered_ns.cast_signed());
+        let (watch, partition) = (self.watch.into(), self.partition.into());
+        [watch, partition, self.start, self.stable, self.end, self.committed, asked, answered]
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut fields = Fields(bytes);
-        let watch = u16::from_le_bytes(fields.take()?);
-        let [0, 0] = fields.take()? else { return None };
+    fn of(row: &Self::Row) -> Option<Self> {
+        let [watch, partition, start, stable, end, committed, asked, answered] = *row;
         Some(Self {
-            watch,
-            partition: i32::from_le_bytes(fields.take()?),
-            start: i64::from_le_bytes(fields.take()?),
-            stable: i64::from_le_bytes(fields.take()?),
-            end: i64::from_le_bytes(fields.take()?),
-            committed: i64::from_le_bytes(fields.take()?),
-            asked_ns: u64::from_le_bytes(fields.take()?),
-            answered_ns: u64::from_le_bytes(fields.take()?),
+            watch: watch.try_into().ok()?,
+            partition: partition.try_into().ok()?,
+            start,
+            stable,
+            end,
+            committed,
+            asked_ns: asked.cast_unsigned(),
+            answered_ns: answered.cast_unsigned(),
         })
     }
 }
 
-fn decode_kind(byte: u8) -> Option<CommitKind> {
-    [CommitKind::Member, CommitKind::Reset, CommitKind::Removed].into_iter().find(|kind| *kind as u8 == byte)
+fn kind_of(number: i64) -> Option<CommitKind> {
+    [CommitKind::Member, CommitKind::Reset, CommitKind::Removed]
+        .into_iter()
+        .find(|kind| i64::from(*kind as u8) == number)
 }
 
 #[cfg(test)]
@@ -96,10 +91,7 @@ mod tests {
         ) {
             let commit =
                 Commit { watch, kind, partition, offset, leader_epoch, generation, log_offset, committed_ms, seen_ns };
-            let mut buffer = Vec::new();
-            commit.encode(&mut buffer);
-            prop_assert_eq!(buffer.len(), Commit::SIZE);
-            prop_assert_eq!(Commit::decode(&buffer), Some(commit));
+            prop_assert_eq!(Commit::of(&commit.row()), Some(commit));
         }
 
         #[test]
@@ -109,18 +101,13 @@ mod tests {
             [asked_ns, answered_ns] in any::<[u64; 2]>(),
         ) {
             let reading = Reading { watch, partition, start, stable, end, committed, asked_ns, answered_ns };
-            let mut buffer = Vec::new();
-            reading.encode(&mut buffer);
-            prop_assert_eq!(buffer.len(), Reading::SIZE);
-            prop_assert_eq!(Reading::decode(&buffer), Some(reading));
+            prop_assert_eq!(Reading::of(&reading.row()), Some(reading));
         }
     }
 
     #[test]
     fn a_kind_that_does_not_exist_is_no_commit() {
-        let mut bytes = [0; Commit::SIZE];
-        assert!(Commit::decode(&bytes).is_some());
-        bytes[2] = 3;
-        assert_eq!(Commit::decode(&bytes), None);
+        assert!(Commit::of(&[0; 9]).is_some());
+        assert_eq!(Commit::of(&[0, 3, 0, 0, 0, 0, 0, 0, 0]), None);
     }
 }

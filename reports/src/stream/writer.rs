@@ -1,14 +1,14 @@
 //! Appending to a stream file without ever making the caller wait for an answer.
 
+use super::deltas;
 use super::entry::{Entry, sealed};
-use super::layout;
+use super::layout::{self, BlockHead};
 use crate::directory::DirectoryError;
 use crate::interner::Interner;
 use crate::record::{Delivery, Operation};
 use crate::watch::{Commit, Reading};
 use std::fs::File;
 use std::io::{self, Write};
-use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,45 +38,49 @@ pub struct EntryWriter<E: Entry> {
     interner: Arc<Interner>,
     /// A block head to fill in, and the entries that wait.
     block: Vec<u8>,
+    /// How many these are, and the last of them.
+    waiting: u32,
+    last: E::Row,
     oldest_ns: u64,
     count: u64,
     error: Option<io::Error>,
-    entries: PhantomData<fn(E)>,
 }
 
 impl<E: Entry> EntryWriter<E> {
     pub(crate) fn create(directory: &Path, name: String, interner: Arc<Interner>) -> Result<Self, DirectoryError> {
         let create = || {
             let mut file = File::create_new(directory.join(&name))?;
-            file.write_all(&layout::head(<E as sealed::Entry>::MAGIC, E::SIZE))?;
+            file.write_all(&layout::head(<E as sealed::Entry>::MAGIC))?;
             Ok(file)
         };
         let file = create().map_err(|source| DirectoryError::write(&name, source))?;
-        let mut block = Vec::with_capacity(layout::BLOCK_HEAD_SIZE + layout::BLOCK_ENTRIES * E::SIZE);
-        block.resize(layout::BLOCK_HEAD_SIZE, 0);
-        Ok(Self { file, name, interner, block, oldest_ns: 0, count: 0, error: None, entries: PhantomData })
+        let (block, last) = (vec![0; layout::BLOCK_HEAD_SIZE], E::Row::default());
+        Ok(Self { file, name, interner, block, waiting: 0, last, oldest_ns: 0, count: 0, error: None })
     }
 
     /// Appends one entry. Never fails and seldom blocks; see the type.
     pub fn push(&mut self, entry: &E) {
         let known_at_ns = entry.known_at_ns();
-        if self.block.len() == layout::BLOCK_HEAD_SIZE {
+        if self.waiting == 0 {
             self.oldest_ns = known_at_ns;
         }
-        entry.encode(&mut self.block);
+        let row = entry.row();
+        deltas::put(&row, &self.last, &mut self.block);
+        self.last = row;
+        self.waiting += 1;
         self.count += 1;
-        let full = self.block.len() >= layout::BLOCK_HEAD_SIZE + layout::BLOCK_ENTRIES * E::SIZE;
-        if full || known_at_ns.saturating_sub(self.oldest_ns) >= FLUSH_AFTER_NS {
+        if self.waiting >= layout::BLOCK_ENTRIES || known_at_ns.saturating_sub(self.oldest_ns) >= FLUSH_AFTER_NS {
             self.flush();
         }
     }
 
     /// Hands what waits to the operating system. An error is kept for [`EntryWriter::finish`].
     pub fn flush(&mut self) {
-        if self.block.len() > layout::BLOCK_HEAD_SIZE && self.error.is_none() {
+        if self.waiting > 0 && self.error.is_none() {
             self.error = self.write_block().err();
         }
         self.block.truncate(layout::BLOCK_HEAD_SIZE);
+        (self.waiting, self.last) = (0, E::Row::default());
     }
 
     /// The file's name.
@@ -108,7 +112,7 @@ impl<E: Entry> EntryWriter<E> {
         // Names first: whatever kill -9 leaves, no entry on disk has a name that is not.
         self.interner.flush()?;
         let (head, entries) = self.block.split_at_mut(layout::BLOCK_HEAD_SIZE);
-        head.copy_from_slice(&layout::block_head(entries));
+        head.copy_from_slice(&BlockHead::of(self.waiting, entries).write());
         self.file.write_all(&self.block)
     }
 }

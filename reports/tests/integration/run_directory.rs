@@ -20,7 +20,7 @@ fn a_finished_run_is_read_as_it_was_written() {
     let mut operations = run.operation_writer().expect("operations are wanted");
     let mut topic = run.delivery_writer(1).expect("the topic is a sink");
     let mut ledger = run.delivery_writer(2).expect("the ledger is a sink");
-    // More than two blocks, and no whole number of them.
+    // More than two blocks, as each ends after a second, and no whole number of them.
     (0..2_500).for_each(|n| operations.push(&sample::operation(n)));
     (0..2_500).for_each(|n| topic.push(&sample::delivery(n)));
     let named =
@@ -103,8 +103,9 @@ fn what_was_watched_is_read_as_it_was_written() {
         answered_ns: STARTED_NS + 1,
     };
     let (mut commits, mut readings) = (run.commit_writer().expect("a run"), run.reading_writer().expect("a run"));
-    (0..1_500).for_each(|n| commits.push(&commit(n)));
-    (0..1_500).for_each(|n| readings.push(&reading(n)));
+    // More than two blocks, as they are all of one instant, and no whole number of them.
+    (0..9_000).for_each(|n| commits.push(&commit(n)));
+    (0..9_000).for_each(|n| readings.push(&reading(n)));
     commits.finish().expect("commits are written");
     readings.finish().expect("readings are written");
     let fault = |at_ns, healed| {
@@ -120,8 +121,8 @@ fn what_was_watched_is_read_as_it_was_written() {
     let (mut read_commits, mut read_readings) = (Vec::new(), Vec::new());
     record.commits(&mut |commit| read_commits.push(*commit)).expect("commits are readable");
     record.readings(&mut |reading| read_readings.push(*reading)).expect("readings are readable");
-    assert_eq!(read_commits, (0..1_500).map(commit).collect::<Vec<_>>());
-    assert_eq!(read_readings, (0..1_500).map(reading).collect::<Vec<_>>());
+    assert_eq!(read_commits, (0..9_000).map(commit).collect::<Vec<_>>());
+    assert_eq!(read_readings, (0..9_000).map(reading).collect::<Vec<_>>());
     assert_eq!(record.course().troubles, [Trouble { since_ns: STARTED_NS + 5, until_ns: STARTED_NS + 9 }]);
 }
 

@@ -1,15 +1,14 @@
 //! Whatever `kill -9` leaves of a stream, and what a disk may do to it.
 
 use crate::sample;
-use proptest::prelude::*;
 use shakedown_reports::record::{Record, RecordError};
 use shakedown_reports::{RunDirectory, RunRecord};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const HEAD_SIZE: usize = 16;
-const BLOCK_HEAD_SIZE: usize = 8;
-const ENTRY_SIZE: usize = 64;
+const BLOCK_HEAD_SIZE: usize = 16;
+const CLOSE_SIZE: usize = 16;
 
 /// A run of three blocks of ten operations each; the path and the bytes of its operations.
 fn three_blocks(root: &Path) -> (RunDirectory, PathBuf, Vec<u8>) {
@@ -27,67 +26,71 @@ fn three_blocks(root: &Path) -> (RunDirectory, PathBuf, Vec<u8>) {
     (run, path, bytes)
 }
 
-fn block_size() -> usize {
-    BLOCK_HEAD_SIZE + 10 * ENTRY_SIZE
+/// Where the three blocks begin, and where the last of them ends.
+fn bounds(bytes: &[u8]) -> [usize; 4] {
+    let mut bounds = [HEAD_SIZE; 4];
+    for block in 0..3 {
+        let begins = bounds[block];
+        let length = u32::from_le_bytes(bytes[begins..begins + 4].try_into().expect("four bytes"));
+        bounds[block + 1] = begins + BLOCK_HEAD_SIZE + length as usize;
+    }
+    assert_eq!(bounds[3] + CLOSE_SIZE, bytes.len());
+    bounds
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    #[test]
-    fn every_beginning_is_readable_up_to_its_last_whole_block(share in 0.0..1.0_f64) {
-        let root = tempfile::tempdir().expect("a temporary directory");
-        let (run, path, bytes) = three_blocks(root.path());
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss,
-                 reason = "a place in a small file, drawn as a share of it")]
-        let length = (bytes.len() as f64 * share) as usize;
+#[test]
+fn every_beginning_is_readable_up_to_its_last_whole_block() {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let (run, path, bytes) = three_blocks(root.path());
+    for length in 0..bytes.len() {
         fs::write(&path, &bytes[..length]).expect("the stream is torn");
-
         let record = RunRecord::open(run.path()).expect("a torn stream is no error");
-        let whole_blocks = length.saturating_sub(HEAD_SIZE) / block_size();
+        let whole_blocks = bounds(&bytes)[1..].iter().filter(|ends| **ends <= length).count();
         let operations = sample::operations(&record).expect("the beginning is readable");
-        let expected: Vec<_> = (0..30).map(sample::operation).take(10 * whole_blocks.min(3)).collect();
-        prop_assert_eq!(operations, expected);
-        prop_assert!(record.defects()[0].starts_with("load: operations.bin was not finished"));
+        let expected: Vec<_> = (0..30).map(sample::operation).take(10 * whole_blocks).collect();
+        assert_eq!(operations, expected, "{length} bytes of {}", bytes.len());
+        assert!(record.defects()[0].starts_with("load: operations.bin was not finished"), "{length} bytes");
     }
+}
 
-    #[test]
-    fn a_flipped_bit_is_never_taken_for_data(position in 0..HEAD_SIZE + 3 * 648 + 16, bit in 0..8) {
-        let root = tempfile::tempdir().expect("a temporary directory");
-        let (run, path, mut bytes) = three_blocks(root.path());
-        prop_assert_eq!(bytes.len(), HEAD_SIZE + 3 * block_size() + 16);
-        bytes[position] ^= 1_u8 << bit;
-        fs::write(&path, &bytes).expect("the stream is damaged");
-
-        match RunRecord::open(run.path()) {
-            Err(RecordError::Malformed { .. }) => {}
-            Err(error) => prop_assert!(false, "{error}"),
-            Ok(record) => match sample::operations(&record) {
-                Err(RecordError::Malformed { .. }) => {}
-                Err(error) => prop_assert!(false, "{error}"),
-                // A damaged length may look like a torn tail; then the record says that it is incomplete.
-                Ok(operations) => {
-                    let expected: Vec<_> = (0..30).map(sample::operation).take(operations.len()).collect();
-                    prop_assert_eq!(operations, expected);
-                    prop_assert!(record.defects()[0].starts_with("load: operations.bin was not finished"));
-                }
-            },
-        }
+#[test]
+fn a_flipped_bit_is_damage_wherever_it_is_and_no_shorter_run() {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let (run, path, bytes) = three_blocks(root.path());
+    for bit in 0..8 * bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&path, &damaged).expect("the stream is damaged");
+        let read = RunRecord::open(run.path()).and_then(|record| sample::operations(&record));
+        assert!(matches!(read, Err(RecordError::Malformed { .. })), "bit {bit} of {}", 8 * bytes.len());
     }
+}
+
+#[test]
+fn a_block_before_a_torn_one_is_no_torn_one() {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let (run, path, mut bytes) = three_blocks(root.path());
+    let [_, second, third, end] = bounds(&bytes);
+    bytes.truncate(end - 5);
+    bytes[second + 100] ^= 1;
+    fs::write(&path, &bytes).expect("the stream is torn and damaged");
+    let record = RunRecord::open(run.path()).expect("the damage is met when it is read");
+    assert!(third > second + 100 && matches!(sample::operations(&record), Err(RecordError::Malformed { .. })));
 }
 
 #[test]
 fn a_last_block_with_its_length_but_not_its_bytes_is_cut_off() {
     let root = tempfile::tempdir().expect("a temporary directory");
     let (run, path, mut bytes) = three_blocks(root.path());
-    let third = HEAD_SIZE + 2 * block_size();
-    bytes.truncate(third + block_size());
+    let [.., third, end] = bounds(&bytes);
+    bytes.truncate(end);
     bytes[third + 100..].fill(0);
     fs::write(&path, &bytes).expect("the stream is torn");
     let record = RunRecord::open(run.path()).expect("a torn stream is no error");
+    let torn = end - third;
     assert_eq!(
         record.defects()[0],
-        "load: operations.bin was not finished: 20 entries are readable, 648 torn bytes were cut off"
+        format!("load: operations.bin was not finished: 20 entries are readable, {torn} torn bytes were cut off")
     );
     assert_eq!(sample::operations(&record).expect("the beginning is readable").len(), 20);
 }
@@ -114,7 +117,7 @@ fn a_stream_of_another_kind_or_version_is_refused() {
     fs::write(&path, &bytes).expect("the stream is replaced");
     let error = RunRecord::open(run.path()).expect_err("version 9 is unknown");
     let expected =
-        "operations.bin is not a readable part of a run: its format is version 9, and this program reads version 1";
+        "operations.bin is not a readable part of a run: its format is version 9, and this program reads version 2";
     assert_eq!(error.to_string(), expected);
     fs::write(&path, b"something else entirely").expect("the stream is replaced");
     assert!(matches!(RunRecord::open(run.path()), Err(RecordError::Malformed { .. })));
@@ -124,9 +127,23 @@ fn a_stream_of_another_kind_or_version_is_refused() {
 fn a_block_that_vanished_is_missed_by_the_closing_mark() {
     let root = tempfile::tempdir().expect("a temporary directory");
     let (run, path, mut bytes) = three_blocks(root.path());
-    bytes.drain(HEAD_SIZE..HEAD_SIZE + block_size());
+    let [first, second, _, end] = bounds(&bytes);
+    bytes.drain(first..second);
+    let closes = end - (second - first);
     fs::write(&path, &bytes).expect("the stream is damaged");
     let error = RunRecord::open(run.path()).expect_err("ten operations are missing");
-    let expected = "operations.bin is not a readable part of a run: block at byte 1312: it does not close 20 entries";
+    let expected =
+        format!("operations.bin is not a readable part of a run: block at byte {closes}: it does not close 20 entries");
     assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn neighbours_take_a_third_of_what_they_are_in_memory() {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let run = RunDirectory::create(root.path(), &sample::info()).expect("the run starts");
+    let mut writer = run.operation_writer().expect("operations are wanted");
+    (0..10_000).for_each(|n| writer.push(&sample::operation(n)));
+    writer.finish().expect("operations are written");
+    let bytes = fs::metadata(run.path().join("operations.bin")).expect("the stream is there").len();
+    assert!(bytes < 10_000 * 64 / 3, "{bytes} bytes");
 }
