@@ -18,9 +18,32 @@ pub(crate) const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 /// The order id of this sequence, as hyphenated lower-case text. Allocates nothing.
 #[must_use]
 pub fn encode(seed: u64, sequence: u64) -> [u8; 36] {
-    let mut text = [0; 36];
-    Uuid::from_u128(bits(seed, sequence)).hyphenated().encode_lower(&mut text);
+    text(bits(seed, sequence))
+}
+
+/// As `Uuid::hyphenated` has it, which takes a step for each digit, and with that a twentieth of all the time that a message takes.
+fn text(uuid: u128) -> [u8; 36] {
+    let [first, second, third, fourth] = [96, 64, 32, 0].map(|shift| digits(uuid >> shift));
+    let mut text = [b'-'; 36];
+    text[..8].copy_from_slice(&first);
+    text[9..13].copy_from_slice(&second[..4]);
+    text[14..18].copy_from_slice(&second[4..]);
+    text[19..23].copy_from_slice(&third[..4]);
+    text[24..28].copy_from_slice(&third[4..]);
+    text[28..].copy_from_slice(&fourth);
     text
+}
+
+/// The low 32 bits in hexadecimal, all eight digits at once.
+fn digits(number: u128) -> [u8; 8] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // A digit in each byte.
+    let mut digits = (number & 0xffff_ffff) as u64;
+    digits = (digits | digits << 16) & 0x0000_ffff_0000_ffff;
+    digits = (digits | digits << 8) & 0x00ff_00ff_00ff_00ff;
+    digits = (digits | digits << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    let letters = ((digits + 6 * ONES) >> 4) & ONES;
+    (digits + u64::from(b'0') * ONES + letters * u64::from(b'a' - 10 - b'0')).to_be_bytes()
 }
 
 /// The sequence of an order id of this seed's plan; `None` for every other text.
@@ -121,6 +144,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_text_is_that_of_everybody_else(uuid: u128) {
+            let text = text(uuid);
+            let expected = Uuid::from_u128(uuid).hyphenated().to_string();
+            prop_assert_eq!(std::str::from_utf8(&text).expect("ASCII"), expected);
+        }
+
         #[test]
         fn every_sequence_of_every_seed_comes_back(seed: u64, sequence: u64) {
             let text = encode(seed, sequence);
