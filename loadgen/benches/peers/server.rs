@@ -14,7 +14,7 @@ pub(crate) const PARTITIONS: i32 = 4;
 /// The topic.
 pub(crate) const TOPIC: &str = "load";
 /// What the broker keeps in memory, and of each partition at all: nobody's figures should have the disk in them.
-const MEMORY: u64 = 256 << 20;
+const MEMORY: u64 = 2 << 30;
 const RETENTION: &str = "33554432";
 const SEGMENT: &str = "8388608";
 

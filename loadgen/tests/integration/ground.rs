@@ -8,6 +8,10 @@ use shakedown_cluster::Cluster;
 /// The topic that is there.
 pub(crate) const TOPIC: &str = "load";
 
+/// What the broker may keep in memory: more than comes between two looks of its retention. The disk has the record to take, and nobody's
+/// figures should have more of it in them.
+const MEMORY: u64 = 2 << 30;
+
 pub(crate) struct Ground {
     pub(crate) cluster: Cluster,
     pub(crate) bootstrap: String,
@@ -16,8 +20,8 @@ pub(crate) struct Ground {
 impl Ground {
     /// A topic of so many partitions, of which little is kept.
     pub(crate) fn new(partitions: i32) -> Self {
-        let cluster =
-            Cluster::builder().brokers(1).config("log.retention.check.interval.ms", "1000").start().expect("a cluster");
+        let cluster = Cluster::builder().brokers(1).memory_budget(MEMORY);
+        let cluster = cluster.config("log.retention.check.interval.ms", "1000").start().expect("a cluster");
         let bootstrap = cluster.bootstrap_servers();
         let admin: AdminClient<DefaultClientContext> =
             ClientConfig::new().set("bootstrap.servers", &bootstrap).create().expect("an admin client");
