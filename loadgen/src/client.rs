@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// librdkafka's property that bounds what it holds.
 const QUEUE_PROPERTY: &str = "queue.buffering.max.messages";
-/// What it holds unless the plan says otherwise: 2.6 s at 100,000/s, for 14 MB of slots.
+/// What it holds unless the plan says otherwise: 2.6 s at 100,000/s, for 10 to 14 MB besides what is sent.
 const QUEUE_DEFAULT: u32 = 1 << 18;
 
 pub(crate) type LoadProducer = BaseProducer<DeliveryContext>;
@@ -81,9 +81,9 @@ impl ProducerContext for DeliveryContext {
     }
 }
 
-/// How many messages may be in flight: librdkafka's own bound, and never more than there are. A client without a bound
+/// How many messages a client may hold, whichever it is: librdkafka's bound, and never more than there are. One without a bound
 /// (librdkafka's meaning of 0) is bounded by the default: slots are allocated before the first message.
-pub(crate) fn slots_of(plan: &LoadPlan, total: u64) -> u32 {
+pub(crate) fn queue_messages(plan: &LoadPlan, total: u64) -> u32 {
     let asked = plan.client.get(QUEUE_PROPERTY).and_then(|value| value.parse().ok());
     let queue = asked.filter(|queue| *queue > 0).unwrap_or(QUEUE_DEFAULT);
     u32::try_from(total).unwrap_or(u32::MAX).min(queue).max(1)
@@ -126,12 +126,7 @@ pub(crate) fn connect_transactional(
 
 /// A client that looks topics up for a plan that is offered by another: it says what is wrong with the properties, and takes no
 /// part in what happens to `client.id` or to producer ids.
-pub(crate) fn look_up(
-    plan: &LoadPlan,
-    bootstrap: &str,
-    slots: Arc<Slots>,
-    recorder: Arc<Recorder>,
-) -> KafkaResult<LoadProducer> {
+pub(crate) fn look_up(plan: &LoadPlan, bootstrap: &str, recorder: Arc<Recorder>) -> KafkaResult<LoadProducer> {
     properties(plan).create_native_config()?;
     let mut properties = ClientConfig::new();
     // A misspelt topic must be an error, not a new topic.
@@ -139,7 +134,8 @@ pub(crate) fn look_up(
         .set("bootstrap.servers", bootstrap)
         .set("client.id", "shakedown-look-up")
         .set("allow.auto.create.topics", "false");
-    properties.create_with_context(DeliveryContext { slots, recorder, ready: Arc::new(Ready::new(true)), held: None })
+    let (slots, ready) = (Arc::new(Slots::new(0)), Arc::new(Ready::new(true)));
+    properties.create_with_context(DeliveryContext { slots, recorder, ready, held: None })
 }
 
 /// The plan's properties over the defaults.
@@ -225,7 +221,7 @@ mod tests {
             (Some("0"), 5, 5),
         ] {
             let client: Vec<_> = queue.map(|queue| (QUEUE_PROPERTY, queue)).into_iter().collect();
-            assert_eq!(slots_of(&plan(&client), total), slots, "{queue:?} for {total} messages");
+            assert_eq!(queue_messages(&plan(&client), total), slots, "{queue:?} for {total} messages");
         }
     }
 }

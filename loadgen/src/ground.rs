@@ -1,7 +1,7 @@
 //! What a load has before it begins, whatever it is offered to: its schedule, its record, and the threads it gives both to.
 //!
 //! `load.rs` makes the clients; what they are made for lies in `topic_target.rs` and `http_client.rs`. Each client has a
-//! [`Lane`] of its own, with a pacer, a slab and a thread for its answers; lanes share the record, the cap and the start.
+//! [`Lane`] of its own, with a pacer and a thread for its answers; lanes share the record, the cap and the start.
 
 use crate::clock::RunClock;
 use crate::lateness::OwnLateness;
@@ -12,7 +12,6 @@ use crate::part::{Part, Shard};
 use crate::plan::LoadPlan;
 use crate::recorder::Recorder;
 use crate::schedule::Schedule;
-use crate::slots::Slots;
 use crate::stop::StopFlag;
 use crate::target::Target;
 use crate::workload::Workload;
@@ -25,7 +24,7 @@ pub(crate) struct Ground {
     schedule: Schedule,
     workload: Workload,
     /// How many messages of the plan are this shard's.
-    planned: u64,
+    pub(crate) planned: u64,
     cap: Option<Arc<Cap>>,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) clock: RunClock,
@@ -60,12 +59,6 @@ impl Ground {
     /// From the load's beginning to the last arrival.
     pub(crate) fn span_ns(&self) -> u64 {
         self.schedule.duration_ns()
-    }
-
-    /// What a client of this load begins with; `slots_of` says how many messages may be in flight, of so many in all.
-    pub(crate) fn lane(&self, part: Part, slots_of: impl FnOnce(u64) -> u32) -> Lane {
-        let slots = Arc::new(Slots::new(slots_of(self.planned)));
-        Lane { part, slots, state: Arc::new(PacerState::default()) }
     }
 
     /// Begins to offer, each lane with the thread that takes its answers; offsets of the schedule count from `started_ns`.
@@ -119,13 +112,11 @@ impl Ground {
             part: lane.part,
             target,
             recorder: Arc::clone(&self.recorder),
-            slots: Arc::clone(&lane.slots),
             state: Arc::clone(&lane.state),
             stop: stop.clone(),
             cap: self.cap.clone(),
             schedule: self.schedule.clone().cursor(),
             workload: self.workload.clone(),
-            held: None,
             own_lateness: OwnLateness::default(),
             since_answers: 0,
             read_ns: 0,
@@ -159,8 +150,13 @@ fn planned(workload: &Workload, total: u64, shard: Shard) -> u64 {
 /// One client's part of a load.
 pub(crate) struct Lane {
     pub(crate) part: Part,
-    pub(crate) slots: Arc<Slots>,
     pub(crate) state: Arc<PacerState>,
+}
+
+impl Lane {
+    pub(crate) fn new(part: Part) -> Self {
+        Self { part, state: Arc::new(PacerState::default()) }
+    }
 }
 
 /// The threads of a lane under load.

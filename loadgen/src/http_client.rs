@@ -13,7 +13,7 @@ use crate::http::HttpPlan;
 use crate::http_answer::{Answer, Course};
 use crate::order_id;
 use crate::recorder::{End, Recorder};
-use crate::slots::{InFlight, Slots};
+use crate::slots::{Claims, InFlight, Slots};
 use crate::stop::{STOPPED_PATIENCE, StopFlag};
 use crate::target::{Handed, Target};
 use crate::workload::{PlannedMessage, Workload};
@@ -51,6 +51,7 @@ struct Due {
 pub(crate) struct HttpTarget {
     bodies: Bodies,
     body: Vec<u8>,
+    claims: Claims,
     due: UnboundedSender<Due>,
 }
 
@@ -59,12 +60,16 @@ impl Target for HttpTarget {
         self.bodies.write(message, &mut self.body);
     }
 
-    fn hand_over(&mut self, message: &InFlight, slot: usize, own_ns: u64) -> Handed {
+    fn hand_over(&mut self, message: &InFlight, own_ns: u64) -> Handed {
+        let Some(slot) = self.claims.occupy(message) else { return Handed::Full };
         let due = Due { slot, sequence: message.sequence, body: self.body.clone(), own_ns, handed_ns: message.sent_ns };
         match self.due.send(due) {
             Ok(()) => Handed::Taken,
             // The loop ends before the pacer only by a panic, which is told when its thread is joined.
-            Err(_) => Handed::Refused(End::unacknowledged(Outcome::Fail, 0)),
+            Err(_) => {
+                self.claims.vacate(slot);
+                Handed::Refused(End::unacknowledged(Outcome::Fail, 0))
+            }
         }
     }
 }
@@ -116,8 +121,9 @@ pub(crate) fn connect(settings: HttpSettings<'_>) -> std::io::Result<(HttpTarget
     let (sender, due) = mpsc::unbounded_channel();
     let bodies = Bodies::new(seed, plan.body, &plan.products);
     let plan = plan.clone();
+    let claims = Claims::new(Arc::clone(&slots));
     let requests = Arc::new(Requests { client, plan, seed, endpoints, clock, slots, recorder, stop });
-    let target = HttpTarget { bodies, body: Vec::with_capacity(256), due: sender };
+    let target = HttpTarget { bodies, body: Vec::with_capacity(256), claims, due: sender };
     Ok((target, HttpClient { runtime, requests, due, flush_timeout }))
 }
 

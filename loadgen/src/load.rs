@@ -8,7 +8,7 @@
 
 use crate::clock::RunClock;
 use crate::endpoints::Endpoints;
-use crate::ground::{Ground, LaneThreads, spawn};
+use crate::ground::{Ground, Lane, LaneThreads, spawn};
 use crate::http_client::{self, HttpSettings};
 use crate::live::Gauges;
 use crate::meter::Reporter;
@@ -17,6 +17,7 @@ use crate::part::{Part, Shard};
 use crate::plan::{LoadPlan, PlanError};
 use crate::recorder::{Recorder, TransactionTally};
 use crate::shards::client::ShardError;
+use crate::slots::Slots;
 use crate::stop::StopFlag;
 use crate::topic::TopicError;
 use crate::topic_load::{self, READY_TIMEOUT};
@@ -286,23 +287,22 @@ impl Load {
         let Some(http) = &plan.http else {
             return Err(LoadError::Target { planned: "a topic", started: "a service" });
         };
-        let slots_of = |total| u32::try_from(total).unwrap_or(u32::MAX).min(http.in_flight).max(1);
         let ground = Ground::new(plan, Shard::WHOLE, clock, operations, intervals, stop)?;
         let part = Part::all(Shard::WHOLE, 1).next().expect("one producer has one part");
-        let lane = ground.lane(part, slots_of);
+        let in_flight = u32::try_from(ground.planned).unwrap_or(u32::MAX).min(http.in_flight).max(1);
         let (target, client) = http_client::connect(HttpSettings {
             plan: http,
             seed: plan.seed,
             endpoints,
             flush_timeout: plan.flush_timeout.max(http.patience()),
             clock,
-            slots: Arc::clone(&lane.slots),
+            slots: Arc::new(Slots::new(in_flight)),
             recorder: Arc::clone(&ground.recorder),
             stop: ground.stop.clone(),
         })
         .map_err(LoadError::Http)?;
         let delivery = spawn("delivery", move || client.run())?;
-        ground.begin(vec![(lane, target, delivery)], clock.now_ns() + START_LEAD_NS)
+        ground.begin(vec![(Lane::new(part), target, delivery)], clock.now_ns() + START_LEAD_NS)
     }
 
     /// Has the load wait behind so many messages until it is told otherwise, for up to 10 s at each such place; without a

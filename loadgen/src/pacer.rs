@@ -11,7 +11,7 @@ use crate::part::Part;
 use crate::rate::Rate;
 use crate::recorder::Recorder;
 use crate::schedule::ScheduleCursor;
-use crate::slots::{InFlight, Slots};
+use crate::slots::InFlight;
 use crate::stop::StopFlag;
 use crate::target::{Handed, Target};
 use crate::turn::Turn;
@@ -42,6 +42,7 @@ const CAP_BURST_NS: u64 = 5_000_000;
 /// What the pacer tells while it runs, and is told.
 #[derive(Debug, Default)]
 pub(crate) struct PacerState {
+    /// Written by the pacer alone.
     pub(crate) offered: AtomicU64,
     /// Of these, how many the client refused for good.
     pub(crate) refused: AtomicU64,
@@ -78,14 +79,11 @@ pub(crate) struct Pacer<T> {
     pub(crate) part: Part,
     pub(crate) target: T,
     pub(crate) recorder: Arc<Recorder>,
-    pub(crate) slots: Arc<Slots>,
     pub(crate) state: Arc<PacerState>,
     pub(crate) stop: StopFlag,
     pub(crate) cap: Option<Arc<Cap>>,
     pub(crate) schedule: ScheduleCursor,
     pub(crate) workload: Workload,
-    /// A claimed slot that no message took.
-    pub(crate) held: Option<usize>,
     pub(crate) own_lateness: OwnLateness,
     /// Messages since the pacer took answers itself.
     pub(crate) since_answers: u32,
@@ -136,7 +134,9 @@ impl<T: Target> Pacer<T> {
             self.own_lateness.caught_up();
             // Whoever sleeps takes no answers.
             self.state.turn.give_back();
-            self.clock.sleep(Duration::from_nanos(pause_ns(self.read_ns, due_ns)));
+            self.target.rest();
+            // What was put off has taken its time.
+            self.clock.sleep(Duration::from_nanos(pause_ns(self.clock.now_ns(), due_ns)));
         }
     }
 
@@ -157,11 +157,12 @@ impl<T: Target> Pacer<T> {
     }
 
     /// Waits for as long as the gate holds it here; how long that was.
-    fn wait_at_gate(&self, sequence: u64) -> Result<u64, Stopped> {
+    fn wait_at_gate(&mut self, sequence: u64) -> Result<u64, Stopped> {
         if !self.state.gate.holds(sequence) {
             return Ok(0);
         }
         self.state.turn.give_back();
+        self.target.rest();
         let began_ns = self.clock.now_ns();
         while self.state.gate.holds(sequence) {
             if self.stop.is_stopped() {
@@ -177,39 +178,12 @@ impl<T: Target> Pacer<T> {
 
     fn offer(&mut self, message: &PlannedMessage, intended_ns: u64) -> Result<(), Stopped> {
         if let Some(cap) = &self.cap {
-            cap.wait(&self.stop)?;
+            cap.wait(&self.stop, || self.target.rest())?;
         }
-        let slot = match self.held.take() {
-            Some(slot) => slot,
-            None => self.claim()?,
-        };
         self.target.prepare(&self.workload, message);
-        let result = self.hand_over(message, intended_ns, slot);
-        if !matches!(result, Ok(Offered::Taken)) {
-            self.held = Some(slot);
-        }
-        result.map(drop)
-    }
-
-    fn claim(&mut self) -> Result<usize, Stopped> {
-        if let Some(slot) = self.slots.claim() {
-            return Ok(slot);
-        }
-        let refused_ns = self.clock.now_ns();
-        loop {
-            self.pause_for_queue()?;
-            if let Some(slot) = self.slots.claim() {
-                self.own_lateness.blocked(self.clock.now_ns() - refused_ns);
-                return Ok(slot);
-            }
-        }
-    }
-
-    fn hand_over(&mut self, message: &PlannedMessage, intended_ns: u64, slot: usize) -> Result<Offered, Stopped> {
         let mut first = None;
         loop {
             self.read_ns = self.clock.now_ns();
-            // What it waited for a slot is explained by now.
             let (first_ns, own_ns) =
                 *first.get_or_insert_with(|| (self.read_ns, self.own_lateness.of(intended_ns, self.read_ns)));
             let in_flight = InFlight {
@@ -220,34 +194,29 @@ impl<T: Target> Pacer<T> {
                 intended_ns,
                 sent_ns: self.read_ns,
             };
-            // Before the message is handed over: its answer may come before that returns.
-            self.slots.occupy(slot, &in_flight);
-            match self.target.hand_over(&in_flight, slot, own_ns) {
-                Handed::Taken => {
-                    self.own_lateness.blocked(in_flight.sent_ns - first_ns);
-                    self.count(in_flight.sent_ns);
-                    return Ok(Offered::Taken);
-                }
+            match self.target.hand_over(&in_flight, own_ns) {
                 Handed::Full => {
-                    self.slots.vacate(slot);
                     self.pause_for_queue()?;
+                    continue;
                 }
+                Handed::Taken => {}
                 Handed::Refused(end) => {
-                    // It may have waited for room before.
-                    self.own_lateness.blocked(in_flight.sent_ns - first_ns);
-                    self.slots.vacate(slot);
                     self.recorder.record(&in_flight, end);
                     self.state.refused.fetch_add(1, Ordering::Release);
-                    self.count(in_flight.sent_ns);
-                    return Ok(Offered::Refused);
                 }
             }
+            // It may have waited for room before.
+            self.own_lateness.blocked(in_flight.sent_ns - first_ns);
+            self.count(in_flight.sent_ns);
+            return Ok(());
         }
     }
 
     fn count(&self, sent_ns: u64) {
         self.state.last_sent_ns.store(sent_ns, Ordering::Relaxed);
-        self.state.offered.fetch_add(1, Ordering::Release);
+        // Nobody else writes it: to add in one step would be to wait for all that was written before.
+        let offered = self.state.offered.load(Ordering::Relaxed);
+        self.state.offered.store(offered + 1, Ordering::Release);
     }
 
     fn pause_for_queue(&mut self) -> Result<(), Stopped> {
@@ -255,6 +224,7 @@ impl<T: Target> Pacer<T> {
         if self.stop.is_stopped() {
             return Err(Stopped);
         }
+        self.target.rest();
         let before_ns = self.clock.now_ns();
         if self.state.turn.is_lent() {
             self.target.take_answers();
@@ -270,14 +240,6 @@ impl<T> Drop for Pacer<T> {
     fn drop(&mut self) {
         self.state.done();
     }
-}
-
-/// How a message was offered.
-enum Offered {
-    /// Its slot comes back with its answer.
-    Taken,
-    /// Its slot is free for the next one.
-    Refused,
 }
 
 /// A plan's `max_rate`, or a shard's part of it, over all producers of this process. What it holds back is late. Periods are
@@ -296,11 +258,13 @@ impl Cap {
         Some(Self { limiter: RateLimiter::direct(quota), clock: DefaultClock::default() })
     }
 
-    fn wait(&self, stop: &StopFlag) -> Result<(), Stopped> {
+    /// Waits until it may go on, if it has to, and says so before.
+    fn wait(&self, stop: &StopFlag, mut about_to_wait: impl FnMut()) -> Result<(), Stopped> {
         while let Err(early) = self.limiter.check() {
             if stop.is_stopped() {
                 return Err(Stopped);
             }
+            about_to_wait();
             let wait = early.wait_time_from(self.clock.now());
             thread::sleep(wait.min(Duration::from_nanos(SLEEP_MAX_NS)));
         }

@@ -50,7 +50,7 @@ pub(crate) struct Recorder {
     pub(crate) service: Arc<Meter>,
     /// Sent less intended, of everything that ended: what a full queue held back is in it.
     pub(crate) delay: Arc<Meter>,
-    /// The generator's own part of that, of everything that was offered; the pacer records it.
+    /// The generator's own part of that, of everything that was offered; the target records it.
     pub(crate) lateness: Arc<Meter>,
     /// [`Self::ack`] at each partition, where somebody asked for that.
     ack_at: OnceLock<PartitionMeters>,

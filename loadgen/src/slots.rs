@@ -1,9 +1,10 @@
-//! What the client holds: a slab of messages in flight, allocated once.
+//! Messages in flight with somebody who gives back no more than a number: a slab of them, allocated once.
 //!
-//! Each message handed to the client carries the index of its slot as its opaque. Exactly one thread claims slots (the
-//! pacer) and one at a time gives them back (who takes the answers, see [`crate::turn`]), so the list of free ones is a ring
-//! with one writer at each end, without a lock. A slab without a free slot is a full queue.
+//! Each message handed over carries the index of its slot. Exactly one thread claims slots (the pacer, by its [`Claims`]) and
+//! one at a time gives them back (who takes the answers, see [`crate::turn`]), so the list of free ones is a ring with one
+//! writer at each end, without a lock. A slab without a free slot is a full queue.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 /// What is known of a message before it is answered.
@@ -51,7 +52,7 @@ impl Slots {
     }
 
     /// A free slot, for the pacer; `None` while all are in flight.
-    pub(crate) fn claim(&self) -> Option<usize> {
+    fn claim(&self) -> Option<usize> {
         let claimed = self.claimed.load(Ordering::Relaxed);
         if claimed == self.returned.load(Ordering::Acquire) {
             return None;
@@ -62,7 +63,7 @@ impl Slots {
     }
 
     /// Describes the message that a claimed slot is about to carry.
-    pub(crate) fn occupy(&self, slot: usize, message: &InFlight) {
+    fn occupy(&self, slot: usize, message: &InFlight) {
         let slot = &self.slots[slot];
         slot.sequence.store(message.sequence, Ordering::Relaxed);
         slot.key.store(message.key, Ordering::Relaxed);
@@ -73,8 +74,8 @@ impl Slots {
         slot.occupied.store(true, Ordering::Release);
     }
 
-    /// Takes back what [`Self::occupy`] said, for the pacer, which keeps the slot: the client refused the message.
-    pub(crate) fn vacate(&self, slot: usize) {
+    /// Takes back what [`Self::occupy`] said, for the pacer, which keeps the slot.
+    fn vacate(&self, slot: usize) {
         self.slots[slot].occupied.store(false, Ordering::Relaxed);
     }
 
@@ -115,6 +116,38 @@ impl Slots {
     }
 }
 
+/// The pacer's end of a slab, of which there is one.
+pub(crate) struct Claims {
+    slots: Arc<Slots>,
+    /// A claimed slot that no message took.
+    held: Option<usize>,
+}
+
+impl Claims {
+    pub(crate) fn new(slots: Arc<Slots>) -> Self {
+        Self { slots, held: None }
+    }
+
+    /// Puts a message into a free slot, before it is handed over: its answer may come before that returns. `None` while all
+    /// are in flight.
+    pub(crate) fn occupy(&mut self, message: &InFlight) -> Option<usize> {
+        let slot = self.held.take().or_else(|| self.slots.claim())?;
+        self.slots.occupy(slot, message);
+        Some(slot)
+    }
+
+    /// See [`Slots::finished`].
+    pub(crate) fn finished(&self) -> u64 {
+        self.slots.finished()
+    }
+
+    /// Nobody took the message: the next one has its slot.
+    pub(crate) fn vacate(&mut self, slot: usize) {
+        self.slots.vacate(slot);
+        self.held = Some(slot);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,12 +179,16 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_message_was_never_in_flight() {
-        let slots = Slots::new(1);
-        let slot = slots.claim().expect("free");
-        slots.occupy(slot, &message(1));
-        slots.vacate(slot);
+    fn a_refused_message_was_never_in_flight_and_leaves_its_slot_to_the_next() {
+        let slots = Arc::new(Slots::new(1));
+        let mut claims = Claims::new(Arc::clone(&slots));
+        let slot = claims.occupy(&message(1)).expect("free");
+        claims.vacate(slot);
         assert_eq!(slots.finish(slot), None);
+        assert_eq!(claims.occupy(&message(2)), Some(slot));
+        assert_eq!(claims.occupy(&message(3)), None, "it is taken");
+        assert_eq!(slots.finish(slot), Some(message(2)));
+        assert_eq!(claims.occupy(&message(3)), Some(slot));
     }
 
     #[test]

@@ -20,12 +20,15 @@ pub(crate) trait Target {
         thread::sleep(pause);
     }
 
+    /// Does what was put off while there was no time for it: the pacer is about to wait.
+    fn rest(&mut self) {}
+
     /// Writes a message down, once, before it is handed over for the first time.
     fn prepare(&mut self, workload: &Workload, message: &PlannedMessage);
 
-    /// Hands over what was prepared; everything else about it is in its slot. `own_ns` is how late the generator has made
-    /// it so far: whoever really sends it adds what comes on top, and records it unless the message was not taken.
-    fn hand_over(&mut self, message: &InFlight, slot: usize, own_ns: u64) -> Handed;
+    /// Hands over what was prepared, which is this message. `own_ns` is how late the generator has made it so far: whoever
+    /// really sends it adds what comes on top, and records it once it is taken or refused.
+    fn hand_over(&mut self, message: &InFlight, own_ns: u64) -> Handed;
 }
 
 /// What became of a message that was handed over.

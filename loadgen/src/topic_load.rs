@@ -10,6 +10,7 @@ use crate::load::{Load, LoadError, Start};
 use crate::part::{Part, Shard};
 use crate::plan::{LoadPlan, PlanError};
 use crate::ready::Ready;
+use crate::slots::Slots;
 use crate::target::Target;
 use crate::topic;
 use crate::topic_target::TopicTarget;
@@ -60,16 +61,16 @@ fn librdkafka(
     ground: &Ground,
 ) -> Result<Vec<Client<TopicTarget>>, LoadError> {
     let mut clients = Vec::new();
-    for lane in lanes(plan, shard, ground) {
-        let (slots, recorder) = (Arc::clone(&lane.slots), Arc::clone(&ground.recorder));
-        let producer = client::connect(plan, bootstrap, slots, recorder);
+    for lane in lanes(plan, shard) {
+        let slots = Arc::new(Slots::new(client::queue_messages(plan, ground.planned)));
+        let producer = client::connect(plan, bootstrap, Arc::clone(&slots), Arc::clone(&ground.recorder));
         let producer = Arc::new(producer.map_err(|source| LoadError::Client(Box::new(source)))?);
         if clients.is_empty() {
             topics(plan, bootstrap, ground, &producer)?;
         }
         let answers = Answers {
             producer: Arc::clone(&producer),
-            slots: Arc::clone(&lane.slots),
+            slots: Arc::clone(&slots),
             recorder: Arc::clone(&ground.recorder),
             state: Arc::clone(&lane.state),
             flush_timeout: plan.flush_timeout,
@@ -78,7 +79,7 @@ fn librdkafka(
         clients.push(Client {
             ready: producer.context().ready(),
             answers: Box::new(move || answers.run()),
-            target: topic_target(plan, &lane, ground, producer),
+            target: topic_target(plan, ground, slots, producer),
             lane,
         });
     }
@@ -96,17 +97,18 @@ fn transactional(
     ground.recorder.measure_transactions();
     let (span_ns, began_ns) = (ground.span_ns(), ground.clock.now_ns());
     let mut clients = Vec::new();
-    for lane in lanes(plan, shard, ground) {
+    for lane in lanes(plan, shard) {
         let number = lane.part.number();
-        let (slots, recorder) = (Arc::clone(&lane.slots), Arc::clone(&ground.recorder));
+        let slots = Arc::new(Slots::new(client::queue_messages(plan, ground.planned)));
         let (id, held) = (transactions.id_of(began_ns, number), Arc::<HeldAnswers>::default());
-        let producer = client::connect_transactional(plan, bootstrap, slots, recorder, &id, Arc::clone(&held));
+        let (of_client, recorder) = (Arc::clone(&slots), Arc::clone(&ground.recorder));
+        let producer = client::connect_transactional(plan, bootstrap, of_client, recorder, &id, Arc::clone(&held));
         let producer = Arc::new(producer.map_err(|source| LoadError::Client(Box::new(source)))?);
         if clients.is_empty() {
             topics(plan, bootstrap, ground, &producer)?;
         }
         // A transaction that holds every slot there is would wait for itself.
-        let messages_max = transactions.messages.map_or(u64::MAX, u64::from).min(lane.slots.capacity() as u64);
+        let messages_max = transactions.messages.map_or(u64::MAX, u64::from).min(slots.capacity() as u64);
         let door = Arc::new(Door::new(nanoseconds(transactions.every), messages_max));
         let ready = producer.context().ready();
         let committer = Committer::new(CommitterParts {
@@ -117,14 +119,14 @@ fn transactional(
             door: Arc::clone(&door),
             held,
             ready: Arc::clone(&ready),
-            slots: Arc::clone(&lane.slots),
+            slots: Arc::clone(&slots),
             recorder: Arc::clone(&ground.recorder),
             state: Arc::clone(&lane.state),
             clock: ground.clock,
             flush_timeout: plan.flush_timeout,
             stop: ground.stop.clone(),
         });
-        let (topics, recorder) = (topic_target(plan, &lane, ground, producer), Arc::clone(&ground.recorder));
+        let (topics, recorder) = (topic_target(plan, ground, slots, producer), Arc::clone(&ground.recorder));
         clients.push(Client {
             lane,
             ready,
@@ -146,26 +148,18 @@ fn direct(
     ground: &Ground,
 ) -> Result<Vec<Client<DirectTarget>>, LoadError> {
     let settings = Settings::new(&plan.client).map_err(PlanError::from)?;
-    let lanes: Vec<Lane> = lanes(plan, shard, ground).collect();
     // librdkafka looks topics up, and at names and values of properties, in its own words: with it, too, what is wrong is
     // found here.
-    let topics = match lanes.first() {
-        Some(lane) => {
-            let (slots, recorder) = (Arc::clone(&lane.slots), Arc::clone(&ground.recorder));
-            let client = client::look_up(plan, bootstrap, slots, recorder);
-            let client = client.map_err(|source| LoadError::Client(Box::new(source)))?;
-            topics(plan, bootstrap, ground, &client)?
-        }
-        None => Vec::new(),
-    };
+    let known = client::look_up(plan, bootstrap, Arc::clone(&ground.recorder));
+    let topics = topics(plan, bootstrap, ground, &known.map_err(|source| LoadError::Client(Box::new(source)))?)?;
     let mut clients = Vec::new();
-    for lane in lanes {
+    for lane in lanes(plan, shard) {
         let client = DirectClient::new(DirectClientParts {
             bootstrap: bootstrap.to_owned(),
             settings: settings.clone(),
             topics: topics.clone(),
+            queue_messages: client::queue_messages(plan, ground.planned),
             clock: ground.clock,
-            slots: Arc::clone(&lane.slots),
             recorder: Arc::clone(&ground.recorder),
             state: Arc::clone(&lane.state),
             flush_timeout: plan.flush_timeout,
@@ -184,19 +178,19 @@ fn direct(
 }
 
 /// A lane for each client.
-fn lanes(plan: &LoadPlan, shard: Shard, ground: &Ground) -> impl Iterator<Item = Lane> {
-    Part::all(shard, plan.producers).map(move |part| ground.lane(part, |total| client::slots_of(plan, total)))
+fn lanes(plan: &LoadPlan, shard: Shard) -> impl Iterator<Item = Lane> {
+    Part::all(shard, plan.producers).map(Lane::new)
 }
 
 /// The pacer's end of a client of librdkafka.
 fn topic_target(
     plan: &LoadPlan,
-    lane: &Lane,
     ground: &Ground,
+    slots: Arc<Slots>,
     producer: Arc<LoadProducer>,
 ) -> Box<dyn FnOnce(Start, u16) -> TopicTarget> {
     let topics = plan.topics().map(str::to_owned).collect();
-    let (recorder, slots) = (Arc::clone(&ground.recorder), Arc::clone(&lane.slots));
+    let recorder = Arc::clone(&ground.recorder);
     Box::new(move |start, number| TopicTarget::new(producer, recorder, slots, topics, start.run, number))
 }
 

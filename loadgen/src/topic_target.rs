@@ -4,7 +4,7 @@ use crate::client::LoadProducer;
 use crate::identity_header::{self, IdentityHeader};
 use crate::outcome;
 use crate::recorder::{End, Recorder};
-use crate::slots::{InFlight, Slots};
+use crate::slots::{Claims, InFlight, Slots};
 use crate::target::{Handed, Target};
 use crate::workload::{PlannedMessage, Workload, write_key};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -18,8 +18,7 @@ use std::time::Duration;
 pub(crate) struct TopicTarget {
     producer: Arc<LoadProducer>,
     recorder: Arc<Recorder>,
-    /// Tell whether answers were taken.
-    slots: Arc<Slots>,
+    claims: Claims,
     /// Each in turn gets the next message.
     topics: Vec<String>,
     run: u32,
@@ -41,7 +40,8 @@ impl TopicTarget {
         number: u16,
     ) -> Self {
         let (key, payload) = (Vec::with_capacity(32), Vec::with_capacity(256));
-        Self { producer, recorder, slots, topics, run, number, key, payload, raw: false }
+        let claims = Claims::new(slots);
+        Self { producer, recorder, claims, topics, run, number, key, payload, raw: false }
     }
 }
 
@@ -52,8 +52,8 @@ impl Target for TopicTarget {
         // The binding takes the answers of one batch, and does not say whether there are more. Nothing is sent meanwhile: this
         // ends with what is in flight.
         let mut before = None;
-        while before != Some(self.slots.finished()) {
-            before = Some(self.slots.finished());
+        while before != Some(self.claims.finished()) {
+            before = Some(self.claims.finished());
             self.producer.poll(Duration::ZERO);
         }
     }
@@ -64,8 +64,8 @@ impl Target for TopicTarget {
         self.raw = workload.is_raw();
     }
 
-    fn hand_over(&mut self, message: &InFlight, slot: usize, own_ns: u64) -> Handed {
-        let handed = match self.send(message, slot) {
+    fn hand_over(&mut self, message: &InFlight, own_ns: u64) -> Handed {
+        let handed = match self.send(message) {
             Ok(()) => Handed::Taken,
             Err(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) => return Handed::Full,
             Err(error) => self.refused(&error),
@@ -76,8 +76,10 @@ impl Target for TopicTarget {
 }
 
 impl TopicTarget {
-    /// Hands over what was prepared to the client, or says why that does not take it.
-    pub(crate) fn send(&mut self, message: &InFlight, slot: usize) -> Result<(), KafkaError> {
+    /// Hands over what was prepared to the client, or says why that does not take it; as a full queue where no slot is free.
+    pub(crate) fn send(&mut self, message: &InFlight) -> Result<(), KafkaError> {
+        let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
+        let slot = self.claims.occupy(message).ok_or(full)?;
         let header = IdentityHeader::of(message, self.run, self.number).encode();
         if self.raw {
             self.payload[..identity_header::LENGTH].copy_from_slice(&header);
@@ -89,7 +91,10 @@ impl TopicTarget {
             let header = Header { key: identity_header::NAME, value: Some(&header[..]) };
             record = record.headers(OwnedHeaders::new_with_capacity(1).insert(header));
         }
-        self.producer.send(record).map_err(|(error, _)| error)
+        self.producer.send(record).map_err(|(error, _)| {
+            self.claims.vacate(slot);
+            error
+        })
     }
 
     /// Refused by the client itself: it certainly reached nobody.

@@ -2,6 +2,7 @@
 //!
 //! The header is filled in last, when the batch is sent for the first time, or again under another producer id.
 
+use crate::slots::InFlight;
 use lz4_flex::frame::FrameEncoder;
 use std::io::Write as _;
 
@@ -50,13 +51,13 @@ impl Stamp {
     pub(crate) const NONE: Self = Self { producer_id: -1, epoch: -1, sequence: -1 };
 }
 
-/// Records on their way to one partition, and the slots of their messages.
+/// Records on their way to one partition, and the messages that they are.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Batch {
     /// The header's room, then the records.
     bytes: Vec<u8>,
     /// Of each record, in order.
-    slots: Vec<u32>,
+    messages: Vec<InFlight>,
     first_ms: i64,
     last_ms: i64,
     attributes: u8,
@@ -68,21 +69,21 @@ impl Batch {
     /// Empties it, with its room.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
-        self.slots.clear();
-        self.attributes = 0;
+        self.messages.clear();
+        (self.attributes, self.taken) = (0, 0);
     }
 
-    pub(crate) fn slots(&self) -> &[u32] {
-        &self.slots
+    pub(crate) fn messages(&self) -> &[InFlight] {
+        &self.messages
     }
 
     /// How many records it has.
     pub(crate) fn len(&self) -> usize {
-        self.slots.len()
+        self.messages.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.messages.is_empty()
     }
 
     /// Its length on the wire.
@@ -106,14 +107,14 @@ impl Batch {
         &self.bytes
     }
 
-    pub(crate) fn push(&mut self, record: Record<'_>, slot: u32) {
+    pub(crate) fn push(&mut self, record: Record<'_>, message: InFlight) {
         if self.bytes.is_empty() {
             self.bytes.resize(HEADER_SIZE, 0);
             self.first_ms = record.timestamp_ms;
         }
         self.last_ms = self.last_ms.max(record.timestamp_ms);
         let timestamp_delta = record.timestamp_ms - self.first_ms;
-        let offset_delta = signed(self.slots.len());
+        let offset_delta = signed(self.messages.len());
         let header_size = record.header.map_or(0, |(name, value)| field_size(name.len()) + field_size(value.len()));
         let size = 1
             + varint_size(timestamp_delta)
@@ -134,7 +135,7 @@ impl Batch {
             put_field(bytes, name.as_bytes());
             put_field(bytes, value);
         }
-        self.slots.push(slot);
+        self.messages.push(message);
     }
 
     /// Compresses the records, unless that makes them longer. To be done once, before the batch is stamped.
@@ -152,7 +153,7 @@ impl Batch {
     /// Fills the header in.
     pub(crate) fn stamp(&mut self, stamp: Stamp) {
         let length = i32::try_from(self.bytes.len() - LENGTH_PREFIX).expect("a batch has a bound");
-        let records = i32::try_from(self.slots.len()).expect("a batch has a bound");
+        let records = i32::try_from(self.messages.len()).expect("a batch has a bound");
         let header = &mut self.bytes[..HEADER_SIZE];
         header[0..8].fill(0); // base offset: the broker's to say
         header[8..12].copy_from_slice(&length.to_be_bytes());
@@ -204,6 +205,12 @@ fn put_field(bytes: &mut Vec<u8>, field: &[u8]) {
     bytes.extend_from_slice(field);
 }
 
+/// Some message, sent at this instant.
+#[cfg(test)]
+pub(crate) fn message(sequence: u64, sent_ns: u64) -> InFlight {
+    InFlight { sequence, key: 7, key_sequence: 3, value: -5, intended_ns: sent_ns, sent_ns }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,7 +228,7 @@ mod tests {
             let timestamp_ms = 1_700_000_000_000 + signed(number) * 3;
             let record = Record { timestamp_ms, key: key.as_bytes(), value: &value, header };
             let (before, most) = (batch.size(), record.size_max());
-            batch.push(record, u32::try_from(number).expect("small"));
+            batch.push(record, message(number as u64, 1));
             assert!(batch.size() - before.max(HEADER_SIZE) <= most, "record {number}");
         }
         batch

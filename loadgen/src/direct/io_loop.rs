@@ -14,7 +14,6 @@ use crate::clock::RunClock;
 use crate::pacer::PacerState;
 use crate::ready::Ready;
 use crate::recorder::{End, Recorder};
-use crate::slots::{InFlight, Slots};
 use crate::stop::{Patience, StopFlag};
 use shakedown_reports::record::Outcome;
 use std::collections::BTreeMap;
@@ -39,8 +38,9 @@ pub(crate) struct DirectClientParts {
     pub(crate) settings: Settings,
     /// Every topic, and how many partitions it has.
     pub(crate) topics: Vec<(String, usize)>,
+    /// How many messages it may hold.
+    pub(crate) queue_messages: u32,
     pub(crate) clock: RunClock,
-    pub(crate) slots: Arc<Slots>,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) state: Arc<PacerState>,
     pub(crate) flush_timeout: Duration,
@@ -59,7 +59,7 @@ pub(crate) struct DirectClient {
 impl DirectClient {
     pub(crate) fn new(mut parts: DirectClientParts) -> io::Result<Self> {
         let layout = Arc::new(Layout::new(std::mem::take(&mut parts.topics)));
-        let accumulator = Arc::new(Accumulator::new(&parts.settings, layout.places()));
+        let accumulator = Arc::new(Accumulator::new(&parts.settings, layout.places(), parts.queue_messages));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Self { runtime, parts, accumulator, layout, ready: Arc::new(Ready::new(false)) })
     }
@@ -79,15 +79,11 @@ impl DirectClient {
     /// Sends until the pacer is done and everything has ended, or patience has.
     pub(crate) fn run(self) {
         let Self { runtime, parts, accumulator, layout, ready } = self;
-        let (slots, recorder) = (Arc::clone(&parts.slots), Arc::clone(&parts.recorder));
+        let held = Arc::clone(&accumulator);
         runtime.block_on(async { Loop::new(parts, accumulator, layout, ready).run().await });
+        debug_assert!(held.is_empty(), "a message has not ended");
         // Names that are being looked up are nobody's concern any more.
         runtime.shutdown_background();
-        for slot in 0..slots.capacity() {
-            if let Some(message) = slots.finish(slot) {
-                recorder.record(&message, End::unacknowledged(Outcome::Unknown, 0));
-            }
-        }
     }
 }
 
@@ -113,8 +109,6 @@ struct Loop {
     next_connection: u64,
     /// How often somebody was asked something.
     asked: usize,
-    /// Of the batch that is being recorded; kept for its room.
-    messages: Vec<InFlight>,
     /// When what is being recorded was acknowledged.
     at_ns: u64,
 }
@@ -144,7 +138,6 @@ impl Loop {
             connections: BTreeMap::new(),
             next_connection: 0,
             asked: 0,
-            messages: Vec::new(),
         }
     }
 
@@ -374,19 +367,15 @@ impl Loop {
     fn record_ended(&mut self) {
         for Ended { place, batch, outcome, code, base_offset } in self.sender.ended() {
             let (_, partition) = self.layout.name_of(place);
-            self.messages.clear();
-            let finished = batch.slots().iter().filter_map(|slot| self.parts.slots.finish(*slot as usize));
-            self.messages.extend(finished);
             let first = match outcome {
                 Outcome::Ok => End { outcome, error: code, partition, offset: base_offset },
                 _ => End::unacknowledged(outcome, code),
             };
-            self.parts.recorder.record_batch(&self.messages, first, self.at_ns);
-            let size = batch.taken();
+            self.parts.recorder.record_batch(batch.messages(), first, self.at_ns);
             match Arc::try_unwrap(batch) {
-                Ok(batch) => self.accumulator.give_back(batch, size),
+                Ok(batch) => self.accumulator.give_back(batch),
                 // The writer of a connection that is gone holds it still.
-                Err(_) => self.accumulator.forget(size),
+                Err(batch) => self.accumulator.forget(&batch),
             }
         }
     }

@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// `RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE`, and Kafka's `MESSAGE_TOO_LARGE`.
 const TOO_LARGE: i16 = 10;
+/// Of so many messages at most lateness is not recorded yet: a lock each is what others wait for, too.
+const LATE_MAX: usize = 64;
 const NANOSECONDS_OF_A_MILLISECOND: u64 = 1_000_000;
 
 /// Topics that take turns, with buffers that every message reuses.
@@ -29,6 +31,8 @@ pub(crate) struct DirectTarget {
     payload: Vec<u8>,
     /// The payload begins with room for the identity.
     raw: bool,
+    /// By how much the generator was late, of messages of which that is not recorded yet.
+    late_ns: Vec<u64>,
 }
 
 impl DirectTarget {
@@ -39,12 +43,14 @@ impl DirectTarget {
         recorder: Arc<Recorder>,
     ) -> Self {
         let (key, payload) = (Vec::with_capacity(32), Vec::with_capacity(256));
-        Self { accumulator, layout, partitioner, recorder, run: 0, number: 0, key, payload, raw: false }
+        let late_ns = Vec::with_capacity(LATE_MAX);
+        Self { accumulator, layout, partitioner, recorder, run: 0, number: 0, key, payload, raw: false, late_ns }
     }
 
     /// What its messages say of where they come from.
-    pub(crate) fn named(self, run: u32, number: u16) -> Self {
-        Self { run, number, ..self }
+    pub(crate) fn named(mut self, run: u32, number: u16) -> Self {
+        (self.run, self.number) = (run, number);
+        self
     }
 }
 
@@ -55,7 +61,7 @@ impl Target for DirectTarget {
         self.raw = workload.is_raw();
     }
 
-    fn hand_over(&mut self, message: &InFlight, slot: usize, own_ns: u64) -> Handed {
+    fn hand_over(&mut self, message: &InFlight, own_ns: u64) -> Handed {
         let identity = IdentityHeader::of(message, self.run, self.number).encode();
         let header = match self.raw {
             true => {
@@ -73,8 +79,7 @@ impl Target for DirectTarget {
             value: &self.payload,
             header,
         };
-        let slot = u32::try_from(slot).expect("capacities have 32 bits");
-        let handed = match self.accumulator.push(place, record, slot, message.sent_ns) {
+        let handed = match self.accumulator.push(place, record, *message) {
             Pushed::Taken => Handed::Taken,
             Pushed::Full => return Handed::Full,
             Pushed::TooLarge => {
@@ -83,7 +88,22 @@ impl Target for DirectTarget {
                 Handed::Refused(End::unacknowledged(Outcome::Fail, TOO_LARGE))
             }
         };
-        self.recorder.lateness.record(own_ns);
+        self.late_ns.push(own_ns);
+        if self.late_ns.len() >= LATE_MAX {
+            self.rest();
+        }
         handed
+    }
+
+    fn rest(&mut self) {
+        if !self.late_ns.is_empty() {
+            self.recorder.lateness.record_all(self.late_ns.drain(..));
+        }
+    }
+}
+
+impl Drop for DirectTarget {
+    fn drop(&mut self) {
+        self.rest();
     }
 }

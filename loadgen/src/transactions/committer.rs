@@ -227,8 +227,8 @@ impl Committer {
         }
     }
 
-    /// The producer can have no more transactions: has the client give back what it still has of the last one's so many messages, whose
-    /// slots others need, and tells the coordinator if that takes no time.
+    /// The producer can have no more transactions: has the client give back what it still has of the last one's so many messages, so that
+    /// these end for the reason for which the transaction did, and tells the coordinator if that takes no time.
     fn purge(&self, members: u64) {
         self.parts.producer.purge(PurgeConfig::default().queue().inflight());
         let deadline = Instant::now() + PURGE_TIMEOUT;

@@ -38,9 +38,9 @@ impl Target for TransactionalTarget {
         self.topics.prepare(workload, message);
     }
 
-    fn hand_over(&mut self, message: &InFlight, slot: usize, own_ns: u64) -> Handed {
+    fn hand_over(&mut self, message: &InFlight, own_ns: u64) -> Handed {
         let topics = &mut self.topics;
-        let handed = self.door.enter(message.sent_ns, || match topics.send(message, slot) {
+        let handed = self.door.enter(message.sent_ns, || match topics.send(message) {
             Ok(()) => Entry::In(Handed::Taken),
             Err(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) => Entry::In(Handed::Full),
             // Another message could not be written: the client takes no more into this transaction, which can only be aborted.

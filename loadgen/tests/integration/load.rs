@@ -106,7 +106,7 @@ fn a_queue_full_of_messages_makes_them_late_and_not_the_generator() {
     a_full_queue_delays_messages_and_moves_no_intended_instant("queue.buffering.max.messages", "20");
 }
 
-/// Here slots are left, and the client itself refuses.
+/// Here there is room for more messages, but not for their bytes.
 fn a_queue_full_of_bytes_makes_messages_late_and_not_the_generator() {
     a_full_queue_delays_messages_and_moves_no_intended_instant("queue.buffering.max.kbytes", "2");
 }
@@ -215,6 +215,7 @@ fn a_raised_flag_ends_the_offering_and_loses_nothing() {
     let progress = summary.progress;
     assert_eq!(progress.planned, 1_800_000);
     assert_eq!(progress.acknowledged, progress.offered);
+    assert_eq!(summary.lateness.len(), progress.offered, "nothing of it is put off for ever");
     assert!(progress.offered < 10_000, "{progress:?}");
     dense(&bench.operations(), progress.offered);
 }
