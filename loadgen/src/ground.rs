@@ -29,6 +29,7 @@ pub(crate) struct Ground {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) clock: RunClock,
     intervals: IntervalLog,
+    /// Raised with the one that the load was given, and when a thread of the load panics: the others would wait for it.
     pub(crate) stop: StopFlag,
 }
 
@@ -52,7 +53,7 @@ impl Ground {
             workload,
             clock,
             intervals,
-            stop,
+            stop: stop.for_part(),
         })
     }
 
@@ -66,8 +67,6 @@ impl Ground {
     where
         T: Target + Send + 'static,
     {
-        // A part, so that lanes that run can be stopped when another cannot begin.
-        let stop = self.stop.for_part();
         let recorder = &self.recorder;
         let reporter = Reporter::start("load-reporter", self.clock, self.intervals.clone(), recorder.meters());
         let mut load = Load {
@@ -82,7 +81,7 @@ impl Ground {
         let mut failed = None;
         for (lane, target, delivery) in lanes {
             let pacer = match &failed {
-                None => self.pace(&lane, target, started_ns, &stop).map_err(|error| failed = Some(error)).ok(),
+                None => self.pace(&lane, target, started_ns).map_err(|error| failed = Some(error)).ok(),
                 Some(_) => None,
             };
             if pacer.is_none() {
@@ -94,7 +93,7 @@ impl Ground {
         match failed {
             None => Ok(load),
             Some(error) => {
-                stop.stop();
+                self.stop.stop();
                 // Why the load did not begin says more than how its empty record was closed.
                 drop(load.join());
                 Err(error)
@@ -102,7 +101,7 @@ impl Ground {
         }
     }
 
-    fn pace<T>(&self, lane: &Lane, target: T, started_ns: u64, stop: &StopFlag) -> Result<JoinHandle<()>, LoadError>
+    fn pace<T>(&self, lane: &Lane, target: T, started_ns: u64) -> Result<JoinHandle<()>, LoadError>
     where
         T: Target + Send + 'static,
     {
@@ -113,7 +112,7 @@ impl Ground {
             target,
             recorder: Arc::clone(&self.recorder),
             state: Arc::clone(&lane.state),
-            stop: stop.clone(),
+            stop: self.stop.clone(),
             cap: self.cap.clone(),
             schedule: self.schedule.clone().cursor(),
             workload: self.workload.clone(),
@@ -121,7 +120,22 @@ impl Ground {
             since_answers: 0,
             read_ns: 0,
         };
-        spawn("pacer", move || pacer.run())
+        self.spawn("pacer", move || pacer.run())
+    }
+
+    /// A thread of this load, without which there is no use in the others.
+    pub(crate) fn spawn(
+        &self,
+        name: &'static str,
+        body: impl FnOnce() + Send + 'static,
+    ) -> Result<JoinHandle<()>, LoadError> {
+        let guard = StopsOnPanic(self.stop.clone());
+        let body = move || {
+            let _guard = guard;
+            body();
+        };
+        let builder = thread::Builder::new().name(format!("load-{name}"));
+        builder.spawn(body).map_err(|source| LoadError::Spawn { thread: name, source })
     }
 
     /// The load does not begin, for this reason.
@@ -129,12 +143,13 @@ impl Ground {
         for (lane, _) in &deliveries {
             lane.state.done();
         }
+        let mut panicked = false;
         for (_, delivery) in deliveries {
-            drop(delivery.join());
+            panicked |= delivery.join().is_err();
         }
         // Why the load did not begin says more than how its empty record was closed.
         drop(self.recorder.finish());
-        error
+        if panicked { LoadError::Panicked { thread: "delivery" } } else { error }
     }
 }
 
@@ -170,10 +185,60 @@ pub(crate) struct LaneThreads {
 /// The thread that takes the answers.
 pub(crate) type Delivery = JoinHandle<()>;
 
-pub(crate) fn spawn<T: Send + 'static>(
-    name: &'static str,
-    body: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, LoadError> {
-    let builder = thread::Builder::new().name(format!("load-{name}"));
-    builder.spawn(body).map_err(|source| LoadError::Spawn { thread: name, source })
+struct StopsOnPanic(StopFlag);
+
+impl Drop for StopsOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.stop();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::KeySpace;
+    use crate::schedule::{Arrivals, Shape};
+    use crate::slots::InFlight;
+    use crate::target::Handed;
+    use crate::workload::PlannedMessage;
+    use shakedown_reports::{RunDirectory, RunInfo};
+    use std::time::Duration;
+
+    /// Has no room for anything, ever.
+    struct Full;
+
+    impl Target for Full {
+        fn prepare(&mut self, _: &Workload, _: &PlannedMessage) {}
+
+        fn hand_over(&mut self, _: &InFlight, _: u64) -> Handed {
+            Handed::Full
+        }
+    }
+
+    #[test]
+    fn a_load_that_loses_a_thread_ends_and_leaves_others_alone() {
+        let rate = "1000/s".parse().expect("a rate");
+        let arrivals = Arrivals { shape: Shape::Constant, rate, duration: Duration::from_secs(3_600) };
+        let plan = LoadPlan::new(1, 1, "orders", arrivals, KeySpace::uniform(10));
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let directory = RunDirectory::create(root.path(), &RunInfo::new("lost", 1)).expect("a run directory");
+        let (clock, stop) = (RunClock::start(), StopFlag::new());
+        let operations = directory.operation_writer().expect("one load a run");
+        let ground = Ground::new(&plan, Shard::WHOLE, clock, operations, directory.interval_log(), stop.clone());
+        let ground = ground.expect("a plan that is fit");
+        let lane = Lane::new(Part::all(Shard::WHOLE, 1).next().expect("one producer has one part"));
+        let state = Arc::clone(&lane.state);
+        let delivery = ground.spawn("delivery", move || {
+            while state.queue_full.load(std::sync::atomic::Ordering::Relaxed) == 0 {
+                thread::yield_now();
+            }
+            panic!("a bug in the test's delivery thread, on purpose");
+        });
+        let lanes = vec![(lane, Full, delivery.expect("a thread"))];
+        let ended = ground.begin(lanes, clock.now_ns()).expect("it begins").join();
+        assert!(matches!(ended, Err(LoadError::Panicked { thread: "delivery" })), "{ended:?}");
+        assert!(!stop.is_stopped());
+    }
 }

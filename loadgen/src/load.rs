@@ -8,7 +8,7 @@
 
 use crate::clock::RunClock;
 use crate::endpoints::Endpoints;
-use crate::ground::{Ground, Lane, LaneThreads, spawn};
+use crate::ground::{Ground, Lane, LaneThreads};
 use crate::http_client::{self, HttpSettings};
 use crate::live::Gauges;
 use crate::meter::Reporter;
@@ -301,7 +301,7 @@ impl Load {
             stop: ground.stop.clone(),
         })
         .map_err(LoadError::Http)?;
-        let delivery = spawn("delivery", move || client.run())?;
+        let delivery = ground.spawn("delivery", move || client.run())?;
         ground.begin(vec![(Lane::new(part), target, delivery)], clock.now_ns() + START_LEAD_NS)
     }
 

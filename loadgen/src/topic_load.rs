@@ -5,7 +5,7 @@ use crate::clock::nanoseconds;
 use crate::delivery::Answers;
 use crate::direct::{DirectClient, DirectClientParts, DirectTarget, Settings};
 use crate::driver::Driver;
-use crate::ground::{Ground, Lane, spawn};
+use crate::ground::{Ground, Lane};
 use crate::load::{Load, LoadError, Start};
 use crate::part::{Part, Shard};
 use crate::plan::{LoadPlan, PlanError};
@@ -206,7 +206,7 @@ where
 {
     let (mut answering, mut ready, mut targets) = (Vec::new(), Vec::new(), Vec::new());
     for client in clients {
-        match spawn("delivery", client.answers) {
+        match ground.spawn("delivery", client.answers) {
             Ok(delivery) => answering.push((client.lane, delivery)),
             Err(error) => return Err(ground.abandon(answering, error)),
         }
