@@ -441,7 +441,7 @@ mod tests {
         assert_eq!(plan(&["--keys", "sequential"]).keys.draw, KeyDraw::Sequential);
         assert_eq!(plan(&["--keys", "zipf:1.1"]).keys.draw, KeyDraw::Zipf(1.1));
         assert_eq!(plan(&["--keys", "hot:10:0.8"]).keys.draw, KeyDraw::Hot(HotSet { keys: 10, share: 0.8 }));
-        assert_eq!(plan(&[]).payload, None);
+        assert_eq!((plan(&[]).payload, plan(&[]).transactions), (None, None));
         let payload = PayloadPlan { bytes: "100..2000".parse().expect("sizes"), compression_ratio: 2.5 };
         assert_eq!(plan(&["--bytes", "100..2000", "--compression-ratio", "2.5"]).payload, Some(payload));
     }
@@ -453,11 +453,8 @@ mod tests {
         assert_eq!(arguments.tap, ["", "payments"].map(|tap| tap.parse().expect("a tap")));
         let plan = arguments.plan(9).expect("a plan");
         assert_eq!(plan.driver, Driver::Librdkafka, "the other one has no transactions");
-        let transactions = plan.transactions.expect("asked for");
-        assert_eq!((transactions.every, transactions.messages), (Duration::from_millis(50), Some(9)));
-        assert_eq!((transactions.abort, transactions.id), (0.0, None));
-        let plain = parse(&[]).expect("allowed");
-        assert_eq!((plain.plan(9).expect("a plan").transactions, plain.tap), (None, vec![]));
+        let crate::TransactionPlan { every, messages, abort, id } = plan.transactions.expect("asked for");
+        assert_eq!((every, messages, abort, id), (Duration::from_millis(50), Some(9), 0.0, None));
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Ground {
             workload,
             clock,
             intervals,
-            stop: stop.for_part(),
+            stop: stop.into_part(),
         })
     }
 

@@ -25,7 +25,12 @@ impl StopFlag {
     /// A flag for a part of what this one stops: it counts as raised when either is, and raising it leaves this one down.
     #[must_use]
     pub fn for_part(&self) -> Self {
-        Self(Arc::new(Inner { raised: AtomicBool::new(false), above: Some(self.clone()) }))
+        self.clone().into_part()
+    }
+
+    /// As [`Self::for_part`], where nobody needs this one itself.
+    pub(crate) fn into_part(self) -> Self {
+        Self(Arc::new(Inner { raised: AtomicBool::new(false), above: Some(self) }))
     }
 
     /// Raises the flag, for good.

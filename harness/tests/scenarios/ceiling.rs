@@ -217,8 +217,9 @@ fn tool_finds(file: &Path, out: &Path, arguments: &[&str]) -> State {
     state
 }
 
-/// One message a request: what a request costs beside its work follows from how many a broker does with 200 us of work, and from
-/// that how many it does with 50 us.
+/// One message a request: what a request costs beside its work follows from how many a broker does with 100 us of work, and from
+/// that how many it does with 50 us. A search ends within 3 % below the truth, which at 100 us is 3 us of what a request costs, and at
+/// 200 us would be 6 us of some 55.
 fn fifty_microseconds() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/load/ceiling-50us.toml");
@@ -232,9 +233,9 @@ fn fifty_microseconds() {
             other => panic!("with {work_us} us: {other:?}"),
         }
     };
-    let (found, slow) = (find(50), find(200));
-    let base_us = 1e6 / slow - 200.0;
+    let (found, slow) = (find(50), find(100));
+    let base_us = 1e6 / slow - 100.0;
     let predicted = 1e6 / (50.0 + base_us);
-    println!("200 us: {slow}/s, so {base_us:.1} us for the rest; 50 us: {found}/s, predicted {predicted:.0}/s");
+    println!("100 us: {slow}/s, so {base_us:.1} us for the rest; 50 us: {found}/s, predicted {predicted:.0}/s");
     assert!((found / predicted - 1.0).abs() <= 0.1, "found {found}/s, predicted {predicted:.0}/s");
 }
