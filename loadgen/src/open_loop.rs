@@ -30,6 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// How long the target stands still, and before which message.
 const STALL: Duration = Duration::from_millis(500);
@@ -76,6 +77,15 @@ fn pacer<T>(plan: &LoadPlan, clock: RunClock, target: T, recorder: Arc<Recorder>
     }
 }
 
+/// Where a run is recorded, for as long as its folder is held.
+fn record(clock: RunClock) -> (TempDir, RunDirectory, Arc<Recorder>) {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let directory = RunDirectory::create(root.path(), &RunInfo::new("open loop", 1)).expect("a run directory");
+    let operations = directory.operation_writer().expect("one load a run");
+    let recorder = Arc::new(Recorder::new(clock, operations).expect("a thread"));
+    (root, directory, recorder)
+}
+
 /// 8,000 messages at 10,000/s against that target; what the run directory says of them, by tag.
 fn offer() -> impl Fn(&str) -> Histogram<u64> {
     let arrivals = Arrivals {
@@ -84,11 +94,8 @@ fn offer() -> impl Fn(&str) -> Histogram<u64> {
         duration: Duration::from_millis(800),
     };
     let plan = LoadPlan::new(1, 1, "orders", arrivals, KeySpace::uniform(10));
-    let root = tempfile::tempdir().expect("a temporary directory");
-    let directory = RunDirectory::create(root.path(), &RunInfo::new("stall", 1)).expect("a run directory");
     let clock = RunClock::told();
-    let operations = directory.operation_writer().expect("one load a run");
-    let recorder = Arc::new(Recorder::new(clock, operations).expect("a thread"));
+    let (_root, directory, recorder) = record(clock);
     let reporter = Reporter::start("reporter", clock, directory.interval_log(), recorder.meters()).expect("a thread");
     let target = StallingTarget { clock, recorder: Arc::clone(&recorder) };
     let pacer = pacer(&plan, clock, target, Arc::clone(&recorder));
@@ -142,11 +149,8 @@ fn a_pacer_that_was_late_and_sleeps_leaves_the_answers_to_others() {
     let arrivals =
         Arrivals { shape: Shape::Constant, rate: "1/m".parse().expect("a rate"), duration: Duration::from_secs(120) };
     let plan = LoadPlan::new(1, 1, "orders", arrivals, KeySpace::uniform(10));
-    let root = tempfile::tempdir().expect("a temporary directory");
-    let directory = RunDirectory::create(root.path(), &RunInfo::new("late", 1)).expect("a run directory");
     let clock = RunClock::start();
-    let operations = directory.operation_writer().expect("one load a run");
-    let recorder = Arc::new(Recorder::new(clock, operations).expect("a thread"));
+    let (_root, _directory, recorder) = record(clock);
     let (sent, handed) = mpsc::channel();
     let mut pacer = pacer(&plan, clock, Silent(sent), recorder);
     // It is late by as much as makes it ask for the turn.
@@ -204,11 +208,8 @@ fn a_message_without_room_waits_keeps_its_instant_and_excuses_those_behind_it() 
     let arrivals =
         Arrivals { shape: Shape::Constant, rate: "10000/s".parse().expect("a rate"), duration: Duration::from_secs(1) };
     let plan = LoadPlan::new(1, 1, "orders", arrivals, KeySpace::uniform(10));
-    let root = tempfile::tempdir().expect("a temporary directory");
-    let directory = RunDirectory::create(root.path(), &RunInfo::new("narrow", 1)).expect("a run directory");
     let clock = RunClock::told();
-    let operations = directory.operation_writer().expect("one load a run");
-    let recorder = Arc::new(Recorder::new(clock, operations).expect("a thread"));
+    let (_root, _directory, recorder) = record(clock);
     let ((sent, taken), stop) = (mpsc::channel(), StopFlag::new());
     let target = Narrow { clock, attempts: 0, taken: sent, stop: stop.clone() };
     let mut pacer = pacer(&plan, clock, target, Arc::clone(&recorder));
